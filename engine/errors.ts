@@ -6,32 +6,9 @@
  * image, the field, the offset, the option. The English `message` stands for itself in logs and in the terminal.
  */
 
-/** What was being looked at when it went wrong. Every member is optional; all are shown to the person. */
-export interface ErrorContext {
-  /** The image's display name (never needed as a path by the renderer). */
-  image?: string;
-  /** A field of an on-disk or in-memory structure, as the specification names it, e.g. `l1_table_offset`. */
-  field?: string;
-  /** Byte offset in the file or guest address where the field lies. */
-  offset?: number;
-  /** A QEMU option or a program's flag, e.g. `format` or `--rw`. */
-  option?: string;
-  /** The value that was refused, as text. */
-  value?: string;
-  /** What would have been accepted, as text. */
-  expected?: string;
-  /** What to do about it, in one sentence. */
-  hint?: string;
-  /** The operating system's error name, e.g. `ENOENT`. */
-  errno?: string;
-}
+import type { ErrorContext, PlainError } from '../contract/error.ts';
 
-/** An error as it crosses a process border: only plain data. */
-export interface PlainError {
-  code: string;
-  message: string;
-  context: ErrorContext;
-}
+export type { ErrorContext, PlainError };
 
 /** Thrown by everything in `engine/`. `code` is stable: `area.what`, lower case with dashes, e.g. `qcow2.unknown-feature`. */
 export class PlatterError extends Error {

@@ -12,6 +12,6 @@ export function isPromise<T>(value: Maybe<T>): value is Promise<T> {
 }
 
 /** `next(value)` at once when the value is there, after it when it is a promise. */
-export function then<T, U>(value: Maybe<T>, next: (value: T) => Maybe<U>): Maybe<U> {
+export function andThen<T, U>(value: Maybe<T>, next: (value: T) => Maybe<U>): Maybe<U> {
   return isPromise(value) ? value.then(next) : next(value);
 }

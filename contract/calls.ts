@@ -1,0 +1,117 @@
+/**
+ * Every call from the renderer to main: its name, the schema of its arguments, the type of its answer. Main validates the
+ * arguments and the sender of every call; the answer travels as a `Result`.
+ */
+import * as v from 'valibot';
+import type { AttachedImage, CheckResult, GateQuestion, ImageHandle, ImageInfo, MapPage } from './images.ts';
+import type { LabId, LabStatus } from './lab.ts';
+import {
+  bindingSchema,
+  sessionSchema,
+  settingsSchema,
+  workloadSchema,
+  type Session,
+  type Settings,
+} from './settings.ts';
+
+const handle = v.pipe(v.string(), v.regex(/^img-[0-9a-f]{16}$/));
+const labId = v.pipe(v.string(), v.regex(/^lab-[0-9a-f]{16}$/));
+const byteOffset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+const byteCount = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
+
+export const labConfigSchema = v.strictObject({
+  line: v.pipe(v.string(), v.maxLength(1024 * 1024)),
+  bindings: v.pipe(v.array(bindingSchema), v.maxLength(256)),
+  deviceId: v.optional(v.string()),
+  workload: workloadSchema,
+  qemuVersion: v.pipe(v.string(), v.regex(/^\d+\.\d+$/)),
+});
+
+/** One call: the schema of its argument tuple; `answer` exists only in the types. */
+interface Call<A extends v.GenericSchema<unknown[], unknown[]>, R> {
+  readonly args: A;
+  readonly answer?: R;
+}
+function call<R>() {
+  return <A extends v.GenericSchema<never[] | unknown[], unknown[]>>(args: A): Call<A, R> => ({ args });
+}
+const none = v.strictTuple([]);
+
+export const calls = {
+  /** Everything the renderer needs to start: settings, restored work, what the machine offers. */
+  'app.start': call<AppStart>()(none),
+  'settings.set': call<Settings>()(v.strictTuple([v.partial(settingsSchema)])),
+  'session.save': call<null>()(v.strictTuple([sessionSchema])),
+  /** Opens the system's file dialog; answers the images that were attached (none when cancelled). */
+  'images.pick': call<ImageHandle[]>()(none),
+  /** Attaches a copy of the bundled sample image, made in the application's data folder. */
+  'images.attachSample': call<ImageHandle>()(none),
+  'images.list': call<AttachedImage[]>()(none),
+  /** Starts its process again, after a crash, a hang or a change of the file. */
+  'images.reopen': call<ImageInfo>()(v.strictTuple([handle])),
+  'images.detach': call<null>()(v.strictTuple([handle])),
+  /** A page of the block map from `start`, at most `limit` extents. */
+  'images.map': call<MapPage>()(v.strictTuple([handle, byteOffset, byteCount(65536)])),
+  /** Guest-visible bytes (`guest`) or bytes of the file (`host`); at most 1 MiB; shorter at the end. */
+  'images.read': call<Uint8Array>()(
+    v.strictTuple([handle, v.picklist(['guest', 'host']), byteOffset, byteCount(1024 * 1024)]),
+  ),
+  'images.check': call<CheckResult>()(v.strictTuple([handle])),
+  'gate.answer': call<null>()(v.strictTuple([v.number(), v.boolean()])),
+  'lab.create': call<LabStatus>()(v.strictTuple([labConfigSchema])),
+  'lab.run': call<null>()(v.strictTuple([labId])),
+  'lab.pause': call<null>()(v.strictTuple([labId])),
+  'lab.step': call<null>()(v.strictTuple([labId, v.picklist(['event', 'request'])])),
+  /** Events a second while running, or null for as fast as it goes. */
+  'lab.speed': call<null>()(v.strictTuple([labId, v.nullable(v.pipe(v.number(), v.minValue(0.1)))])),
+  'lab.close': call<null>()(v.strictTuple([labId])),
+  /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
+  'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
+} as const;
+
+export type CallName = keyof typeof calls;
+export type CallArgs<N extends CallName> = v.InferOutput<(typeof calls)[N]['args']>;
+export type CallAnswer<N extends CallName> =
+  NonNullable<(typeof calls)[N]['answer']> | Extract<(typeof calls)[N]['answer'], null>;
+
+export interface AppStart {
+  settings: Settings;
+  session: Session;
+  images: AttachedImage[];
+  /** Things the person should know: a damaged settings file was set aside, … ; message keys of `resources/messages/<locale>/notices.json`. */
+  notices: { key: string; params: Record<string, string> }[];
+  versions: { platter: string; electron: string; chrome: string; node: string };
+  /** The system's language, when it is one of ours. */
+  systemLocale: 'en' | 'zh-CN';
+  platform: string;
+  /** `qemu-system-x86_64 --version` as `major.minor` when one is installed. */
+  qemu: string | null;
+}
+
+/** Events from main to the renderer, by name. */
+export interface Events {
+  /** The list of attached images, or one of them, changed. */
+  'images.changed': AttachedImage[];
+  'gate.ask': GateQuestion;
+  /** The question is void: its image was closed. */
+  'gate.withdrawn': number;
+  'lab.changed': LabStatus;
+  /** A menu item or a global shortcut: the command's id in the palette. */
+  command: string;
+  notice: { key: string; params: Record<string, string> };
+  'processes.changed': ProcessRow[];
+}
+export type EventName = keyof Events;
+
+/** One utility process, for the status bar. */
+export interface ProcessRow {
+  kind: 'image' | 'lab';
+  /** Handle or lab id. */
+  id: string;
+  name: string;
+  state: 'starting' | 'running' | 'crashed' | 'hung' | 'ended';
+}
+
+/** The lab's MessagePort arrives in the page as a window message with this tag and the lab's id. */
+export const LAB_PORT_TAG = 'platter:lab-port';
+export type LabPortMessage = { tag: typeof LAB_PORT_TAG; lab: LabId };

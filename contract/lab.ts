@@ -1,0 +1,119 @@
+/** The lab as the renderer sees it: configuration and state over calls, the trace and the rings over a MessagePort. */
+import type { PlainError } from './error.ts';
+import type { Binding, Workload } from './settings.ts';
+
+export type LabId = string;
+
+export interface LabConfig {
+  /** The command line as text; the lab parses it with the same parser as the editor. */
+  line: string;
+  bindings: Binding[];
+  /** The `id=` of the device to work on; the first one that the lab can drive when left out. */
+  deviceId?: string;
+  workload: Workload;
+  /** QEMU's version whose rules hold, `major.minor`. */
+  qemuVersion: string;
+}
+
+export type LabRunState = 'building' | 'ready' | 'running' | 'paused' | 'finished' | 'failed';
+
+export interface LabStatus {
+  id: LabId;
+  state: LabRunState;
+  process: 'starting' | 'running' | 'crashed' | 'hung' | 'ended';
+  /** What is being driven, in words of the command line: `virtio-blk-pci virtio-disk1`. */
+  device?: string;
+  error?: PlainError;
+}
+
+/** How far a single step goes: the next event, or until the current request is complete. */
+export type StepKind = 'event' | 'request';
+
+// ---- The MessagePort: the renderer asks once a frame, the lab answers with exact-size copies. ----
+
+export interface LabFrameRequest {
+  seq: number;
+  /** First row wanted (an absolute event number) and how many; count 0 for none. `from: -1` means the newest `count`. */
+  from: number;
+  count: number;
+  /** Only events of this request id, or null for all. */
+  requestId: number | null;
+  /** Which queue to show, or null for none. */
+  queue: number | null;
+}
+
+/** The state of a split virtqueue (virtio 1.2, section 2.7) at the moment of the frame. */
+export interface QueueView {
+  index: number;
+  size: number;
+  ready: boolean;
+  /** Guest-physical addresses of the three parts. */
+  descAddr: number;
+  availAddr: number;
+  usedAddr: number;
+  /** Descriptor table, one element per descriptor. */
+  desc: { addr: Float64Array; len: Uint32Array; flags: Uint16Array; next: Uint16Array };
+  avail: { flags: number; idx: number; ring: Uint16Array; usedEvent: number };
+  used: { flags: number; idx: number; id: Uint32Array; len: Uint32Array; availEvent: number };
+  /** The device's own counter: next available entry that it will take. */
+  lastAvailIdx: number;
+  /** The driver's own counter: next used entry that it will take. */
+  lastUsedIdx: number;
+  /** Requests popped and not yet pushed. */
+  inFlight: number;
+  /** For every descriptor the request id that holds it, 0 when free. */
+  requestOf: Uint32Array;
+  msixVector: number;
+}
+
+export interface VectorView {
+  vector: number;
+  /** What it serves: `config` or `queue N`. */
+  use: string;
+  address: number;
+  data: number;
+  masked: boolean;
+  pending: boolean;
+  count: number;
+}
+
+export interface LabFrame {
+  seq: number;
+  status: LabRunState;
+  error?: PlainError;
+  /** The number of events so far, and the oldest that the ring still holds. */
+  totalEvents: number;
+  firstEvent: number;
+  /** Rows of `ROW_WORDS` u32 each (engine/trace/row.ts), `from` is the absolute number of each row. */
+  rows: Uint32Array;
+  rowNumbers: Float64Array;
+  /** Fourteen numbers each, stations 1–7 down and 8–14 up: events so far, and requests now at that station. */
+  stationEvents: Float64Array;
+  stationOccupancy: Float64Array;
+  /** Requests completed, bytes moved, exits, interrupts, notifications, failed requests. */
+  counters: {
+    requests: number;
+    bytes: number;
+    reads: number;
+    writes: number;
+    flushes: number;
+    exits: number;
+    interrupts: number;
+    notifications: number;
+    errors: number;
+  };
+  /** Nanoseconds spent running on the real clock, and on the model clock. */
+  realNs: number;
+  modelNs: number;
+  queue: QueueView | null;
+  queueCount: number;
+  vectors: VectorView[];
+  device: {
+    name: string;
+    status: number;
+    featuresOffered: bigint;
+    featuresAcked: bigint;
+    configGeneration: number;
+    isr: number;
+  };
+}

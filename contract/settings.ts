@@ -1,0 +1,67 @@
+/** Settings and open work: what survives a restart. Both are validated when read; a damaged file is set aside. */
+import * as v from 'valibot';
+
+export const localeSchema = v.picklist(['en', 'zh-CN']);
+export type Locale = v.InferOutput<typeof localeSchema>;
+
+export const themeSchema = v.picklist(['system', 'light', 'dark']);
+export type Theme = v.InferOutput<typeof themeSchema>;
+
+export const settingsSchema = v.object({
+  /** `null`: follow the system's language. */
+  locale: v.optional(v.nullable(localeSchema), null),
+  theme: v.optional(themeSchema, 'system'),
+  /** How numbers are shown where a person may choose. */
+  radix: v.optional(v.picklist(['hex', 'dec']), 'hex'),
+  /** Split-pane sizes in percent, keyed by the pane's name. */
+  layout: v.optional(v.record(v.string(), v.array(v.number())), {}),
+  /** The QEMU version that the linter speaks for: `major.minor`. */
+  qemuVersion: v.optional(v.string(), '10.2'),
+});
+export type Settings = v.InferOutput<typeof settingsSchema>;
+
+export const workspaceSchema = v.picklist(['images', 'machine', 'lab', 'learn']);
+export type Workspace = v.InferOutput<typeof workspaceSchema>;
+
+/** How the lab treats a bound image. `overlay`: writes go to memory and vanish (QEMU's `snapshot=on`). */
+export const bindingModeSchema = v.picklist(['read-only', 'overlay', 'write']);
+export type BindingMode = v.InferOutput<typeof bindingModeSchema>;
+
+/** A drive of the command line bound to an attached image. */
+export const bindingSchema = v.object({
+  driveId: v.string(),
+  /** An opaque handle of an attached image. */
+  image: v.string(),
+  mode: bindingModeSchema,
+});
+export type Binding = v.InferOutput<typeof bindingSchema>;
+
+/** fio's names. Sizes in bytes. */
+export const workloadSchema = v.object({
+  rw: v.picklist(['read', 'write', 'randread', 'randwrite', 'rw', 'randrw']),
+  bs: v.pipe(v.number(), v.integer(), v.minValue(512), v.maxValue(4 * 1024 * 1024)),
+  iodepth: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)),
+  /** Requests to do; 0 means until it is stopped. */
+  numberIos: v.pipe(v.number(), v.integer(), v.minValue(0)),
+  /** First byte of the region worked on. */
+  offset: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
+  /** Bytes of the region, 0 for the rest of the disk. */
+  size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
+  /** Percent of reads for `rw` and `randrw`. */
+  rwmixread: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(100)), 50),
+  /** Seed of the pseudo-random offsets and data, so that a run can be repeated. */
+  seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1),
+  /** A flush after so many writes, 0 for never (fio's `fsync`). */
+  fsync: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
+});
+export type Workload = v.InferOutput<typeof workloadSchema>;
+
+/** The open work, saved a moment after it changes. Images are kept by main as paths and come back as new handles. */
+export const sessionSchema = v.object({
+  workspace: v.optional(workspaceSchema, 'images'),
+  line: v.optional(v.string(), ''),
+  bindings: v.optional(v.array(bindingSchema), []),
+  workload: v.optional(workloadSchema),
+  selectedImage: v.optional(v.nullable(v.string()), null),
+});
+export type Session = v.InferOutput<typeof sessionSchema>;

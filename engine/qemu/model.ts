@@ -1,0 +1,115 @@
+/**
+ * The command line as a model that keeps the text's positions. Parsing loses nothing: printing an unchanged model gives the
+ * same text, and every edit is an edit of that text.
+ */
+
+/** Character offsets in the text, `end` exclusive. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+/** One `key=value` of an option's argument (or a bare word: the implied key, a short-form boolean). */
+export interface Param {
+  /** `driver` for the implied first word of `-device`, the bare word for a short-form boolean. */
+  key: string;
+  /** Unescaped (`,,` is `,`); `on`/`off` for short-form booleans. */
+  value: string;
+  /** How it is spelt. */
+  form: 'pair' | 'implied' | 'short-on' | 'short-off';
+  span: Span;
+  /** Where the key stands; empty at `span.start` for an implied key. */
+  keySpan: Span;
+  valueSpan: Span;
+}
+
+/** One option of the command line, e.g. `-device virtio-blk-pci,drive=d0`. */
+export interface Option {
+  /** Without dashes: `device`, `drive`, `blockdev`, `m`, … */
+  name: string;
+  span: Span;
+  nameSpan: Span;
+  /** The argument after shell unquoting, when the option takes one. */
+  argument?: string;
+  argumentSpan?: Span;
+  /** Decoded `key=value` list; empty for options that have none. For JSON arguments the flattened dotted keys. */
+  params: Param[];
+}
+
+export interface CommandLine {
+  text: string;
+  /** The program and words that are no option, with their places. */
+  words: { text: string; span: Span }[];
+  options: Option[];
+  /** What the parser could not make sense of: unbalanced quotes, an option without its argument, … */
+  problems: Problem[];
+}
+
+/** `error`: QEMU refuses. `warning`: QEMU warns or changes something. `silent`: QEMU accepts and does what was not wanted. `danger`: data may be lost. */
+export type Severity = 'error' | 'warning' | 'silent' | 'danger' | 'info';
+
+export interface TextEdit {
+  span: Span;
+  text: string;
+}
+
+export interface Fix {
+  /** Key in `resources/messages/<locale>/lint.json`. */
+  title: string;
+  params: Record<string, string>;
+  /** Applied together; spans are of the text that was linted and do not overlap. */
+  edits: TextEdit[];
+}
+
+export interface Problem {
+  /** The rule's id, e.g. `D01`; syntax problems are `X…`. */
+  rule: string;
+  severity: Severity;
+  span: Span;
+  /** Key in `resources/messages/<locale>/lint.json`, with its parameters. */
+  message: string;
+  params: Record<string, string>;
+  /** What QEMU prints, word for word, with the names filled in. */
+  qemu?: string;
+  fixes: Fix[];
+}
+
+/** What the linter may know beside the text. */
+export interface LintContext {
+  /** `major.minor` of the QEMU that the line is for. */
+  version: string;
+  /** What is known of files, by the name that stands in the line: detected format and size in bytes. */
+  files?: ReadonlyMap<string, { format: string; virtualSize: number; readOnly?: boolean }>;
+}
+
+/** A drawing of the line: front end on the left, back end on the right, the cut that `drive=` bridges between them. */
+export interface Topology {
+  nodes: TopologyNode[];
+  edges: { from: string; to: string; kind: 'plug' | 'drive' | 'child' | 'backing'; broken?: boolean }[];
+}
+export interface TopologyNode {
+  /** Unique in the drawing. */
+  key: string;
+  kind:
+    | 'machine'
+    | 'bus'
+    | 'slot'
+    | 'controller'
+    | 'device'
+    | 'drive'
+    | 'format'
+    | 'filter'
+    | 'protocol'
+    | 'file'
+    | 'iothread'
+    | 'missing';
+  half: 'front' | 'back';
+  /** `id=` or node-name, driver, or file name. */
+  label: string;
+  /** A second, quieter line: the driver, the address, … */
+  detail?: string;
+  /** The place in the text that it comes from. */
+  span?: Span;
+  /** The worst problem on it. */
+  severity?: Severity;
+}
