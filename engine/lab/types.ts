@@ -1,0 +1,57 @@
+/** What a running laboratory offers: the one interface of the utility process, the terminal program and the tests. */
+import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
+import type { PlainError } from '#contract/error.ts';
+import type { Workload } from '#contract/settings.ts';
+import type { BlockNode } from '../block/node.ts';
+import type { CommandLine } from '../qemu/model.ts';
+import type { CostTable } from '../machine/costs.ts';
+import type { TraceRing } from '../trace/ring.ts';
+
+export interface LabOptions {
+  /** The parsed command line (`parseCommandLine`). */
+  line: CommandLine;
+  /** The open block node behind `-drive id=` or `-blockdev node-name=`; undefined when nothing is bound to it. The caller closes it. */
+  drives: (driveId: string) => BlockNode | undefined;
+  workload: Workload;
+  /** `id=` of the device to work on; the first one that the laboratory can drive when left out. */
+  deviceId?: string;
+  /** The real clock in nanoseconds from any fixed point. */
+  clock?: () => number;
+  /** Runs the callback soon, after the event loop had its turn. `setImmediate` when left out. */
+  schedule?: (callback: () => void) => void;
+  /** Called after every change of state. */
+  onStatus?: (change: LabStatusChange) => void;
+  /** Events that the trace holds before it forgets the oldest; a power of two is used. */
+  traceEvents?: number;
+  /** Changes to the table of published costs behind the model clock, nanoseconds by key. */
+  costs?: Partial<CostTable>;
+}
+
+export interface LabStatusChange {
+  state: LabRunState;
+  /** What is driven, in words of the command line: `virtio-blk-pci virtio-disk1`. */
+  device: string;
+  error?: PlainError;
+}
+
+export interface Lab {
+  readonly device: string;
+  readonly state: LabRunState;
+  readonly error: PlainError | undefined;
+  /** The recorded events; save.ts writes them as JSON lines. */
+  readonly trace: TraceRing;
+  /** Runs until the workload is done, or until pause. Does nothing when already running. */
+  run(): void;
+  pause(): void;
+  /** Goes on for one event, or until the oldest request in flight is complete; resolves when it is there. */
+  step(kind: StepKind): Promise<void>;
+  /** Events a second while running, or null for as fast as it goes. */
+  speed(eventsPerSecond: number | null): void;
+  /** Starts over: same machine, same workload, empty trace. Requests in flight are waited for. */
+  reset(): Promise<void>;
+  /** Stops for good and waits for requests in flight. Closes no block node. */
+  close(): Promise<void>;
+  /** Resolves when the state is `finished`, `failed` or closed. */
+  done(): Promise<void>;
+  frame(request: LabFrameRequest): LabFrame;
+}

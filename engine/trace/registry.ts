@@ -1,0 +1,184 @@
+/**
+ * Every event that the laboratory can record. Where QEMU has a trace event for the moment, the event carries QEMU's name; where
+ * Linux (block, irq and kvm tracepoints) or a function of either has the better known name, that one. What somebody learns here
+ * is what `-trace 'virtio_*'` and `trace-cmd` show elsewhere.
+ *
+ * Numbers never change their meaning: saved traces carry names, live rows carry numbers.
+ */
+import { STATIONS, type World } from './stations.ts';
+
+/** How an argument is shown. `address`, `offset` and `sector` are 64 bits wide and take two words of a row, low word first. */
+export type ArgFormat =
+  | 'dec'
+  | 'hex'
+  | 'signed'
+  | 'bool'
+  | 'bytes'
+  | 'address'
+  | 'offset'
+  | 'sector'
+  | 'op'
+  | 'exit'
+  | 'blk-type'
+  | 'blk-status'
+  | 'device-status'
+  | 'extent';
+
+export interface EventArg {
+  name: string;
+  format: ArgFormat;
+}
+
+export interface EventDefinition {
+  id: number;
+  name: string;
+  /** Whose name it is. `qemu`: a trace event of QEMU; `linux`: a tracepoint of Linux; `function`: a function's name in one of them. */
+  origin: 'qemu' | 'linux' | 'function' | 'platter';
+  /** 1–14. */
+  station: number;
+  world: World;
+  args: readonly EventArg[];
+}
+
+const definitions: EventDefinition[] = [];
+
+/** `args` as `name:format name:format`; a name alone is decimal. */
+function event(
+  id: number,
+  name: string,
+  station: number,
+  origin: EventDefinition['origin'],
+  args: string,
+): number {
+  definitions[id] = {
+    id,
+    name,
+    origin,
+    station,
+    world: STATIONS[station - 1].world,
+    args: args.split(' ').flatMap((word) => {
+      const [argument, format = 'dec'] = word.split(':');
+      return argument === '' ? [] : [{ name: argument, format: format as ArgFormat }];
+    }),
+  };
+  return id;
+}
+
+/** The numbers of the events, for who records them. */
+export const E = {
+  // 1: the program hands a request to its kernel.
+  io_submit: event(1, 'io_submit', 1, 'linux', 'op:op sector:sector bytes:bytes'),
+  // 2: the guest kernel's block layer.
+  block_bio_queue: event(2, 'block_bio_queue', 2, 'linux', 'op:op sector:sector sectors'),
+  block_split: event(3, 'block_split', 2, 'linux', 'op:op sector:sector sectors'),
+  block_bio_backmerge: event(4, 'block_bio_backmerge', 2, 'linux', 'into sector:sector sectors'),
+  block_bio_frontmerge: event(5, 'block_bio_frontmerge', 2, 'linux', 'into sector:sector sectors'),
+  block_rq_insert: event(6, 'block_rq_insert', 2, 'linux', 'op:op sector:sector sectors'),
+  block_rq_issue: event(7, 'block_rq_issue', 2, 'linux', 'op:op sector:sector sectors'),
+  block_rq_requeue: event(8, 'block_rq_requeue', 2, 'linux', 'op:op sector:sector sectors'),
+  // 3: the guest's driver.
+  virtio_queue_rq: event(10, 'virtio_queue_rq', 3, 'function', 'queue type:blk-type sector:sector'),
+  virtqueue_add: event(11, 'virtqueue_add', 3, 'function', 'queue head out in'),
+  virtqueue_kick: event(12, 'virtqueue_kick', 3, 'function', 'queue avail_idx notify:bool'),
+  // 4: out of the guest, into KVM.
+  kvm_exit: event(15, 'kvm_exit', 4, 'linux', 'reason:exit address:address size'),
+  kvm_mmio: event(16, 'kvm_mmio', 4, 'linux', 'write:bool address:address value:hex'),
+  kvm_pio: event(17, 'kvm_pio', 4, 'linux', 'write:bool port:hex size value:hex'),
+  kvm_fast_mmio: event(18, 'kvm_fast_mmio', 4, 'linux', 'address:address'),
+  ioeventfd_signal: event(19, 'ioeventfd_signal', 4, 'function', 'queue'),
+  kvm_userspace_exit: event(20, 'kvm_userspace_exit', 4, 'linux', 'reason:exit'),
+  kvm_entry: event(21, 'kvm_entry', 4, 'linux', 'vcpu'),
+  // 5: the device in QEMU takes the request.
+  memory_region_ops_read: event(25, 'memory_region_ops_read', 5, 'qemu', 'address:address value:hex size'),
+  memory_region_ops_write: event(26, 'memory_region_ops_write', 5, 'qemu', 'address:address value:hex size'),
+  pci_cfg_read: event(27, 'pci_cfg_read', 5, 'qemu', 'devfn:hex offset:hex value:hex'),
+  pci_cfg_write: event(28, 'pci_cfg_write', 5, 'qemu', 'devfn:hex offset:hex value:hex'),
+  virtio_pci_notify_write: event(29, 'virtio_pci_notify_write', 5, 'qemu', 'address:address value:hex size'),
+  virtio_set_status: event(30, 'virtio_set_status', 5, 'qemu', 'status:device-status'),
+  virtio_queue_notify: event(31, 'virtio_queue_notify', 5, 'qemu', 'queue'),
+  virtqueue_pop: event(32, 'virtqueue_pop', 5, 'qemu', 'queue head in_num out_num'),
+  virtio_blk_handle_read: event(33, 'virtio_blk_handle_read', 5, 'qemu', 'sector:sector nsectors'),
+  virtio_blk_handle_write: event(34, 'virtio_blk_handle_write', 5, 'qemu', 'sector:sector nsectors'),
+  virtio_blk_handle_flush: event(35, 'virtio_blk_handle_flush', 5, 'function', ''),
+  virtio_blk_handle_get_id: event(36, 'virtio_blk_handle_get_id', 5, 'platter', 'bytes:bytes'),
+  virtio_blk_handle_discard_write_zeroes: event(
+    37,
+    'virtio_blk_handle_discard_write_zeroes',
+    5,
+    'function',
+    'type:blk-type segments',
+  ),
+  virtio_blk_unsupported: event(38, 'virtio_blk_unsupported', 5, 'platter', 'type:blk-type'),
+  virtio_error: event(39, 'virtio_error', 5, 'function', 'queue'),
+  // 6: the host's block layer.
+  blk_co_preadv: event(45, 'blk_co_preadv', 6, 'qemu', 'offset:offset bytes:bytes'),
+  blk_co_pwritev: event(46, 'blk_co_pwritev', 6, 'qemu', 'offset:offset bytes:bytes'),
+  blk_co_flush: event(47, 'blk_co_flush', 6, 'function', ''),
+  blk_co_pdiscard: event(48, 'blk_co_pdiscard', 6, 'function', 'offset:offset bytes:bytes'),
+  blk_co_pwrite_zeroes: event(49, 'blk_co_pwrite_zeroes', 6, 'function', 'offset:offset bytes:bytes'),
+  bdrv_co_block_status: event(
+    50,
+    'bdrv_co_block_status',
+    6,
+    'function',
+    'kind:extent offset:offset bytes:bytes',
+  ),
+  file_paio_submit: event(51, 'file_paio_submit', 6, 'qemu', 'op:op offset:offset bytes:bytes'),
+  luring_co_submit: event(52, 'luring_co_submit', 6, 'qemu', 'op:op offset:offset bytes:bytes'),
+  laio_co_submit: event(53, 'laio_co_submit', 6, 'function', 'op:op offset:offset bytes:bytes'),
+  // 7: the hardware.
+  host_rq_issue: event(60, 'host_rq_issue', 7, 'platter', 'op:op offset:offset bytes:bytes'),
+  // 8: the hardware is done.
+  host_rq_complete: event(65, 'host_rq_complete', 8, 'platter', 'op:op error'),
+  // 9: the host's I/O stack.
+  thread_pool_complete: event(70, 'thread_pool_complete', 9, 'qemu', 'ret:signed'),
+  luring_process_completion: event(71, 'luring_process_completion', 9, 'qemu', 'ret:signed'),
+  qemu_laio_process_completion: event(72, 'qemu_laio_process_completion', 9, 'function', 'ret:signed'),
+  // 10: completion in QEMU.
+  virtio_blk_rw_complete: event(75, 'virtio_blk_rw_complete', 10, 'qemu', 'ret:signed'),
+  virtio_blk_req_complete: event(76, 'virtio_blk_req_complete', 10, 'qemu', 'status:blk-status'),
+  virtqueue_fill: event(77, 'virtqueue_fill', 10, 'qemu', 'queue head len:bytes idx'),
+  virtqueue_flush: event(78, 'virtqueue_flush', 10, 'qemu', 'queue count'),
+  // 11: the notification.
+  virtio_notify: event(80, 'virtio_notify', 11, 'qemu', 'queue'),
+  virtio_notify_irqfd: event(81, 'virtio_notify_irqfd', 11, 'qemu', 'queue'),
+  virtio_should_notify: event(82, 'virtio_should_notify', 11, 'function', 'queue notify:bool'),
+  virtio_pci_notify: event(83, 'virtio_pci_notify', 11, 'qemu', 'vector'),
+  msix_notify: event(84, 'msix_notify', 11, 'function', 'vector address:address data:hex'),
+  pci_set_irq: event(85, 'pci_set_irq', 11, 'function', 'pin level'),
+  // 12: KVM injects the interrupt.
+  kvm_msi_set_irq: event(88, 'kvm_msi_set_irq', 12, 'linux', 'address:address data:hex'),
+  kvm_set_irq: event(89, 'kvm_set_irq', 12, 'linux', 'gsi level'),
+  kvm_inj_virq: event(90, 'kvm_inj_virq', 12, 'linux', 'vector:hex'),
+  // 13: the guest's interrupt handler, driver and block layer.
+  irq_handler_entry: event(95, 'irq_handler_entry', 13, 'linux', 'irq'),
+  virtblk_done: event(96, 'virtblk_done', 13, 'function', 'queue'),
+  virtqueue_get_buf: event(97, 'virtqueue_get_buf', 13, 'function', 'queue head len:bytes'),
+  block_rq_complete: event(98, 'block_rq_complete', 13, 'linux', 'op:op sector:sector error'),
+  irq_handler_exit: event(99, 'irq_handler_exit', 13, 'linux', 'irq'),
+  // 14: the program has its answer.
+  io_getevents: event(105, 'io_getevents', 14, 'linux', 'op:op bytes:bytes error'),
+} as const;
+
+/** One past the largest event number. */
+export const EVENT_LIMIT = 112;
+
+/** Every event, by number; holes are `undefined`. */
+export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(
+  { length: EVENT_LIMIT },
+  (_, id) => definitions[id],
+);
+
+const byName = new Map(
+  definitions.filter((entry) => entry !== undefined).map((entry) => [entry.name, entry]),
+);
+
+/** The event with this name, or undefined. */
+export function eventByName(name: string): EventDefinition | undefined {
+  return byName.get(name);
+}
+
+/** The number of words that an argument takes in a row. */
+export function argWords(format: ArgFormat): 1 | 2 {
+  return format === 'address' || format === 'offset' || format === 'sector' ? 2 : 1;
+}
