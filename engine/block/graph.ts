@@ -1,0 +1,201 @@
+/**
+ * `openImage`: from a path or a storage to a block node with its backing chain.
+ *
+ * Every file that an image names is asked for at the gate first; chains are bounded and may not bite their own tail.
+ */
+import type { ImageInfo } from '../../contract/images.ts';
+import { PlatterError } from '../errors.ts';
+import { andThen, run, wait, type Maybe, type Steps } from '../maybe.ts';
+import { FormatNode } from './access.ts';
+import type { OpenContext, OpenedBacking } from './format.ts';
+import { bestFormat, formatByName, probeFormat } from './formats/registry.ts';
+import { denyAll, type Gate, type GateRequest } from './gate.ts';
+import { imageInfo } from './info.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { resolveReference } from './references.ts';
+import { FileStorage, openFile } from './storage/file.ts';
+import type { Storage } from './storage/storage.ts';
+import { UnavailableNode } from './unavailable.ts';
+
+export interface OpenOptions {
+  /** Default true. */
+  readOnly?: boolean;
+  /** QEMU's driver name; probed when left out. */
+  format?: string;
+  /** Asked before any file that an image names is touched. Default: deny. */
+  gate?: Gate;
+  limits?: Partial<Limits>;
+  /**
+   * `require` (default): an image whose backing file cannot be opened does not open. `tolerate`: it opens, and reading what
+   * lies in the backing file throws the reason. `skip`: as tolerate, without even asking the gate (for `info`).
+   */
+  backing?: 'require' | 'tolerate' | 'skip';
+}
+
+export interface OpenedImage {
+  node: FormatNode;
+  info: ImageInfo;
+}
+
+/** What stands above an image in its chain while it is opened. */
+interface Place {
+  depth: number;
+  /** Path to resolve references against. */
+  path?: string;
+  /** Identities of the files above and of this one. */
+  seen: string[];
+}
+
+/** Opens an image and its chain. A failure leaves nothing open. Takes over a `Storage` that it is given. */
+export function openImage(source: string | Storage, options: OpenOptions = {}): Maybe<OpenedImage> {
+  return run(openSteps(source, options));
+}
+
+function* openSteps(source: string | Storage, options: OpenOptions): Steps<OpenedImage> {
+  const storage = typeof source === 'string' ? openFile(source, { readOnly: options.readOnly }) : source;
+  const path = storage instanceof FileStorage ? storage.path : undefined;
+  const node = yield* openNode(storage, options, { depth: 0, path, seen: [identity(storage)] });
+  try {
+    return { node, info: yield* wait(imageInfo(node)) };
+  } catch (error) {
+    yield* wait(node.close());
+    throw error;
+  }
+}
+
+/** A node over `storage`; closes it when that fails. */
+function* openNode(storage: Storage, options: OpenOptions, place: Place): Steps<FormatNode> {
+  try {
+    const found =
+      options.format === undefined ? yield* wait(probeFormat(storage)) : formatByName(options.format);
+    const context = new Context(storage, options, place);
+    return new FormatNode(yield* wait(found.open(storage, context)), storage.name);
+  } catch (error) {
+    yield* wait(storage.close());
+    throw error instanceof PlatterError ? error.within({ image: storage.name }) : error;
+  }
+}
+
+function identity(storage: Storage): string {
+  return storage instanceof FileStorage ? storage.identity : '';
+}
+
+class Context implements OpenContext {
+  readonly image: string;
+  readonly readOnly: boolean;
+  readonly probed: boolean;
+  readonly gate: Gate;
+  readonly limits: Limits;
+  readonly #options: OpenOptions;
+  readonly #place: Place;
+
+  constructor(storage: Storage, options: OpenOptions, place: Place) {
+    this.image = storage.name;
+    this.readOnly = storage.readOnly;
+    this.probed = options.format === undefined;
+    this.gate = options.gate ?? denyAll;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#options = options;
+    this.#place = place;
+  }
+
+  looksLike(head: Uint8Array, size: number): string {
+    return bestFormat(head, size, this.image, new Uint8Array(0)).name;
+  }
+
+  openBacking(
+    reference: string,
+    format?: string,
+    role: 'backing' | 'parent' = 'backing',
+  ): Maybe<OpenedBacking> {
+    return run(this.#backing(reference, format, role));
+  }
+
+  openStorage(reference: string, role: GateRequest['role']): Maybe<Storage> {
+    return andThen(this.#ask(reference, role, 'raw'), (path) =>
+      openFile(path, { readOnly: this.readOnly, noFollow: true }),
+    );
+  }
+
+  *#backing(reference: string, format: string | undefined, role: 'backing' | 'parent'): Steps<OpenedBacking> {
+    const mode = this.#options.backing ?? 'require';
+    try {
+      if (mode === 'skip') throw notAsked(this.image, reference);
+      const node = yield* this.#openBelow(reference, format, role);
+      return { node };
+    } catch (error) {
+      if (mode === 'require' || !(error instanceof PlatterError)) throw error;
+      return { node: new UnavailableNode(reference, error), error };
+    }
+  }
+
+  *#openBelow(reference: string, format: string | undefined, role: 'backing' | 'parent'): Steps<FormatNode> {
+    const place = this.#place;
+    if (place.depth + 1 >= this.limits.chainDepth) {
+      throw new PlatterError(
+        'block.chain-too-deep',
+        `The backing chain is longer than ${this.limits.chainDepth} images`,
+        {
+          image: this.image,
+          value: reference,
+          expected: `at most ${this.limits.chainDepth} images`,
+        },
+      );
+    }
+    if (format !== undefined) formatByName(format);
+    const path = yield* wait(this.#ask(reference, role, format));
+    const storage = openFile(path, { readOnly: true, noFollow: true });
+    if (place.seen.includes(storage.identity)) {
+      storage.close();
+      throw new PlatterError(
+        'block.chain-cycle',
+        `"${this.image}" names "${reference}", which is above it in the chain`,
+        {
+          image: this.image,
+          value: reference,
+          hint: 'The chain bites its own tail: repair it with an unsafe rebase.',
+        },
+      );
+    }
+    const options = { ...this.#options, format, readOnly: true };
+    const below = { depth: place.depth + 1, path, seen: [...place.seen, storage.identity] };
+    return yield* openNode(storage, options, below);
+  }
+
+  /** The path, once the gate allowed it. A refusal reads the same whether or not the file exists. */
+  #ask(reference: string, role: GateRequest['role'], format: string | undefined): Maybe<string> {
+    const base = this.#place.path;
+    const resolved = resolveReference(reference, base, this.image);
+    const request = { image: this.image, role, reference, resolved, format, depth: this.#place.depth + 1 };
+    const refused = (cause?: unknown): PlatterError =>
+      new PlatterError(
+        'gate.denied',
+        `"${this.image}" names another file (${role}: "${reference}"), and opening it was not allowed`,
+        { image: this.image, field: role, value: reference, hint: 'Allow it if you trust this image.' },
+        cause,
+      );
+    const allowed = (answer: boolean): string => {
+      if (!answer) throw refused();
+      return resolved;
+    };
+    try {
+      const answer = this.gate.allow(request);
+      if (typeof answer === 'boolean') return allowed(answer);
+      return answer.then(allowed, (error: unknown) => Promise.reject(refused(error)));
+    } catch (error) {
+      throw error instanceof PlatterError && error.code === 'gate.denied' ? error : refused(error);
+    }
+  }
+}
+
+function notAsked(image: string, reference: string): PlatterError {
+  return new PlatterError(
+    'gate.not-asked',
+    `"${image}" names a backing file ("${reference}") that was not opened`,
+    {
+      image,
+      field: 'backing',
+      value: reference,
+    },
+  );
+}

@@ -1,0 +1,43 @@
+/** Reading data that may reach past the end of its file: the last cluster of an image need not be there in full. */
+import { PlatterError } from '../errors.ts';
+import { andThen, isPromise, type Maybe } from '../maybe.ts';
+import type { Storage } from './storage/storage.ts';
+
+/**
+ * `storage.read`, except that a range that starts within the storage reads as zeroes past its end. A range that starts past
+ * the end throws `block.past-end`: a table that points there belongs to a truncated or damaged image.
+ */
+export function readPadded(storage: Storage, offset: number, target: Uint8Array, image: string): Maybe<void> {
+  let result: Maybe<void>;
+  try {
+    result = storage.read(offset, target);
+  } catch (error) {
+    return pad(storage, offset, target, image, error);
+  }
+  return isPromise(result)
+    ? result.catch((error: unknown) => pad(storage, offset, target, image, error))
+    : result;
+}
+
+function pad(
+  storage: Storage,
+  offset: number,
+  target: Uint8Array,
+  image: string,
+  error: unknown,
+): Maybe<void> {
+  if (!(error instanceof PlatterError) || error.code !== 'storage.short-read') throw error;
+  return andThen(storage.size(), (size) => {
+    if (offset >= size) {
+      throw new PlatterError(
+        'block.past-end',
+        `The data at byte ${offset} of "${image}" would lie past the end of the file at ${size}`,
+        { image, offset, value: String(size), hint: 'The file is truncated: get a complete copy.' },
+        error,
+      );
+    }
+    const there = Math.min(target.length, size - offset);
+    target.fill(0, there);
+    return storage.read(offset, target.subarray(0, there));
+  });
+}
