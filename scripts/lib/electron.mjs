@@ -48,7 +48,7 @@ export async function ensureElectron() {
  * What programs need in their environment to use the runtime: the `electron` package, Playwright and electron-vite. As root
  * Chromium's sandbox cannot be used and is left out; everybody else keeps it.
  * @param {Runtime} runtime
- * @param {number | undefined} [uid]
+ * @param {number} [uid]
  * @returns {Record<string, string>}
  */
 export function runtimeEnv(runtime, uid = process.getuid?.()) {
