@@ -1,0 +1,95 @@
+/** The attached images, the one that is selected, and the gate's open questions. */
+import { defineStore } from 'pinia';
+import { computed, ref, watch } from 'vue';
+import type { AttachedImage, GateQuestion, ImageHandle } from '#contract/images.ts';
+import { platter } from '../lib/platter.ts';
+import { useAppStore } from './app.ts';
+import { useNavigationStore } from './navigation.ts';
+
+export const useImagesStore = defineStore('images', () => {
+  const app = useAppStore();
+  const navigation = useNavigationStore();
+  const list = ref<AttachedImage[]>([]);
+  const questions = ref<GateQuestion[]>([]);
+  const reopening = ref(new Set<ImageHandle>());
+  const selected = computed(
+    () => list.value.find((image) => image.handle === app.session.selectedImage) ?? list.value[0] ?? null,
+  );
+
+  function select(handle: ImageHandle): void {
+    app.session.selectedImage = handle;
+    navigation.go({ workspace: 'images', object: { kind: 'image', id: handle } });
+  }
+
+  /** Runs a call whose failure has no better place than a notice. */
+  async function guarded<T>(action: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await action();
+    } catch (error) {
+      app.report(error);
+      return undefined;
+    }
+  }
+  function selectLast(handles: ImageHandle[] | undefined): void {
+    const last = handles?.at(-1);
+    if (last !== undefined) select(last);
+  }
+
+  const pick = async () => selectLast(await guarded(() => platter.call('images.pick')));
+  const attachSample = async (): Promise<ImageHandle | undefined> => {
+    const handle = await guarded(() => platter.call('images.attachSample'));
+    if (handle !== undefined) select(handle);
+    return handle;
+  };
+  const attachDropped = async (files: File[]) =>
+    selectLast(await guarded(() => platter.attachDropped(files)));
+
+  async function detach(handle: ImageHandle): Promise<void> {
+    await guarded(() => platter.call('images.detach', handle));
+  }
+  async function reopen(handle: ImageHandle): Promise<void> {
+    reopening.value.add(handle);
+    try {
+      await platter.call('images.reopen', handle);
+    } catch {
+      // The image's own row carries the error; it is shown there.
+    } finally {
+      reopening.value.delete(handle);
+    }
+  }
+  async function answerGate(id: number, allow: boolean): Promise<void> {
+    questions.value = questions.value.filter((question) => question.id !== id);
+    await guarded(() => platter.call('gate.answer', id, allow));
+  }
+
+  /** Takes the images that are there and listens for changes. */
+  function begin(): void {
+    list.value = app.start?.images ?? [];
+    platter.on('images.changed', (images) => (list.value = images));
+    platter.on('gate.ask', (question) => questions.value.push(question));
+    platter.on('gate.withdrawn', (id) => {
+      questions.value = questions.value.filter((question) => question.id !== id);
+    });
+    watch(
+      () => navigation.current,
+      (place) => {
+        if (place?.object?.kind === 'image') app.session.selectedImage = place.object.id;
+      },
+    );
+  }
+
+  return {
+    list,
+    questions,
+    reopening,
+    selected,
+    select,
+    pick,
+    attachSample,
+    attachDropped,
+    detach,
+    reopen,
+    answerGate,
+    begin,
+  };
+});
