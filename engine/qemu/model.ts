@@ -21,6 +21,25 @@ export interface Param {
   /** Where the key stands; empty at `span.start` for an implied key. */
   keySpan: Span;
   valueSpan: Span;
+  /** The value's type when the argument is JSON. */
+  json?: 'string' | 'number' | 'boolean' | 'null';
+  /** The value holds a `$variable` or a `$(command)`: what QEMU will see is not known, and no rule judges it. */
+  variable?: boolean;
+}
+
+/** A word of the shell after unquoting, with the place of every character. */
+export interface Word {
+  value: string;
+  span: Span;
+  /** Text offset where each character of `value` starts, one more for the end; absent when the word is plain text. */
+  starts?: number[];
+  ends?: number[];
+  /** Quoting of each character: 0 none, 1 single quotes, 2 double quotes; absent when the word is plain text. */
+  quoting?: number[];
+  /** Stretches of `value` that the shell would replace: `$name`, `${name}`, `$(…)`, backquotes. */
+  variables?: Span[];
+  /** `;`, `&&`, `|`, `&`, `>` …: the word is the shell's. */
+  operator?: boolean;
 }
 
 /** One option of the command line, e.g. `-device virtio-blk-pci,drive=d0`. */
@@ -34,13 +53,24 @@ export interface Option {
   argumentSpan?: Span;
   /** Decoded `key=value` list; empty for options that have none. For JSON arguments the flattened dotted keys. */
   params: Param[];
+  /** The argument as the shell reads it; edits take its quoting from here. */
+  word?: Word;
+  /** The argument is a JSON object. */
+  json?: boolean;
 }
 
 export interface CommandLine {
   text: string;
   /** The program and words that are no option, with their places. */
   words: { text: string; span: Span }[];
+  /** The program's name, e.g. `qemu-system-x86_64`, when the line has one. */
+  program?: string;
+  /** A positional argument is the first hard disk, as with `-hda`. */
+  images: Word[];
   options: Option[];
+  /** Comments (`# …`) and what the shell would replace (`$name`, `$(…)`), with their places. */
+  comments: Span[];
+  variables: Span[];
   /** What the parser could not make sense of: unbalanced quotes, an option without its argument, … */
   problems: Problem[];
 }
@@ -72,6 +102,8 @@ export interface Problem {
   /** What QEMU prints, word for word, with the names filled in. */
   qemu?: string;
   fixes: Fix[];
+  /** Other places that belong to it: the first definition of a duplicate, the drive that is used twice. */
+  related?: Span[];
 }
 
 /** What the linter may know beside the text. */

@@ -1,0 +1,31 @@
+/** Says what is wrong with a command line. */
+import { applyEdits, editsOverlap } from './edit.ts';
+import type { CommandLine, LintContext, Problem, TextEdit } from './model.ts';
+import { parseCommandLine } from './parse.ts';
+import { applyRule } from './rules/rule.ts';
+import { RULES } from './rules/table.ts';
+import { storageModel } from './storage-model.ts';
+
+/** Every problem of the line, syntax problems included, in the order of the text. */
+export function lint(line: CommandLine, context: LintContext): Problem[] {
+  const scope = { line, model: storageModel(line), context };
+  const problems = [...line.problems];
+  for (const rule of RULES) problems.push(...applyRule(rule, scope));
+  return problems.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+}
+
+/** The text with the first fix of every problem applied, over and over until nothing is left to fix. */
+export function fixAll(text: string, context: LintContext): string {
+  let now = text;
+  for (let round = 0; round < 8; round++) {
+    const edits: TextEdit[] = [];
+    for (const problem of lint(parseCommandLine(now), context)) {
+      const fix = problem.fixes[0];
+      if (fix !== undefined && !editsOverlap(edits, fix.edits)) edits.push(...fix.edits);
+    }
+    const next = applyEdits(now, edits);
+    if (next === now) break;
+    now = next;
+  }
+  return now;
+}

@@ -1,0 +1,38 @@
+/** Dotted keys as a tree: `file.driver=file,file.filename=x` → file → {driver, filename}. Source: util/keyval.c. */
+import type { Param } from '../model.ts';
+
+export interface KeyTree {
+  /** The parameter that sets this very key. */
+  param?: Param;
+  children: Map<string, KeyTree>;
+}
+
+/** The tree of a list of parameters; of a key given twice the last one counts, as in QEMU. */
+export function keyTree(params: readonly Param[]): KeyTree {
+  const root: KeyTree = { children: new Map() };
+  for (const param of params) {
+    let at = root;
+    for (const part of param.key.split('.')) {
+      let next = at.children.get(part);
+      if (next === undefined) {
+        next = { children: new Map() };
+        at.children.set(part, next);
+      }
+      at = next;
+    }
+    at.param = param;
+  }
+  return root;
+}
+
+/** The parameter at a dotted path. */
+export function paramAt(tree: KeyTree, path: string): Param | undefined {
+  let at: KeyTree | undefined = tree;
+  for (const part of path.split('.')) at = at?.children.get(part);
+  return at?.param;
+}
+
+/** The value at a dotted path. */
+export function valueAt(tree: KeyTree, path: string): string | undefined {
+  return paramAt(tree, path)?.value;
+}
