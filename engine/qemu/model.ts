@@ -3,6 +3,8 @@
  * same text, and every edit is an edit of that text.
  */
 
+import type { Schema } from './schema/schema.ts';
+
 /** Character offsets in the text, `end` exclusive. */
 export interface Span {
   start: number;
@@ -112,6 +114,8 @@ export interface LintContext {
   version: string;
   /** What is known of files, by the name that stands in the line: detected format and size in bytes. */
   files?: ReadonlyMap<string, { format: string; virtualSize: number; readOnly?: boolean }>;
+  /** What the QEMU at hand knows; the bundled schema of QEMU 7.2 when left out. */
+  schema?: Schema;
 }
 
 /** A drawing of the line: front end on the left, back end on the right, the cut that `drive=` bridges between them. */

@@ -6,6 +6,9 @@ import type { Param } from '../model.ts';
 import { deviceParam, type Device } from './devices.ts';
 import type { BusType } from './device-kinds.ts';
 import { readNumber } from './values.ts';
+import { boardBuses, newBus } from './board.ts';
+import { bundledSchema } from '../schema/bundled.ts';
+import { deviceSchema } from '../schema/schema.ts';
 import type { StorageModel } from '../storage-model.ts';
 
 export interface Bus {
@@ -13,12 +16,18 @@ export interface Bus {
   type: BusType;
   /** The `-device` that offers it; undefined for the board's own. */
   owner?: Device;
+  /** The name was made up by counting, as for devices without an id. */
+  counted?: boolean;
   /** Addresses in use, with who is there. */
   used: Map<string, PlacedDevice | 'board'>;
   /** Most devices that plug into it, when there is a limit. */
   limit?: number;
-  /** How many devices sit on it. */
-  count: number;
+  /** Devices of the line that sit on it, oldest first. */
+  plugged: PlacedDevice[];
+  /** How many the board itself put there. */
+  onBoard: number;
+  /** The board's buses below it, in the order in which QEMU looks through them. */
+  below: Bus[];
 }
 
 export interface PlacedDevice {
@@ -27,15 +36,20 @@ export interface PlacedDevice {
   bus?: Bus;
   /** The name in `bus=`, when one was given. */
   wantedBus?: string;
+  /** A bus of that name exists, but of another type or without a free place. */
+  refused?: Bus;
   /** PCI `05.0`, SCSI `0:1:0` (channel:id:lun), IDE unit. Undefined when it is not known. */
   address?: string;
   addressParam?: Param;
   /** The address was taken already by this one. */
   clash?: PlacedDevice | 'board';
+  /** What it offers itself. */
+  offers: Bus[];
 }
 
 export interface Placement {
   devices: PlacedDevice[];
+  /** Every bus, the board's first. */
   buses: Bus[];
 }
 
@@ -45,84 +59,59 @@ const placements = new WeakMap<StorageModel, Placement>();
 export function placeDevices(model: StorageModel): Placement {
   const known = placements.get(model);
   if (known !== undefined) return known;
-  const buses = boardBuses(model);
+  const { roots, buses } = boardBuses(model);
   const devices: PlacedDevice[] = [];
   for (const device of model.devices) {
-    const placed: PlacedDevice = { device };
+    const placed: PlacedDevice = { device, offers: [] };
     devices.push(placed);
-    plug(placed, buses);
-    offer(device, buses);
+    plug(placed, roots, buses, model);
+    offer(placed, buses);
   }
   const placement = { devices, buses };
   placements.set(model, placement);
   return placement;
 }
 
-function bus(name: string, type: BusType, owner?: Device, limit?: number): Bus {
-  return {
-    name,
-    type,
-    used: new Map(),
-    count: 0,
-    ...(owner === undefined ? {} : { owner }),
-    ...(limit === undefined ? {} : { limit }),
-  };
-}
-
-/** What the board brings along, with the addresses that its own devices take. */
-function boardBuses(model: StorageModel): Bus[] {
-  const { machine } = model;
-  const buses: Bus[] = [];
-  if (machine.family === 'pc') {
-    const pci = bus('pci.0', 'PCI');
-    for (const taken of ['00.0', '01.0', '01.1', '01.3']) pci.used.set(taken, 'board');
-    buses.push(
-      pci,
-      bus('isa.0', 'ISA'),
-      bus('ide.0', 'IDE', undefined, 2),
-      bus('ide.1', 'IDE', undefined, 2),
-    );
-    buses.push(bus('floppy-bus.0', 'floppy-bus', undefined, 2));
-  } else if (machine.family === 'q35') {
-    const pcie = bus('pcie.0', 'PCI');
-    for (const taken of ['00.0', '1f.0', '1f.2', '1f.3']) pcie.used.set(taken, 'board');
-    buses.push(pcie, bus('isa.0', 'ISA'));
-    for (let i = 0; i < 6; i++) buses.push(bus(`ide.${String(i)}`, 'IDE', undefined, 1));
-  } else if (machine.family === 'isapc') {
-    buses.push(bus('isa.0', 'ISA'), bus('ide.0', 'IDE', undefined, 2), bus('ide.1', 'IDE', undefined, 2));
-  } else if (machine.family === 'microvm') {
-    for (let i = 0; i < 8; i++) buses.push(bus(`virtio-mmio-bus.${String(i)}`, 'virtio-bus', undefined, 1));
-  }
-  for (const drive of model.drives) {
-    if (drive.if !== 'ide') continue;
-    const channel = buses.find((b) => b.name === `ide.${String(drive.bus)}`);
-    if (channel !== undefined && !channel.used.has(String(drive.unit))) {
-      channel.used.set(String(drive.unit), 'board');
-      channel.count++;
-    }
-  }
-  return buses;
-}
-
-function plug(placed: PlacedDevice, buses: Bus[]): void {
+function plug(placed: PlacedDevice, roots: Bus[], buses: Bus[], model: StorageModel): void {
   const { device } = placed;
-  const type = device.kind?.bus;
+  const type = device.kind?.bus ?? otherPci(device, model);
   if (type === undefined || type === 'System') return;
   if (device.bus !== undefined) {
     placed.wantedBus = device.bus.value;
-    // A device's id stands for its first bus only in paths (`/…`); a bare name must be a bus.
-    placed.bus = buses.find((b) => b.name === device.bus?.value && b.type === type);
+    const named = buses.find((b) => b.name === device.bus?.value);
+    if (named?.type === type && !isFull(named)) placed.bus = named;
+    else placed.refused = named;
   } else {
-    placed.bus = buses.find((b) => b.type === type && !isFull(b));
+    placed.bus = search(roots, type);
   }
   if (placed.bus === undefined) return;
-  placed.bus.count++;
+  placed.bus.plugged.push(placed);
   address(placed, placed.bus);
+}
+
+/** Devices that are none of storage's business take PCI slots as well. */
+function otherPci(device: Device, model: StorageModel): BusType | undefined {
+  const known = deviceSchema(bundledSchema, device.driver)?.bus;
+  return known === 'PCI' && model.machine.pciRoot !== undefined ? 'PCI' : undefined;
+}
+
+/** `qbus_find_recursive`: depth first, the newest device and its newest bus first, full buses passed over. */
+function search(buses: readonly Bus[], type: BusType): Bus | undefined {
+  for (const b of buses) {
+    if (b.type === type && !isFull(b)) return b;
+    for (const placed of b.plugged.toReversed()) {
+      const found = search(placed.offers.toReversed(), type);
+      if (found !== undefined) return found;
+    }
+    const found = search(b.below, type);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** The full ones are passed over when a bus is looked for (`max_dev`). PCI and SCSI buses are never full for that. */
 export function isFull(b: Bus): boolean {
-  return b.limit !== undefined && b.count >= b.limit;
+  return b.limit !== undefined && b.plugged.length + b.onBoard >= b.limit;
 }
 
 function take(placed: PlacedDevice, on: Bus, key: string): void {
@@ -207,33 +196,33 @@ function scsiAddress(placed: PlacedDevice, on: Bus): void {
   take(placed, on, key(id, lun ?? 0));
 }
 
-/** The buses that a device offers once it is there: `<id>.0`, or the driver's default name when it has no id. */
-function offer(device: Device, buses: Bus[]): void {
+/** The buses that a device offers once it is there: `<id>.0`, or a counted name when it has no id. */
+function offer(placed: PlacedDevice, buses: Bus[]): void {
+  const { device } = placed;
   const offers = device.kind?.offers;
   if (offers === undefined) return;
   for (let i = 0; i < offers.count; i++) {
-    // A bridge's bus bears the bridge's own id (hw/pci/pci_bridge.c), all others `<id>.<n>`.
-    const bridge = device.kind?.role === 'bridge' && offers.type === 'PCI';
+    // The bus of a bridge (hw/pci/pci_bridge.c) or an nvme controller bears the device's own id, all others `<id>.<n>`.
+    const own = offers.type === 'nvme-bus' || (device.kind?.role === 'bridge' && offers.type === 'PCI');
     const limit = offers.type === 'IDE' ? (device.kind?.family === 'ahci' ? 1 : 2) : undefined;
-    const name =
+    const made: Bus =
       device.id === undefined
-        ? autoName(offers.type, buses)
-        : bridge
-          ? device.id
-          : `${device.id}.${String(i)}`;
-    buses.push(bus(name, offers.type, device, limit));
+        ? { ...newBus(countedName(device, offers.type, buses), offers.type, limit), counted: true }
+        : newBus(own ? device.id : `${device.id}.${String(i)}`, offers.type, limit);
+    made.owner = device;
+    placed.offers.push(made);
+    buses.push(made);
   }
 }
 
-const PREFIX: Partial<Record<BusType, string>> = {
-  SCSI: 'scsi',
-  IDE: 'ide',
-  'usb-bus': 'usb-bus',
-  PCI: 'pci',
-};
+const PREFIX: Partial<Record<BusType, string>> = { SCSI: 'scsi', IDE: 'ide', PCI: 'pci' };
 
-/** `<type>.<n>` with a number counted per type (`qbus_init_internal`). */
-function autoName(type: BusType, buses: Bus[]): string {
-  const prefix = PREFIX[type] ?? type.toLowerCase();
-  return `${prefix}.${String(buses.filter((b) => b.type === type && /\.\d+$/.test(b.name)).length)}`;
+/** `<class>.<n>`, counted for each class over the buses without a name of their own (`qbus_init_internal`). */
+function countedName(device: Device, type: BusType, buses: Bus[]): string {
+  const express = /^(?:pcie-root-port|ioh3420|x3130-upstream|xio3130-downstream|pxb-pcie)$/.test(
+    device.canonical,
+  );
+  const prefix = express ? 'pcie' : (PREFIX[type] ?? type);
+  const counted = buses.filter((b) => b.counted === true && b.name.startsWith(`${prefix}.`));
+  return `${prefix}.${String(counted.length)}`;
 }

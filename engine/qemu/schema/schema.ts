@@ -1,0 +1,98 @@
+/**
+ * What one QEMU version knows of storage: devices with their properties, block drivers, objects, machine types. Generated
+ * from a real QEMU by QMP (`scripts/schema/generate.ts`) and kept as a resource, or read from the user's own QEMU.
+ */
+
+/** `[name, type, default, help]`; the last two may be missing. Types are QOM's: `str`, `bool`, `uint32`, `OnOffAuto`, … */
+export type PropertyRow = [
+  name: string,
+  type: string,
+  defaultValue?: string | number | boolean | null,
+  help?: string,
+];
+
+export interface DeviceSchema {
+  /** Bus that it plugs into, as `-device help` says. */
+  bus?: string;
+  help?: string;
+  /** Indices into `properties`. Absent when only the name was kept. */
+  props?: number[];
+}
+
+/** A type of the QAPI schema, only as far as block devices and objects need it. */
+export type QapiType =
+  | { kind: 'object'; members: Record<string, QapiMember>; tag?: string; variants?: Record<string, string> }
+  | { kind: 'enum'; values: string[] }
+  | { kind: 'alternate'; of: string[] }
+  | { kind: 'array'; of: string }
+  | { kind: 'builtin'; json: string };
+
+export interface QapiMember {
+  type: string;
+  optional?: true;
+  deprecated?: true;
+  unstable?: true;
+}
+
+export interface Schema {
+  /** `major.minor` */
+  version: string;
+  /** `qemu-system-…` without the prefix. */
+  arch: string;
+  properties: PropertyRow[];
+  devices: Record<string, DeviceSchema>;
+  /** Other names of devices. */
+  aliases: Record<string, string>;
+  machines: Record<string, { alias?: string; deprecated?: true; default?: true; cpuMax?: number }>;
+  /** QAPI types by name; `BlockdevOptions` and `ObjectOptions` are the roots. */
+  types: Record<string, QapiType>;
+  /** Parameters of options from `query-command-line-options`, e.g. `drive`. */
+  options: Record<string, string[]>;
+}
+
+/** The properties of a device, or undefined when the schema does not know them. */
+export function deviceProperties(schema: Schema, driver: string): PropertyRow[] | undefined {
+  return deviceSchema(schema, driver)?.props?.map((index) => schema.properties[index]);
+}
+
+/** A device by its name or its alias. */
+export function deviceSchema(schema: Schema, driver: string): DeviceSchema | undefined {
+  const name = Object.hasOwn(schema.aliases, driver) ? schema.aliases[driver] : driver;
+  return Object.hasOwn(schema.devices, name) ? schema.devices[name] : undefined;
+}
+
+/** One property of a device. */
+export function deviceProperty(schema: Schema, driver: string, name: string): PropertyRow | undefined {
+  return deviceProperties(schema, driver)?.find((p) => p[0] === name);
+}
+
+/** The members of a QAPI object with those of the variant that `tagValue` selects. */
+export function qapiMembers(
+  schema: Schema,
+  type: string,
+  tagValue: string | undefined,
+): Map<string, QapiMember> | undefined {
+  const object = schema.types[type];
+  if (object?.kind !== 'object') return undefined;
+  const members = new Map(Object.entries(object.members));
+  if (object.variants !== undefined && tagValue !== undefined) {
+    const variant = Object.hasOwn(object.variants, tagValue) ? object.variants[tagValue] : undefined;
+    const inner = variant === undefined ? undefined : schema.types[variant];
+    if (inner?.kind === 'object')
+      for (const [name, member] of Object.entries(inner.members)) members.set(name, member);
+  }
+  return members;
+}
+
+/** The values that an object's tag takes: block drivers of `BlockdevOptions`, types of `ObjectOptions`. */
+export function tagValues(schema: Schema, type: string): string[] {
+  const object = schema.types[type];
+  if (object?.kind !== 'object' || object.tag === undefined) return [];
+  return enumValues(schema, object.members[object.tag]?.type) ?? [];
+}
+
+/** The values of an enumeration. */
+export function enumValues(schema: Schema, type: string | undefined): string[] | undefined {
+  const found = type === undefined ? undefined : schema.types[type];
+  return found?.kind === 'enum' ? found.values : undefined;
+}
