@@ -1,0 +1,163 @@
+/** UNMAP, WRITE SAME and GET LBA STATUS: logical block provisioning (SBC-3 section 4.7). */
+import type { Maybe } from '../../maybe.ts';
+import { andThen } from '../../maybe.ts';
+import { good, refuse, type ScsiAnswer, type ScsiCommand } from '../command.ts';
+import { gather, scatter } from '../segments.ts';
+import { OPCODE } from '../opcode.ts';
+import { SENSE } from '../sense.ts';
+import { MAX_UNMAP_DESCRIPTORS } from './inquiry.ts';
+import { inRange } from './read-write.ts';
+import type { DiskState } from './state.ts';
+
+const UNMAP_HEADER = 8;
+const UNMAP_DESCRIPTOR = 16;
+/** Bytes that a WRITE SAME of a pattern writes at a time. */
+const WRITE_SAME_CHUNK = 512 * 1024;
+/** LBA status descriptors in one answer, whatever the allocation length says (CVE-2020-1711's kin). */
+const MAX_LBA_STATUS = 64;
+
+interface BlockRange {
+  lba: number;
+  blocks: number;
+}
+
+/** UNMAP, SBC-3 section 5.28. All descriptors are checked before the first one is acted on. */
+export function unmap(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+  const { cdb } = command;
+  const anchor = (cdb.bytes[1] & 1) !== 0;
+  if (anchor) {
+    return refuse(SENSE.invalidField);
+  }
+  const list = gather(command.dataOut, Math.min(cdb.transfer, UNMAP_HEADER + 0xffff));
+  const view = new DataView(list.buffer);
+  const descriptorLength = list.length < UNMAP_HEADER ? -1 : view.getUint16(2);
+  if (
+    descriptorLength < 0 ||
+    list.length < view.getUint16(0) + 2 ||
+    list.length < descriptorLength + UNMAP_HEADER ||
+    descriptorLength % UNMAP_DESCRIPTOR !== 0
+  ) {
+    return refuse(SENSE.invalidParamLength);
+  }
+  if (state.options.node.readOnly) {
+    return refuse(SENSE.writeProtected);
+  }
+  const count = descriptorLength / UNMAP_DESCRIPTOR;
+  if (count > MAX_UNMAP_DESCRIPTORS) {
+    return refuse(SENSE.invalidParam);
+  }
+  const ranges: BlockRange[] = [];
+  for (let index = 0; index < count; index++) {
+    const at = UNMAP_HEADER + index * UNMAP_DESCRIPTOR;
+    const lba = view.getUint32(at) * 0x1_0000_0000 + view.getUint32(at + 4);
+    const blocks = view.getUint32(at + 8);
+    if (!inRange(state, lba, blocks)) {
+      return refuse(SENSE.lbaOutOfRange);
+    }
+    ranges.push({ lba, blocks });
+  }
+  return andThen(discardRanges(state, ranges, 0), () => good(list.length));
+}
+
+function discardRanges(state: DiskState, ranges: readonly BlockRange[], index: number): Maybe<void> {
+  const range = ranges[index];
+  if (range === undefined) {
+    return;
+  }
+  const discarded =
+    range.blocks === 0
+      ? undefined
+      : state.options.node.discard(range.lba * state.blockSize, range.blocks * state.blockSize);
+  return andThen(discarded, () => discardRanges(state, ranges, index + 1));
+}
+
+/** WRITE SAME(10) and (16), SBC-3 sections 5.48 and 5.49. */
+export function writeSame(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+  const { cdb } = command;
+  const node = state.options.node;
+  // ANCHOR, and the obsolete PBDATA and LBDATA.
+  if (cdb.transfer === 0 || (cdb.bytes[1] & 0x16) !== 0) {
+    return refuse(SENSE.invalidField);
+  }
+  if (node.readOnly) {
+    return refuse(SENSE.writeProtected);
+  }
+  if (!inRange(state, cdb.lba, cdb.transfer)) {
+    return refuse(SENSE.lbaOutOfRange);
+  }
+  const noData = cdb.opcode === OPCODE.writeSame16 && (cdb.bytes[1] & 0x01) !== 0;
+  const block = noData ? new Uint8Array(state.blockSize) : gather(command.dataOut, state.blockSize);
+  if (block.length < state.blockSize) {
+    return refuse(SENSE.invalidField);
+  }
+  const offset = cdb.lba * state.blockSize;
+  const length = cdb.transfer * state.blockSize;
+  const answer = good(noData ? 0 : block.length);
+  if (block.every((byte) => byte === 0)) {
+    const mayUnmap = (cdb.bytes[1] & 0x08) !== 0;
+    return andThen(node.writeZeroes(offset, length, mayUnmap), () => answer);
+  }
+  const pattern = new Uint8Array(Math.min(length, WRITE_SAME_CHUNK - (WRITE_SAME_CHUNK % state.blockSize)));
+  for (let at = 0; at < pattern.length; at += block.length) {
+    pattern.set(block, at);
+  }
+  return andThen(writePattern(state, offset, length, pattern), () => answer);
+}
+
+/** Synchronous storages are written in a loop; at the first promise the rest follows it. */
+function writePattern(state: DiskState, offset: number, length: number, pattern: Uint8Array): Maybe<void> {
+  let done = 0;
+  while (done < length) {
+    const piece = pattern.subarray(0, Math.min(pattern.length, length - done));
+    const writing = state.options.node.write(offset + done, piece);
+    done += piece.length;
+    if (writing instanceof Promise) {
+      const rest = done;
+      return writing.then(() => writePattern(state, offset + rest, length - rest, pattern));
+    }
+  }
+}
+
+/** GET LBA STATUS, SBC-3 section 5.5: mapped (0) or deallocated (1), from the format's own map. */
+export function getLbaStatus(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+  const { cdb } = command;
+  if (cdb.lba >= state.blocks) {
+    return refuse(SENSE.lbaOutOfRange);
+  }
+  const wanted = Math.min(MAX_LBA_STATUS, Math.max(1, Math.floor((cdb.transfer - 8) / 16)));
+  return andThen(statuses(state, cdb.lba, wanted), (found) => {
+    const data = new Uint8Array(8 + 16 * found.length);
+    const view = new DataView(data.buffer);
+    view.setUint32(0, data.length - 4);
+    found.forEach(({ lba, blocks, deallocated }, index) => {
+      const at = 8 + 16 * index;
+      view.setBigUint64(at, BigInt(lba));
+      view.setUint32(at + 8, blocks);
+      view.setUint8(at + 12, deallocated ? 1 : 0);
+    });
+    return good(scatter(data.subarray(0, cdb.transfer), command.dataIn));
+  });
+}
+
+interface LbaStatus extends BlockRange {
+  deallocated: boolean;
+}
+
+async function statuses(state: DiskState, first: number, wanted: number): Promise<LbaStatus[]> {
+  const found: LbaStatus[] = [];
+  let lba = first;
+  while (lba < state.blocks && found.length < wanted) {
+    const left = Math.min(state.blocks - lba, 0xffff_ffff);
+    const extent = await state.options.node.map(lba * state.blockSize, left * state.blockSize);
+    const blocks = Math.max(1, Math.floor(extent.length / state.blockSize));
+    const deallocated = extent.kind === 'unallocated' && state.options.node.backing === undefined;
+    const last = found.at(-1);
+    if (last !== undefined && last.deallocated === deallocated) {
+      last.blocks += blocks;
+    } else {
+      found.push({ lba, blocks, deallocated });
+    }
+    lba += blocks;
+  }
+  return found;
+}

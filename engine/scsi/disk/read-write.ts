@@ -1,0 +1,113 @@
+/** READ, WRITE, VERIFY and COMPARE AND WRITE (SBC-3 sections 5.3 to 5.46). */
+import type { Maybe } from '../../maybe.ts';
+import { andThen, isPromise } from '../../maybe.ts';
+import { good, refuse, type ScsiAnswer, type ScsiCommand } from '../command.ts';
+import { clip, gather, segmentsLength } from '../segments.ts';
+import { SENSE } from '../sense.ts';
+import type { DiskState } from './state.ts';
+
+/** RDPROTECT, WRPROTECT and VRPROTECT: protection information is not supported. */
+const PROTECT = 0xe0;
+/** FUA: what was written is stable before the command ends. */
+const FUA = 0x08;
+
+/** Whether `[lba, lba + blocks)` lies on the medium; an empty range just past the end does. */
+export function inRange(state: DiskState, lba: number, blocks: number): boolean {
+  return lba + blocks <= state.blocks;
+}
+
+/** READ(6), READ(10), READ(12), READ(16). */
+export function readBlocks(state: DiskState, { cdb, dataIn }: ScsiCommand): Maybe<ScsiAnswer> {
+  if (cdb.length > 6 && (cdb.bytes[1] & PROTECT) !== 0) {
+    return refuse(SENSE.invalidField);
+  }
+  if (!inRange(state, cdb.lba, cdb.transfer)) {
+    return refuse(SENSE.lbaOutOfRange);
+  }
+  const node = state.options.node;
+  const offset = cdb.lba * state.blockSize;
+  return transferSegments(clip(dataIn, cdb.transfer * state.blockSize), (at, segment) =>
+    node.read(offset + at, segment),
+  );
+}
+
+/** WRITE(6) to WRITE(16), and WRITE AND VERIFY: a write that returned is verified, as far as this medium can be. */
+export function writeBlocks(state: DiskState, { cdb, dataOut }: ScsiCommand): Maybe<ScsiAnswer> {
+  const node = state.options.node;
+  if (node.readOnly) {
+    return refuse(SENSE.writeProtected);
+  }
+  if (cdb.length > 6 && (cdb.bytes[1] & PROTECT) !== 0) {
+    return refuse(SENSE.invalidField);
+  }
+  if (!inRange(state, cdb.lba, cdb.transfer)) {
+    return refuse(SENSE.lbaOutOfRange);
+  }
+  const offset = cdb.lba * state.blockSize;
+  const written = transferSegments(clip(dataOut, cdb.transfer * state.blockSize), (at, segment) =>
+    node.write(offset + at, segment),
+  );
+  const forced = !state.writeCache || (cdb.length > 6 && (cdb.bytes[1] & FUA) !== 0);
+  return forced ? andThen(written, (answer) => andThen(node.flush(), () => answer)) : written;
+}
+
+/** VERIFY: the range is checked. Comparing with sent data (BYTCHK) is refused, as QEMU's emulated disk does. */
+export function verifyBlocks(state: DiskState, { cdb }: ScsiCommand): ScsiAnswer {
+  const byteCheck = cdb.bytes[1] & 0x06;
+  if ((cdb.bytes[1] & PROTECT) !== 0 || byteCheck !== 0) {
+    return refuse(SENSE.invalidField);
+  }
+  return inRange(state, cdb.lba, cdb.transfer) ? good() : refuse(SENSE.lbaOutOfRange);
+}
+
+/** COMPARE AND WRITE (SBC-3 section 5.2) of one block, the maximum that page B0h promises. */
+export function compareAndWrite(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+  const { cdb } = command;
+  const node = state.options.node;
+  const blocks = cdb.bytes[13];
+  if (blocks > 1 || (cdb.bytes[1] & PROTECT) !== 0) {
+    return refuse(SENSE.invalidField);
+  }
+  if (node.readOnly) {
+    return refuse(SENSE.writeProtected);
+  }
+  if (!inRange(state, cdb.lba, blocks)) {
+    return refuse(SENSE.lbaOutOfRange);
+  }
+  const data = gather(command.dataOut, 2 * blocks * state.blockSize);
+  if (data.length < 2 * blocks * state.blockSize) {
+    return refuse(SENSE.invalidParamLength);
+  }
+  if (blocks === 0) {
+    return good();
+  }
+  const offset = cdb.lba * state.blockSize;
+  const current = new Uint8Array(state.blockSize);
+  return andThen(node.read(offset, current), () =>
+    current.every((byte, index) => byte === data[index])
+      ? andThen(node.write(offset, data.subarray(state.blockSize)), () => good(data.length))
+      : refuse(SENSE.miscompare),
+  );
+}
+
+/** Moves the segments one after another; stays on the stack as long as the storage does. */
+function transferSegments(
+  segments: readonly Uint8Array[],
+  move: (at: number, segment: Uint8Array) => Maybe<void>,
+): Maybe<ScsiAnswer> {
+  const total = segmentsLength(segments);
+  const from = (index: number, at: number): Maybe<ScsiAnswer> => {
+    let position = at;
+    for (let next = index; next < segments.length; next++) {
+      const segment = segments[next];
+      const moving = move(position, segment);
+      position += segment.length;
+      if (isPromise(moving)) {
+        const following = position;
+        return moving.then(() => from(next + 1, following));
+      }
+    }
+    return good(total);
+  };
+  return from(0, 0);
+}
