@@ -4,9 +4,11 @@ import { run, wait, type Maybe, type Steps } from '../../maybe.ts';
 import type { FormatDescriptor } from '../format.ts';
 import type { Storage } from '../storage/storage.ts';
 import { raw } from './raw/driver.ts';
+import { vdi } from './vdi/index.ts';
+import { vpc } from './vpc/index.ts';
 
 /** In QEMU's order of trust: of two formats with the same score the earlier one wins. */
-export const FORMATS: readonly FormatDescriptor[] = [raw];
+export const FORMATS: readonly FormatDescriptor[] = [raw, vdi, vpc];
 
 /** Bytes of the file's start and end that probes see. */
 const HEAD = 2048;
