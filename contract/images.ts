@@ -55,6 +55,8 @@ export interface SnapshotInfo {
   dateSec: number;
   dateNsec: number;
   vmClockNsec: number;
+  /** Instructions executed at the moment of the snapshot, when the image says so (qcow2 extra data, bytes 16 to 23; all ones: unknown). */
+  icount?: number;
 }
 
 export interface HeaderField {

@@ -1,0 +1,36 @@
+/** The subcommands: a line about each for the overview; the rest of one is loaded when it is called. */
+import type { Command } from '../frame/command.ts';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Pick<Command, keyof Command>>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: 'info',
+    summary: 'what an image is: format, sizes, backing file, snapshots',
+    load: async () => (await import('./info.ts')).info,
+  },
+  {
+    name: 'map',
+    summary: 'where the bytes of the disk lie: data, zeroes, backing file',
+    load: async () => (await import('./map.ts')).map,
+  },
+  {
+    name: 'convert',
+    summary: 'copy an image into another format',
+    load: async () => (await import('./convert.ts')).convert,
+  },
+  {
+    name: 'lint',
+    summary: 'what is wrong with a QEMU command line, and how to mend it',
+    load: async () => (await import('./lint.ts')).lint,
+  },
+  {
+    name: 'run',
+    summary: 'run a workload through the devices of a command line and trace it',
+    load: async () => (await import('./run.ts')).run,
+  },
+];

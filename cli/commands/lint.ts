@@ -1,0 +1,124 @@
+/** `platter lint`: what is wrong with a QEMU command line. */
+import { applyEdits } from '#engine/qemu/edit.ts';
+import { fixAll, lint as findProblems } from '#engine/qemu/lint.ts';
+import type { LintContext, Problem } from '#engine/qemu/model.ts';
+import { MAX_TEXT, parseCommandLine } from '#engine/qemu/parse.ts';
+import texts from '#resources/messages/en/lint.json' with { type: 'json' };
+import { defineCommand } from '../frame/command.ts';
+import { fill } from '../frame/help.ts';
+import { failureText } from '../frame/failure.ts';
+import { fillText } from '../frame/messages.ts';
+import { readText } from '../frame/text-file.ts';
+import { UsageError } from '../frame/usage-error.ts';
+import { excerpt, lineAndColumn } from '../lint/place.ts';
+
+const DEFAULT_VERSION = '10.2';
+const catalogue: Readonly<Record<string, string>> = texts;
+
+export const lint = defineCommand({
+  name: 'lint',
+  operands: 'FILE',
+  count: { least: 1, most: 1 },
+  help:
+    'Reads a command line as people paste it (several lines with backslashes, quotes, comments; - for standard input) and ' +
+    'says what is wrong with its storage options: what QEMU would refuse, with the words it would use, and what it would ' +
+    'accept and do differently from what was meant. Nothing is executed and no image is opened.',
+  options: {
+    qemu: {
+      kind: 'text',
+      value: 'VERSION',
+      help: `the QEMU that the line is for, as major.minor (default ${DEFAULT_VERSION})`,
+    },
+    fix: {
+      kind: 'flag',
+      help: 'print the line with the first fix of every problem applied; what is left is said on standard error',
+    },
+    brief: { kind: 'flag', help: 'one line for each problem' },
+    json: { kind: 'flag', help: 'print the problems as JSON, with their places and fixes' },
+  },
+  examples: [
+    {
+      line: 'platter lint vm.sh',
+      says: 'the problems of a start script, each with its place and its reason',
+    },
+    { line: "echo '-drive file=a.img -hda b.img' | platter lint -", says: 'a line from standard input' },
+    { line: 'platter lint --fix vm.sh > repaired.sh', says: 'the script with all fixes applied' },
+  ],
+  exitCodes: [
+    { code: 0, means: 'nothing is wrong (hints aside)' },
+    { code: 1, means: 'problems were found; with --fix: some are left' },
+    { code: 2, means: 'the file could not be read, or the command line was not understood' },
+  ],
+  async run({ values, operands: [file], io }) {
+    const context: LintContext = { version: checkVersion(values.qemu ?? DEFAULT_VERSION) };
+    let text: string;
+    try {
+      text = await readText(file, MAX_TEXT, io);
+    } catch (error) {
+      io.err(failureText(error, file));
+      return 2;
+    }
+    const shown = file === '-' ? 'standard input' : file;
+    if (values.fix) {
+      text = fixAll(text, context);
+      io.out(text);
+    }
+    const problems = findProblems(parseCommandLine(text), context);
+    const print = (row: string): void => (values.fix ? io.err(row) : io.out(row));
+    if (values.json) {
+      if (!values.fix)
+        io.out(
+          `${JSON.stringify(
+            problems.map((problem) => asJson(problem, text)),
+            null,
+            2,
+          )}\n`,
+        );
+    } else {
+      for (const problem of problems) print(describe(problem, text, shown, values.brief));
+    }
+    return problems.some((problem) => problem.severity !== 'info') ? 1 : 0;
+  },
+});
+
+function checkVersion(version: string): string {
+  const match = /^(\d+\.\d+)(?:\.\d+)?$/.exec(version);
+  if (match !== null) return match[1];
+  throw new UsageError(
+    `option '--qemu' cannot be '${version}': expected a version such as ${DEFAULT_VERSION}`,
+  );
+}
+
+/** As compilers print it: place, severity, what; the line with the spot marked; why, QEMU's words, the fix. */
+function describe(problem: Problem, text: string, file: string, brief: boolean): string {
+  const { line, column } = lineAndColumn(text, problem.span.start);
+  const head = `${file}:${line}:${column}: ${problem.severity}: ${message(problem)} [${problem.rule}]\n`;
+  if (brief) return head;
+  const rest = excerpt(text, problem.span).map((row) => `    ${row}\n`);
+  const why = catalogue[`lint.${problem.rule}.why`];
+  if (why !== undefined) rest.push(`${fill(fillText(why, problem.params), 2)}\n`);
+  if (problem.qemu !== undefined) rest.push(`  QEMU says: ${problem.qemu}\n`);
+  for (const fix of problem.fixes)
+    rest.push(`  fix: ${fillText(catalogue[fix.title] ?? fix.title, fix.params)}\n`);
+  return head + rest.join('');
+}
+
+function message(problem: Problem): string {
+  return fillText(catalogue[problem.message] ?? problem.message, problem.params);
+}
+
+function asJson(problem: Problem, text: string): object {
+  return {
+    rule: problem.rule,
+    severity: problem.severity,
+    ...lineAndColumn(text, problem.span.start),
+    span: problem.span,
+    message: message(problem),
+    ...(problem.qemu === undefined ? {} : { qemu: problem.qemu }),
+    fixes: problem.fixes.map((fix) => ({
+      title: fillText(catalogue[fix.title] ?? fix.title, fix.params),
+      edits: fix.edits,
+      result: applyEdits(text, fix.edits),
+    })),
+  };
+}

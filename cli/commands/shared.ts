@@ -1,0 +1,16 @@
+/** Options that several commands have. */
+import type { OptionSpecs } from '../frame/command.ts';
+
+export const FORMAT_OPTION = {
+  format: { kind: 'text', short: 'f', value: 'FMT', help: "the image's format; found out when left out" },
+} as const satisfies OptionSpecs;
+
+export const OUTPUT_OPTIONS = {
+  json: { kind: 'flag', help: 'print JSON' },
+  output: { kind: 'text', value: 'OFMT', choices: ['human', 'json'], help: 'the same, as qemu-img has it' },
+} as const satisfies OptionSpecs;
+
+/** The last word counts: `--output=human` takes nothing away from `--json`, it only says the default. */
+export function wantsJson(values: { json: boolean; output: string | undefined }): boolean {
+  return values.json || values.output === 'json';
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+/** `platter`: the laboratory from a terminal. */
+import { main } from './main.ts';
+import { OutputClosed, processIo } from './frame/process-io.ts';
+
+const io = processIo();
+try {
+  process.exitCode = await main(process.argv.slice(2), io);
+  io.flush();
+} catch (error) {
+  if (!(error instanceof OutputClosed)) throw error;
+  // As the shell reports a program that SIGPIPE ended.
+  process.exitCode = 141;
+}

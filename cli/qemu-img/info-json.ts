@@ -1,0 +1,57 @@
+/** `qemu-img info --output=json` (QAPI: ImageInfo) out of what the engine tells about an image. */
+import type { ImageInfo, SnapshotInfo } from '#contract/images.ts';
+import { combinePath } from './path.ts';
+import type { QemuObject } from './order.ts';
+
+/** Formats whose QEMU driver tells neither its cluster size nor whether it was closed cleanly (no `bdrv_get_info`). */
+const WITHOUT_DRIVER_INFO = new Set(['parallels', 'bochs', 'cloop', 'dmg']);
+
+/**
+ * One layer.
+ * @param filename as it was named on the command line, or combined from the image above
+ */
+export function infoObject(info: ImageInfo, filename: string): QemuObject {
+  const object: QemuObject = {
+    filename,
+    format: info.format,
+    // QEMU counts in sectors: a raw file's last part of one is a whole one.
+    'virtual-size': Math.ceil(info.virtualSize / 512) * 512,
+  };
+  if (info.actualSize !== undefined) object['actual-size'] = info.actualSize;
+  if (info.encrypted) object.encrypted = true;
+  if (!WITHOUT_DRIVER_INFO.has(info.format)) {
+    if (info.clusterSize !== undefined) object['cluster-size'] = info.clusterSize;
+    object['dirty-flag'] = info.dirty;
+  }
+  if (Object.keys(info.formatSpecific).length > 0) {
+    object['format-specific'] = { type: info.format, data: { ...info.formatSpecific } };
+  }
+  if (info.backingFilename !== undefined) {
+    object['backing-filename'] = info.backingFilename;
+    object['full-backing-filename'] = combinePath(filename, info.backingFilename);
+    if (info.backingFormat !== undefined) object['backing-filename-format'] = info.backingFormat;
+  }
+  if (info.snapshots.length > 0) object.snapshots = info.snapshots.map(snapshotObject);
+  return object;
+}
+
+/** The image and what it stands on, as far as it was opened: `--backing-chain`. */
+export function chainObjects(info: ImageInfo, filename: string): QemuObject[] {
+  const below = info.backing;
+  const own = infoObject(info, filename);
+  if (below === undefined || info.backingFilename === undefined) return [own];
+  return [own, ...chainObjects(below, combinePath(filename, info.backingFilename))];
+}
+
+function snapshotObject(snapshot: SnapshotInfo): QemuObject {
+  return {
+    id: snapshot.id,
+    name: snapshot.name,
+    'vm-state-size': snapshot.vmStateSize,
+    'date-sec': snapshot.dateSec,
+    'date-nsec': snapshot.dateNsec,
+    'vm-clock-sec': Math.floor(snapshot.vmClockNsec / 1e9),
+    'vm-clock-nsec': snapshot.vmClockNsec % 1e9,
+    ...(snapshot.icount === undefined ? {} : { icount: snapshot.icount }),
+  };
+}
