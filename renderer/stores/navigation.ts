@@ -29,8 +29,9 @@ export const useNavigationStore = defineStore('navigation', () => {
   /** Goes to a place and remembers it; the workspaces watch `current` and select what it names. */
   function go(place: Place): void {
     app.workspace = place.workspace;
-    if (current.value !== null && key(current.value) === key(place)) return;
-    places.value = [...places.value.slice(0, index.value + 1), place].slice(-MOST);
+    // The same place again takes the old one's seat: whoever watches goes there anew, and Back is not worn out.
+    const again = current.value !== null && key(current.value) === key(place);
+    places.value = [...places.value.slice(0, index.value + (again ? 0 : 1)), { ...place }].slice(-MOST);
     index.value = places.value.length - 1;
   }
   function move(by: -1 | 1): void {

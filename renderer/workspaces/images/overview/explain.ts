@@ -1,0 +1,25 @@
+/** What a header field means, in plain words and with its value worked out. */
+import type { HeaderField, ImageInfo } from '#contract/images.ts';
+import { has, t } from '../../../i18n/index.ts';
+import { formatBytes, formatCount } from '../../../lib/format.ts';
+
+/** The value as a number where it is one, `0x…` included. */
+function numeric(value: string): number | null {
+  return /^(0x[0-9a-f]+|\d+)$/i.test(value) ? Number(value) : null;
+}
+
+/** A sentence for the field, or an empty text when the catalogue has none. */
+export function explainField(info: ImageInfo, field: HeaderField): string {
+  const key = `images.field.${info.format}.${field.name}`;
+  if (!has(key)) return '';
+  const value = numeric(field.value);
+  const zero = value === 0 && has(`${key}.zero`);
+  return t(zero ? `${key}.zero` : key, {
+    value: field.value,
+    count: value === null ? field.value : formatCount(value),
+    bytes: value === null ? field.value : formatBytes(value),
+    power: value === null || value > 62 ? field.value : formatBytes(2 ** value),
+    bits: value === null || value > 8 ? field.value : String(2 ** value),
+    entries: value === null ? field.value : formatCount(value),
+  });
+}

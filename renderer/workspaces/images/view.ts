@@ -1,0 +1,47 @@
+/** What is looked at in each image: tab, field, place. Kept for as long as the image is attached. */
+import { reactive } from 'vue';
+import type { PlainError } from '#contract/error.ts';
+import type { CheckResult, ImageHandle } from '#contract/images.ts';
+
+export const IMAGE_TABS = ['overview', 'map', 'hex', 'chain', 'check'] as const;
+export type ImageTab = (typeof IMAGE_TABS)[number];
+
+export interface ImageViewState {
+  tab: ImageTab;
+  /** Name of the header field selected in the overview. */
+  field: string | null;
+  /** The guest offset under the cursor of the map. */
+  guestOffset: number;
+  /** The zoom of the map: bytes of one cell; 0 until it is known. */
+  cellBytes: number;
+  /** First guest byte shown in the field of cells. */
+  mapTop: number;
+  side: 'guest' | 'host';
+  /** The byte under the cursor of the hex view, for each side. */
+  cursor: { guest: number; host: number };
+  check: { running: boolean; result: CheckResult | null; error: PlainError | null };
+}
+
+const states = new Map<ImageHandle, ImageViewState>();
+
+export function viewOf(handle: ImageHandle): ImageViewState {
+  let state = states.get(handle);
+  if (state === undefined) {
+    state = reactive<ImageViewState>({
+      tab: 'overview',
+      field: null,
+      guestOffset: 0,
+      cellBytes: 0,
+      mapTop: 0,
+      side: 'guest',
+      cursor: { guest: 0, host: 0 },
+      check: { running: false, result: null, error: null },
+    });
+    states.set(handle, state);
+  }
+  return state;
+}
+
+export function isImageTab(value: string | undefined): value is ImageTab {
+  return (IMAGE_TABS as readonly (string | undefined)[]).includes(value);
+}
