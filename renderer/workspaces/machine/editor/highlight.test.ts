@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { parseCommandLine } from '#engine/qemu/parse.ts';
+import { colouredSpans } from './highlight.ts';
+
+const coloured = (text: string) =>
+  colouredSpans(parseCommandLine(text)).map(({ span, token }) => [text.slice(span.start, span.end), token]);
+
+describe('colours of a line', () => {
+  it('tells options, drivers, keys, identifiers and numbers apart', () => {
+    expect(coloured('-device virtio-blk-pci,addr=0x9,drive=d0,scsi=off')).toEqual([
+      ['-device', 'option'],
+      ['virtio-blk-pci', 'driver'],
+      ['addr', 'key'],
+      ['0x9', 'number'],
+      ['drive', 'key'],
+      ['d0', 'id'],
+      ['scsi', 'key'],
+      ['off', 'value'],
+    ]);
+  });
+
+  it('never overlaps, whatever is pasted', () => {
+    for (const text of [
+      `-drive 'file=a b,id=x" -hda`,
+      `-blockdev {"driver":"qcow2","file":{"driver":"file"}}`,
+      '# -drive x',
+    ]) {
+      let end = 0;
+      for (const { span } of colouredSpans(parseCommandLine(text))) {
+        expect(span.start).toBeGreaterThanOrEqual(end);
+        end = span.end;
+        expect(end).toBeLessThanOrEqual(text.length);
+      }
+    }
+  });
+});
