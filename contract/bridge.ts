@@ -11,4 +11,10 @@ export interface Bridge {
   attachDropped(files: File[]): Promise<Result<ImageHandle[]>>;
 }
 
-export const CHANNEL = { call: 'platter:call', event: 'platter:event', attach: 'platter:attach' } as const;
+export const CHANNEL = {
+  call: 'platter:call',
+  event: 'platter:event',
+  attach: 'platter:attach',
+  /** A lab's id, with its MessagePort beside it. */
+  labPort: 'platter:lab-port',
+} as const;

@@ -3,8 +3,9 @@
  * arguments and the sender of every call; the answer travels as a `Result`.
  */
 import * as v from 'valibot';
+import type { PlainError } from './error.ts';
 import type { AttachedImage, CheckResult, GateQuestion, ImageHandle, ImageInfo, MapPage } from './images.ts';
-import type { LabId, LabStatus } from './lab.ts';
+import type { LabStatus } from './lab.ts';
 import {
   bindingSchema,
   sessionSchema,
@@ -40,6 +41,8 @@ const none = v.strictTuple([]);
 export const calls = {
   /** Everything the renderer needs to start: settings, restored work, what the machine offers. */
   'app.start': call<AppStart>()(none),
+  /** Puts a text on the clipboard; the page itself has no permission to. */
+  'clipboard.write': call<null>()(v.strictTuple([v.pipe(v.string(), v.maxLength(16 * 1024 * 1024))])),
   'settings.set': call<Settings>()(v.strictTuple([v.partial(settingsSchema)])),
   'session.save': call<null>()(v.strictTuple([sessionSchema])),
   /** Opens the system's file dialog; answers the images that were attached (none when cancelled). */
@@ -78,14 +81,23 @@ export interface AppStart {
   settings: Settings;
   session: Session;
   images: AttachedImage[];
-  /** Things the person should know: a damaged settings file was set aside, … ; message keys of `resources/messages/<locale>/notices.json`. */
-  notices: { key: string; params: Record<string, string> }[];
+  /** Things the person should know: a damaged settings file was set aside, … */
+  notices: Notice[];
   versions: { platter: string; electron: string; chrome: string; node: string };
   /** The system's language, when it is one of ours. */
   systemLocale: 'en' | 'zh-CN';
   platform: string;
   /** `qemu-system-x86_64 --version` as `major.minor` when one is installed. */
   qemu: string | null;
+}
+
+/** Something the person should know that belongs to no call. */
+export interface Notice {
+  /** Key in `resources/messages/<locale>/notices.json`. */
+  key: string;
+  params: Record<string, string>;
+  /** An error to show instead of the text. */
+  error?: PlainError;
 }
 
 /** Events from main to the renderer, by name. */
@@ -98,7 +110,7 @@ export interface Events {
   'lab.changed': LabStatus;
   /** A menu item or a global shortcut: the command's id in the palette. */
   command: string;
-  notice: { key: string; params: Record<string, string> };
+  notice: Notice;
   'processes.changed': ProcessRow[];
 }
 export type EventName = keyof Events;
@@ -112,6 +124,4 @@ export interface ProcessRow {
   state: 'starting' | 'running' | 'crashed' | 'hung' | 'ended';
 }
 
-/** The lab's MessagePort arrives in the page as a window message with this tag and the lab's id. */
-export const LAB_PORT_TAG = 'platter:lab-port';
-export type LabPortMessage = { tag: typeof LAB_PORT_TAG; lab: LabId };
+export { LAB_PORT_TAG, type LabPortMessage } from './lab.ts';

@@ -31,6 +31,10 @@ export type StepKind = 'event' | 'request';
 
 // ---- The MessagePort: the renderer asks once a frame, the lab answers with exact-size copies. ----
 
+/** The lab's MessagePort arrives in the page as a window message with this tag and the lab's id. */
+export const LAB_PORT_TAG = 'platter:lab-port';
+export type LabPortMessage = { tag: typeof LAB_PORT_TAG; lab: LabId };
+
 export interface LabFrameRequest {
   seq: number;
   /** First row wanted (an absolute event number) and how many; count 0 for none. `from: -1` means the newest `count`. */

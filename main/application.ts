@@ -1,0 +1,144 @@
+/** The parts of the running application, put together once Electron is ready. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { app } from 'electron';
+import type { ImageHandle } from '#contract/images.ts';
+import { settingsSchema, type Locale, type Session, type Settings } from '#contract/settings.ts';
+import { PersonGate } from './gate.ts';
+import { Images } from './images/images.ts';
+import { connectLab } from './labs/port.ts';
+import { Labs } from './labs/labs.ts';
+import { installMenu } from './menu/menu.ts';
+import { ourLocale, translator } from './menu/messages.ts';
+import { Notices } from './notices.ts';
+import { spawnWorker } from './processes/spawn.ts';
+import { Supervisor } from './processes/supervisor.ts';
+import { installedQemu } from './start/qemu.ts';
+import { openWorkSchema, withNewHandles, type OpenWork } from './store/open-work.ts';
+import { Store } from './store/store.ts';
+import { applyTheme } from './theme.ts';
+import { windowStateSchema, type WindowState } from './window/bounds.ts';
+import { MainWindow } from './window/window.ts';
+
+export class Application {
+  readonly qemu = installedQemu();
+  readonly systemLocale = ourLocale(app.getPreferredSystemLanguages());
+  readonly notices = new Notices((notice) => this.window.send('notice', notice));
+  readonly settings: Store<Settings>;
+  readonly work: Store<OpenWork>;
+  readonly #windowState: Store<WindowState>;
+  readonly supervisor: Supervisor;
+  readonly gate: PersonGate;
+  readonly images: Images;
+  readonly labs: Labs;
+  readonly window: MainWindow;
+  /** While the kept files are attached, what is kept stays as it is. */
+  #restoring = false;
+
+  constructor() {
+    const file = (name: string): string => join(app.getPath('userData'), name);
+    this.settings = Store.open(file('settings.json'), settingsSchema, this.notices);
+    this.work = Store.open(file('session.json'), openWorkSchema, this.notices);
+    this.#windowState = Store.open(file('window.json'), windowStateSchema, this.notices);
+    this.window = new MainWindow({
+      state: this.#windowState,
+      pageGone: () => this.#pageGone(),
+      pageCrashed: (reason) => this.notices.add('page.crashed', { reason }),
+    });
+    this.supervisor = new Supervisor(spawnWorker, (rows) => this.window.send('processes.changed', rows));
+    this.gate = new PersonGate({
+      ask: (question) => {
+        this.window.send('gate.ask', question);
+        return this.window.exists;
+      },
+      withdraw: (id) => this.window.send('gate.withdrawn', id),
+    });
+    this.images = new Images({
+      supervisor: this.supervisor,
+      gate: this.gate,
+      home: homedir(),
+      changed: (images) => this.window.send('images.changed', images),
+      filesChanged: () =>
+        void this.saveSession(this.work.value.session).catch((error) => this.notices.addError(error)),
+    });
+    this.labs = new Labs({
+      supervisor: this.supervisor,
+      ask: (handle, request) => this.gate.ask(handle, request),
+      path: (handle) => this.images.path(handle),
+      connect: (id) => connectLab(this.window.contents, id),
+      changed: (status) => this.window.send('lab.changed', status),
+      written: (handles) => this.#readAgain(handles),
+    });
+    this.settings.onChange((settings) => this.#apply(settings));
+    this.#apply(this.settings.value);
+  }
+
+  get locale(): Locale {
+    return this.settings.value.locale ?? this.systemLocale;
+  }
+
+  /** A text of menus and dialogs. */
+  readonly text = (key: string): string => translator(this.locale)(key);
+
+  /** Attaches files; one that cannot be attached is told in a notice. */
+  attach(files: readonly string[]): ImageHandle[] {
+    return files.flatMap((file) => {
+      try {
+        return [this.images.attach(file)];
+      } catch (error) {
+        this.notices.addError(error);
+        return [];
+      }
+    });
+  }
+
+  /** Attaches the files of the last run again and gives the kept session their new handles. */
+  restore(): void {
+    const { session, files } = this.work.value;
+    this.#restoring = true;
+    const handles = new Map<string, ImageHandle>();
+    for (const { handle, path } of files) {
+      for (const given of this.attach([path])) handles.set(handle, given);
+    }
+    this.#restoring = false;
+    if (files.length > 0) {
+      this.saveSession(withNewHandles(session, handles)).catch((error) => this.notices.addError(error));
+    }
+  }
+
+  /** Keeps the open work, with the attached files. */
+  async saveSession(session: Session): Promise<void> {
+    if (this.#restoring) return;
+    await this.work.set({ session, files: this.images.files() });
+  }
+
+  /** Questions that came up before the page was there. */
+  askWaitingQuestions(): void {
+    for (const question of this.gate.waiting()) this.window.send('gate.ask', question);
+  }
+
+  /** Closes labs and images, and waits for what is still being written. */
+  async close(): Promise<void> {
+    this.gate.denyAll();
+    await this.labs.closeAll();
+    await this.supervisor.endAll();
+    await Promise.all([this.settings.settled(), this.work.settled(), this.#windowState.settled()]);
+  }
+
+  #apply(settings: Settings): void {
+    applyTheme(settings.theme);
+    installMenu(this.locale, (command) => this.window.send('command', command));
+  }
+
+  #pageGone(): void {
+    // Labs belong to the page that shows them; questions wait for the next page while there is a window.
+    void this.labs.closeAll();
+    if (!this.window.exists) this.gate.denyAll();
+  }
+
+  /** What their processes know of these images is out of date. */
+  #readAgain(handles: ImageHandle[]): void {
+    // An image that does not open any more shows it in its row.
+    for (const handle of handles) this.images.reopen(handle).catch(() => undefined);
+  }
+}

@@ -1,0 +1,81 @@
+/** What answers the page's calls, one line each; the work is done elsewhere. */
+import { app, clipboard } from 'electron';
+import type { AppStart } from '#contract/calls.ts';
+import type { Handlers } from './ipc/dispatch.ts';
+import type { Application } from './application.ts';
+import { pickImages, pickTraceFile } from './images/dialogs.ts';
+import { sampleCopy } from './images/sample.ts';
+
+export function handlersOf(platter: Application): Handlers {
+  const { settings, images, labs, gate, window } = platter;
+  return {
+    'app.start': () => start(platter),
+    'clipboard.write': async (text) => {
+      // Newer Electrons answer when it is done, older ones do it at once.
+      await clipboard.writeText(text);
+      return null;
+    },
+    'settings.set': async (part) => {
+      await settings.set({ ...settings.value, ...part });
+      return settings.value;
+    },
+    'session.save': async (session) => {
+      await platter.saveSession(session);
+      return null;
+    },
+    'images.pick': async () =>
+      (await pickImages(window.electron, platter.text)).map((file) => images.attach(file)),
+    'images.attachSample': async () => images.attach(await sampleCopy(app.getPath('userData'))),
+    'images.list': () => images.list(),
+    'images.reopen': (handle) => images.reopen(handle),
+    'images.detach': async (handle) => {
+      await images.detach(handle);
+      return null;
+    },
+    'images.map': (handle, start, limit) => images.map(handle, start, limit),
+    'images.read': (handle, space, offset, length) => images.read(handle, space, offset, length),
+    'images.check': (handle) => images.check(handle),
+    'gate.answer': (id, allow) => {
+      gate.answer(id, allow);
+      return null;
+    },
+    'lab.create': (config) => labs.create(config),
+    'lab.run': (id) => labs.run(id),
+    'lab.pause': (id) => labs.pause(id),
+    'lab.step': (id, kind) => labs.step(id, kind),
+    'lab.speed': (id, eventsPerSecond) => labs.speed(id, eventsPerSecond),
+    'lab.close': async (id) => {
+      await labs.close(id);
+      return null;
+    },
+    'lab.saveTrace': async (id) => {
+      const path = await pickTraceFile(window.electron, platter.text);
+      if (path === undefined) return false;
+      await labs.saveTrace(id, path);
+      return true;
+    },
+  };
+}
+
+/** The page begins: it gets the whole state, and from now on every change. */
+async function start(platter: Application): Promise<AppStart> {
+  const qemu = await platter.qemu;
+  // From here to the answer nothing may wait: what the answer tells and the events after it fit together without a gap.
+  platter.window.markPageStarted();
+  platter.askWaitingQuestions();
+  return {
+    settings: platter.settings.value,
+    session: platter.work.value.session,
+    images: platter.images.list(),
+    notices: platter.notices.take(),
+    versions: {
+      platter: app.getVersion(),
+      electron: process.versions.electron,
+      chrome: process.versions.chrome,
+      node: process.versions.node,
+    },
+    systemLocale: platter.systemLocale,
+    platform: process.platform,
+    qemu,
+  };
+}

@@ -1,0 +1,174 @@
+/** The attached images: each with its handle, its process and what that said about it. */
+import { basename, resolve } from 'node:path';
+import type { AttachedImage, CheckResult, ImageHandle, ImageInfo, MapPage } from '#contract/images.ts';
+import type { GateRequest } from '#engine/block/gate.ts';
+import { PlatterError, toPlainError } from '#engine/errors.ts';
+import type { ImageCalls } from '../processes/protocol.ts';
+import type { Supervisor } from '../processes/supervisor.ts';
+import type { Worker } from '../processes/worker.ts';
+import { Handles } from './handles.ts';
+import { displayFolder } from './where.ts';
+
+/** Each has a process of its own. */
+export const MOST_IMAGES = 64;
+
+export interface ImagesOptions {
+  supervisor: Supervisor;
+  /** The gate: `ask` the person; `withdraw` when the process is gone; `forget` when the image is detached. */
+  gate: {
+    ask(handle: string, request: GateRequest): Promise<boolean>;
+    withdraw(handle: string): void;
+    forget(handle: string): void;
+  };
+  home: string;
+  /** Told after every change of the list or of an image. */
+  changed: (images: AttachedImage[]) => void;
+  /** Told after every change of which files are attached: to be kept for the next start. */
+  filesChanged: () => void;
+}
+
+interface Entry {
+  worker: Worker<ImageCalls>;
+  info?: ImageInfo;
+  error?: PlatterError;
+}
+
+export class Images {
+  readonly #options: ImagesOptions;
+  readonly #handles = new Handles();
+  readonly #entries = new Map<ImageHandle, Entry>();
+
+  constructor(options: ImagesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Attaches a file and starts to open it. A file that is attached already keeps its handle. Whether it can be opened shows
+   * in the list afterwards.
+   * @throws PlatterError `image.too-many`
+   */
+  attach(file: string): ImageHandle {
+    // As it was given: what an image names is relative to the folder in which the person found it.
+    const path = resolve(file);
+    if (!this.#handles.has(path) && this.#entries.size >= MOST_IMAGES) {
+      throw new PlatterError(
+        'image.too-many',
+        `${MOST_IMAGES} images are attached, which is the most there can be. Detach one first.`,
+        { image: basename(path), expected: `at most ${MOST_IMAGES}` },
+      );
+    }
+    const handle = this.#handles.give(path);
+    if (!this.#entries.has(handle)) {
+      // Its outcome is in the list; here nobody waits for it.
+      this.#start(handle).catch(() => undefined);
+      this.#options.filesChanged();
+    }
+    return handle;
+  }
+
+  /** Starts over with a new process. Rejects with the reason when the image does not open. */
+  async reopen(handle: ImageHandle): Promise<ImageInfo> {
+    this.#handles.path(handle);
+    return this.#start(handle);
+  }
+
+  async detach(handle: ImageHandle): Promise<void> {
+    this.#handles.path(handle);
+    this.#entries.delete(handle);
+    this.#handles.forget(handle);
+    this.#options.gate.forget(handle);
+    this.#tell();
+    this.#options.filesChanged();
+    await this.#options.supervisor.end(handle);
+  }
+
+  list(): AttachedImage[] {
+    return [...this.#entries].map(([handle, entry]) => this.#row(handle, entry));
+  }
+
+  /** What the session keeps: every attached file. */
+  files(): { handle: ImageHandle; path: string }[] {
+    return [...this.#entries.keys()].map((handle) => ({ handle, path: this.#handles.path(handle) }));
+  }
+
+  /** @throws PlatterError `image.unknown-handle` */
+  path(handle: ImageHandle): string {
+    return this.#handles.path(handle);
+  }
+
+  map(handle: ImageHandle, start: number, limit: number): Promise<MapPage> {
+    return this.#worker(handle).call('map', [start, limit]);
+  }
+
+  read(handle: ImageHandle, space: 'guest' | 'host', offset: number, length: number): Promise<Uint8Array> {
+    return this.#worker(handle).call('read', [space, offset, length]);
+  }
+
+  check(handle: ImageHandle): Promise<CheckResult> {
+    return this.#worker(handle).call('check', []);
+  }
+
+  async #start(handle: ImageHandle): Promise<ImageInfo> {
+    const path = this.#handles.path(handle);
+    const { supervisor, gate } = this.#options;
+    gate.withdraw(handle);
+    const worker = supervisor.start('image', handle, basename(path), {
+      state: (state) => {
+        if (state === 'crashed') gate.withdraw(handle);
+        if (this.#entries.get(handle)?.worker === worker) this.#tell();
+      },
+      ask: (_handle, request) => gate.ask(handle, request),
+    });
+    const entry: Entry = { worker };
+    this.#entries.set(handle, entry);
+    this.#tell();
+    try {
+      entry.info = await worker.call('open', [{ handle, path }]);
+      return entry.info;
+    } catch (error) {
+      const known = error instanceof PlatterError ? error : undefined;
+      // A crash tells itself; an image that does not open needs no process any more.
+      if (worker.alive) {
+        entry.error = known ?? new PlatterError('internal', String(error));
+        await supervisor.end(handle);
+      }
+      throw error;
+    } finally {
+      if (this.#entries.get(handle) === entry) this.#tell();
+    }
+  }
+
+  /** The process to ask. Rejects with the reason when the image is not open. */
+  #worker(handle: ImageHandle): Worker<ImageCalls> {
+    this.#handles.path(handle);
+    const entry = this.#entries.get(handle);
+    if (entry?.error !== undefined) throw entry.error;
+    if (entry?.info === undefined) {
+      throw (
+        entry?.worker.trouble ??
+        new PlatterError('image.not-open', 'This image is still being opened.', {
+          image: basename(this.#handles.path(handle)),
+          hint: 'Try again in a moment.',
+        })
+      );
+    }
+    return entry.worker;
+  }
+
+  #row(handle: ImageHandle, { worker, info, error }: Entry): AttachedImage {
+    const path = this.#handles.path(handle);
+    const trouble = error ?? worker.trouble;
+    return {
+      handle,
+      name: basename(path),
+      where: displayFolder(path, this.#options.home),
+      process: worker.state,
+      ...(trouble === undefined ? {} : { error: toPlainError(trouble) }),
+      ...(info === undefined ? {} : { info }),
+    };
+  }
+
+  #tell(): void {
+    this.#options.changed(this.list());
+  }
+}

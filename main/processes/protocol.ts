@@ -1,0 +1,69 @@
+/**
+ * What main and a utility process say to each other. Only plain data crosses; the types of the calls stand here, and both
+ * ends are written against them.
+ */
+import type { Result } from '#contract/error.ts';
+import type { CheckResult, ImageInfo, MapPage } from '#contract/images.ts';
+import type { LabConfig, LabRunState, StepKind } from '#contract/lab.ts';
+import type { PlainError } from '#contract/error.ts';
+import type { GateRequest } from '#engine/block/gate.ts';
+
+/** What an image process can be asked to do. Everything is read-only. */
+export interface ImageCalls {
+  open: { args: [file: ImageFile]; answer: ImageInfo };
+  map: { args: [start: number, limit: number]; answer: MapPage };
+  read: { args: [space: 'guest' | 'host', offset: number, length: number]; answer: Uint8Array };
+  check: { args: []; answer: CheckResult };
+  /** Closes what is open; the process is ended after it. */
+  close: { args: []; answer: null };
+}
+
+/** What a lab process can be asked to do. `create` comes first and once, with the page's MessagePort beside it. */
+export interface LabCalls {
+  create: { args: [build: LabBuild]; answer: LabReport };
+  run: { args: []; answer: null };
+  pause: { args: []; answer: null };
+  step: { args: [kind: StepKind]; answer: null };
+  speed: { args: [eventsPerSecond: number | null]; answer: null };
+  /** Writes the trace to a temporary file beside `path` and renames it. */
+  saveTrace: { args: [path: string]; answer: null };
+  close: { args: []; answer: null };
+}
+
+export interface ImageFile {
+  handle: string;
+  path: string;
+}
+
+export interface LabBuild {
+  config: LabConfig;
+  /** A file for every image that a binding names. */
+  files: ImageFile[];
+}
+
+export interface LabReport {
+  state: LabRunState;
+  device?: string;
+  error?: PlainError;
+}
+
+export type CallsOf<K extends WorkerKind> = K extends 'image' ? ImageCalls : LabCalls;
+export type WorkerKind = 'image' | 'lab';
+export type AnyCalls = Record<string, { args: unknown[]; answer: unknown }>;
+export type Args<C, N extends keyof C> = C[N] extends { args: infer A extends unknown[] } ? A : never;
+export type Answer<C, N extends keyof C> = C[N] extends { answer: infer R } ? R : never;
+
+export type ToWorker =
+  | { kind: 'call'; id: number; name: string; args: unknown[] }
+  /** The answer to an `ask`. */
+  | { kind: 'allow'; id: number; allow: boolean }
+  | { kind: 'ping' };
+
+export type FromWorker =
+  /** The process has loaded its code. */
+  | { kind: 'ready' }
+  | { kind: 'pong' }
+  | { kind: 'result'; id: number; result: Result<unknown> }
+  /** May a file be opened that the image `handle` names? */
+  | { kind: 'ask'; id: number; handle: string; request: GateRequest }
+  | { kind: 'report'; report: LabReport };
