@@ -1,0 +1,141 @@
+/**
+ * The table behind the model clock: what each thing costs on a server of the last years, in nanoseconds. Every figure can be
+ * edited, and says where it is from; those that nobody published are marked as estimates. Absolute times are therefore an
+ * illustration; what the model is good for is comparing ways that differ in how often they pay which cost.
+ */
+import { E, EVENT_LIMIT } from '../trace/registry.ts';
+
+export interface Cost {
+  /** Nanoseconds. */
+  ns: number;
+  /** Where the figure is from. */
+  source: string;
+  /** The events that cost it each time they happen; none for costs that are charged otherwise. */
+  events: readonly number[];
+}
+
+const KVM_UNIT_TESTS = 'order of magnitude of kvm-unit-tests x86/vmexit on a 3 GHz Xeon';
+const ESTIMATE = 'estimate';
+
+/** Keys are stable; their names on screen are `cost.<key>` of trace.json. */
+export const COSTS = {
+  'program.syscall': { ns: 400, source: ESTIMATE, events: [E.io_submit, E.io_getevents] },
+  'guest.block': {
+    ns: 300,
+    source: ESTIMATE,
+    events: [E.block_bio_queue, E.block_rq_issue, E.block_rq_complete],
+  },
+  'guest.driver': {
+    ns: 120,
+    source: ESTIMATE,
+    events: [E.virtio_queue_rq, E.virtqueue_add, E.virtqueue_get_buf],
+  },
+  'kvm.exit': {
+    ns: 500,
+    source: `${KVM_UNIT_TESTS}: vmcall, about 1,500 cycles there and back`,
+    events: [E.kvm_exit],
+  },
+  'kvm.decode': {
+    ns: 700,
+    source: `${ESTIMATE}: instruction fetch and decode for MMIO`,
+    events: [E.kvm_mmio],
+  },
+  'kvm.ioeventfd': { ns: 300, source: ESTIMATE, events: [E.ioeventfd_signal] },
+  'kvm.userspace': {
+    ns: 2000,
+    source: `${KVM_UNIT_TESTS}: inl_from_qemu, about 6,000 cycles more than an exit`,
+    events: [E.kvm_userspace_exit],
+  },
+  'kvm.inject': {
+    ns: 900,
+    source: `${ESTIMATE}: without posted interrupts, one more exit`,
+    events: [E.kvm_inj_virq],
+  },
+  'kvm.route': { ns: 200, source: ESTIMATE, events: [E.kvm_msi_set_irq, E.kvm_set_irq] },
+  'qemu.register': {
+    ns: 300,
+    source: ESTIMATE,
+    events: [E.memory_region_ops_read, E.memory_region_ops_write, E.virtio_pci_notify_write],
+  },
+  'qemu.device': {
+    ns: 250,
+    source: ESTIMATE,
+    events: [
+      E.virtqueue_pop,
+      E.virtio_blk_handle_read,
+      E.virtio_blk_handle_write,
+      E.virtio_blk_req_complete,
+      E.virtqueue_fill,
+    ],
+  },
+  'qemu.block-layer': {
+    ns: 1200,
+    source: ESTIMATE,
+    events: [E.blk_co_preadv, E.blk_co_pwritev, E.blk_co_flush],
+  },
+  'qemu.notify': {
+    ns: 500,
+    source: `${ESTIMATE}: an ioctl or a write to an eventfd`,
+    events: [E.virtio_notify, E.virtio_notify_irqfd],
+  },
+  'host.threads': {
+    ns: 3000,
+    source: `${ESTIMATE}: handing over to a thread of the pool and back`,
+    events: [E.file_paio_submit, E.thread_pool_complete],
+  },
+  'host.io_uring': { ns: 900, source: ESTIMATE, events: [E.luring_co_submit, E.luring_process_completion] },
+  'host.aio': { ns: 1300, source: ESTIMATE, events: [E.laio_co_submit, E.qemu_laio_process_completion] },
+  'host.switch': {
+    ns: 1500,
+    source:
+      'Li, Ding, Shen: Quantifying the Cost of Context Switch (ExpCS 2007): 1–4 µs; charged when a sleeping thread is woken',
+    events: [],
+  },
+  'guest.interrupt': { ns: 400, source: ESTIMATE, events: [E.irq_handler_entry] },
+  'hardware.read': {
+    ns: 77_000,
+    source: 'Intel SSD DC P4510 product brief: typical 4 KiB random read latency',
+    events: [],
+  },
+  'hardware.write': {
+    ns: 18_000,
+    source: 'Intel SSD DC P4510 product brief: typical 4 KiB random write latency',
+    events: [],
+  },
+  'hardware.flush': {
+    ns: 20_000,
+    source: `${ESTIMATE}: a drive whose cache survives power loss`,
+    events: [],
+  },
+  'hardware.per-kib': {
+    ns: 320,
+    source: 'Intel SSD DC P4510 product brief: 3,200 MB/s sequential reading',
+    events: [],
+  },
+  'hardware.channels': {
+    ns: 16,
+    source: `${ESTIMATE}; not a time: requests that the drive works on at once`,
+    events: [],
+  },
+} as const satisfies Record<string, Cost>;
+
+export type CostKey = keyof typeof COSTS;
+/** Nanoseconds by key. */
+export type CostTable = Record<CostKey, number>;
+
+/** The published figures, with changes. Figures below 0 count as 0. */
+export function costTable(changes: Partial<CostTable> = {}): CostTable {
+  const keys = Object.keys(COSTS) as CostKey[];
+  return Object.fromEntries(
+    keys.map((key) => [key, Math.max(0, changes[key] ?? COSTS[key].ns)]),
+  ) as CostTable;
+}
+
+/** Writes the cost of each event into `costs`, which is indexed by event number (`TraceRing.costs`). */
+export function applyCosts(table: CostTable, costs: Float64Array): void {
+  costs.fill(0, 0, EVENT_LIMIT);
+  for (const key of Object.keys(COSTS) as CostKey[]) {
+    const { events }: Cost = COSTS[key];
+    for (const event of events) costs[event] = table[key];
+  }
+}

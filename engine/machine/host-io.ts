@@ -1,0 +1,282 @@
+/**
+ * The host's side of a request, as three resumable pieces: QEMU's thread hands it to the host (station 6), the disk does it
+ * (7 and 8), QEMU's thread hears of it (9). The bytes really move: `BlockNode` is asked when the disk takes the request. When they
+ * would have moved by the model clock is kept beside.
+ *
+ * Every `step` does one thing that can be seen, at most one event, and answers whether it did anything.
+ */
+import type { BlockNode } from '../block/node.ts';
+import { PlatterError } from '../errors.ts';
+import { isPromise, type Maybe } from '../maybe.ts';
+import { OP } from '../trace/format.ts';
+import { E } from '../trace/registry.ts';
+import { highWord, type TraceRing } from '../trace/ring.ts';
+import { costTable, type CostTable } from './costs.ts';
+
+/** How QEMU hands I/O to the host: `aio=` of `-drive` and `-blockdev`. */
+export type AioMode = 'threads' | 'io_uring' | 'native';
+
+/** One request to a block node, kept and used again by the device that makes it. */
+export class HostRequest {
+  requestId = 0;
+  /** One of `OP`. */
+  op: number = OP.read;
+  /** Byte offset and length on the guest's disk. */
+  offset = 0;
+  bytes = 0;
+  /** The guest's memory, piece by piece. */
+  readonly windows: Uint8Array[] = [];
+  /** Ask the node to give space back when zeroes are written. */
+  unmap = false;
+  /** Flush after writing: the write cache is off. */
+  through = false;
+  node!: BlockNode;
+  /** What went wrong, or undefined. */
+  error: unknown;
+  /** The device was reset: what has not begun is not begun any more. */
+  cancelled = false;
+  /** Called on QEMU's thread when all is done. */
+  readonly finished: (request: HostRequest) => void;
+
+  // Kept by HostIo.
+  step = 0;
+  dueNs = 0;
+  ready = false;
+  next: HostRequest | undefined;
+
+  constructor(finished: (request: HostRequest) => void) {
+    this.finished = finished;
+  }
+}
+
+/** A queue of requests linked through themselves: no garbage. */
+class Fifo {
+  head: HostRequest | undefined;
+  #tail: HostRequest | undefined;
+
+  push(request: HostRequest): void {
+    request.next = undefined;
+    if (this.#tail === undefined) this.head = request;
+    else this.#tail.next = request;
+    this.#tail = request;
+  }
+
+  shift(): HostRequest | undefined {
+    const first = this.head;
+    if (first === undefined) return undefined;
+    this.head = first.next;
+    if (this.head === undefined) this.#tail = undefined;
+    first.next = undefined;
+    return first;
+  }
+
+  /** Inserts by `dueNs`; what is due last is looked at first, since that is where it nearly always belongs. */
+  insert(request: HostRequest): void {
+    if (this.#tail === undefined || this.#tail.dueNs <= request.dueNs) {
+      this.push(request);
+      return;
+    }
+    let before: HostRequest | undefined;
+    for (let at = this.head; at !== undefined && at.dueNs <= request.dueNs; at = at.next) before = at;
+    request.next = before === undefined ? this.head : before.next;
+    if (before === undefined) this.head = request;
+    else before.next = request;
+  }
+}
+
+const BLK_EVENT: readonly number[] = [
+  E.blk_co_preadv,
+  E.blk_co_pwritev,
+  E.blk_co_flush,
+  E.blk_co_pdiscard,
+  E.blk_co_pwrite_zeroes,
+  E.blk_co_pdiscard,
+];
+const SUBMIT_EVENT = {
+  threads: E.file_paio_submit,
+  io_uring: E.luring_co_submit,
+  native: E.laio_co_submit,
+} as const;
+const COMPLETE_EVENT = {
+  threads: E.thread_pool_complete,
+  io_uring: E.luring_process_completion,
+  native: E.qemu_laio_process_completion,
+} as const;
+
+export interface HostIoOptions {
+  aio?: AioMode;
+  costs?: CostTable;
+  /** Called when a promise of a block node came true and there is something to do again. */
+  onReady?: () => void;
+}
+
+export class HostIo {
+  /** Requests that the host has taken and not yet reported. */
+  inFlight = 0;
+  readonly #trace: TraceRing;
+  readonly #costs: CostTable;
+  readonly #submitEvent: number;
+  readonly #completeEvent: number;
+  readonly #onReady: (() => void) | undefined;
+  readonly #submitted = new Fifo();
+  readonly #issued = new Fifo();
+  readonly #done = new Fifo();
+  readonly #reported = new Fifo();
+  readonly #channels: Float64Array;
+
+  constructor(trace: TraceRing, options: HostIoOptions = {}) {
+    const aio = options.aio ?? 'threads';
+    this.#trace = trace;
+    this.#costs = options.costs ?? costTable();
+    this.#submitEvent = SUBMIT_EVENT[aio];
+    this.#completeEvent = COMPLETE_EVENT[aio];
+    this.#onReady = options.onReady;
+    this.#channels = new Float64Array(Math.max(1, Math.round(this.#costs['hardware.channels'])));
+  }
+
+  /** Takes a request whose members are set. */
+  submit(request: HostRequest): void {
+    request.step = 0;
+    request.error = undefined;
+    request.cancelled = false;
+    this.inFlight++;
+    this.#submitted.push(request);
+  }
+
+  /** Whether QEMU's thread has something to do here. */
+  get busy(): boolean {
+    return this.#submitted.head !== undefined || this.#reported.head !== undefined;
+  }
+
+  /** When the disk has something to do next, model nanoseconds; Infinity for never. */
+  get hardwareDue(): number {
+    const issue = this.#issued.head?.dueNs ?? Infinity;
+    const done = this.#done.head?.dueNs ?? Infinity;
+    return Math.min(issue, done);
+  }
+
+  #emit(event: number, request: HostRequest): void {
+    const { requestId, offset, bytes } = request;
+    this.#trace.emit(event, requestId, offset >>> 0, highWord(offset), bytes, 0);
+  }
+
+  /** QEMU's thread: completions first, then what waits to be submitted. */
+  stepThread(): boolean {
+    return this.#stepReported() || this.#stepSubmitted();
+  }
+
+  #stepReported(): boolean {
+    const request = this.#reported.shift();
+    if (request === undefined) return false;
+    this.#trace.emit(this.#completeEvent, request.requestId, request.error === undefined ? 0 : -5, 0, 0, 0);
+    this.inFlight--;
+    request.finished(request);
+    return true;
+  }
+
+  #stepSubmitted(): boolean {
+    const request = this.#submitted.head;
+    if (request === undefined) return false;
+    if (request.step === 0) {
+      this.#emit(BLK_EVENT[request.op], request);
+      request.step = 1;
+      return true;
+    }
+    this.#submitted.shift();
+    const { requestId, op, offset, bytes } = request;
+    this.#trace.emit(this.#submitEvent, requestId, op, offset >>> 0, highWord(offset), bytes);
+    request.dueNs = this.#trace.modelNs;
+    this.#issued.push(request);
+    return true;
+  }
+
+  /** The disk: takes the next request, or finishes the one that is due. `trace.modelNs` should be `hardwareDue`. */
+  stepHardware(): boolean {
+    const issue = this.#issued.head;
+    const done = this.#done.head;
+    if (issue !== undefined && (done === undefined || issue.dueNs <= done.dueNs)) {
+      this.#issue(issue);
+      return true;
+    }
+    if (done === undefined) return false;
+    this.#done.shift();
+    this.#trace.emit(E.host_rq_complete, done.requestId, done.op, done.error === undefined ? 0 : 5, 0, 0);
+    this.#reported.push(done);
+    return true;
+  }
+
+  #issue(request: HostRequest): void {
+    this.#issued.shift();
+    const { requestId, op, offset, bytes } = request;
+    this.#trace.emit(E.host_rq_issue, requestId, op, offset >>> 0, highWord(offset), bytes);
+    request.dueNs = this.#serve(request);
+    let result: Maybe<void>;
+    try {
+      result = request.cancelled ? undefined : perform(request, 0);
+    } catch (error) {
+      request.error = error;
+      this.#done.insert(request);
+      return;
+    }
+    if (!isPromise(result)) {
+      this.#done.insert(request);
+      return;
+    }
+    result.then(
+      () => this.#late(request),
+      (error: unknown) => {
+        request.error = error;
+        this.#late(request);
+      },
+    );
+  }
+
+  /** A block node answered later: by the model clock not before now. */
+  #late(request: HostRequest): void {
+    this.#done.insert(request);
+    this.#onReady?.();
+  }
+
+  /** Which channel of the disk is free first, and when it will be done with the request. */
+  #serve(request: HostRequest): number {
+    const channels = this.#channels;
+    let first = 0;
+    for (let i = 1; i < channels.length; i++) if (channels[i] < channels[first]) first = i;
+    const costs = this.#costs;
+    const fixed =
+      request.op === OP.read
+        ? costs['hardware.read']
+        : request.op === OP.flush
+          ? costs['hardware.flush']
+          : costs['hardware.write'];
+    const moved = request.op <= OP.write ? (request.bytes / 1024) * costs['hardware.per-kib'] : 0;
+    const due = Math.max(channels[first], this.#trace.modelNs) + fixed + moved;
+    channels[first] = due;
+    return due;
+  }
+
+  /** Sets the model's disk back to time zero; nothing may be in flight. */
+  restart(): void {
+    this.#channels.fill(0);
+  }
+}
+
+/** Does what the request asks for from window `index` on. */
+function perform(request: HostRequest, index: number): Maybe<void> {
+  const { node, op, windows } = request;
+  if (op === OP.flush) return node.flush();
+  if (op === OP.writeZeroes) return node.writeZeroes(request.offset, request.bytes, request.unmap);
+  if (op === OP.discard) return node.discard(request.offset, request.bytes);
+  if (op === OP.secureErase) {
+    throw new PlatterError('device.secure-erase', 'the block node cannot erase securely', { field: 'type' });
+  }
+  let offset = request.offset;
+  for (let i = 0; i < index; i++) offset += windows[i].length;
+  for (let i = index; i < windows.length; i++) {
+    const window = windows[i];
+    const moved = op === OP.read ? node.read(offset, window) : node.write(offset, window);
+    if (isPromise(moved)) return moved.then(() => perform(request, i + 1));
+    offset += window.length;
+  }
+  if (op === OP.write && request.through) return node.flush();
+}

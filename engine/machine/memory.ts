@@ -1,0 +1,151 @@
+/**
+ * Guest memory: one buffer, and a table of the regions of the guest's physical address space that lie in it. What is between
+ * regions is a hole (the VGA window, the PCI hole, anything past the end), and no range that touches one is ever accessible.
+ *
+ * The buffer may belong to somebody else: an x86 emulator's (whose WebAssembly memory is replaced when it grows: call `refresh`
+ * before work), or memory shared with a QEMU process. `beforeWrite` tells such an owner what is about to change.
+ */
+import { PlatterError } from '../errors.ts';
+
+export interface MemoryRegion {
+  /** Guest physical address of the first byte. */
+  base: number;
+  /** Bytes. */
+  size: number;
+  /** Where the region starts in the buffer, bytes. */
+  offset: number;
+}
+
+export interface MemoryOwner {
+  /** The memory as it is now; asked again by `refresh`. */
+  current(): Uint8Array;
+  readonly regions: readonly MemoryRegion[];
+  /** Called before bytes of the buffer change, so that an emulator can drop translated code. */
+  beforeWrite?(offset: number, length: number): void;
+}
+
+const VIEW_SLOTS = 2048;
+
+export class GuestMemory {
+  /** The whole buffer. Valid until the next `refresh`. */
+  bytes: Uint8Array;
+  view: DataView;
+  readonly regions: readonly MemoryRegion[];
+  readonly #owner: MemoryOwner;
+  readonly #views: (Uint8Array | undefined)[] = Array.from({ length: VIEW_SLOTS }, () => undefined);
+  #lastRegion: MemoryRegion;
+
+  constructor(owner: MemoryOwner) {
+    this.#owner = owner;
+    this.regions = owner.regions;
+    this.#lastRegion = owner.regions[owner.regions.length - 1];
+    this.bytes = owner.current();
+    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+  }
+
+  /** Takes over a buffer that was replaced since the last call. */
+  refresh(): void {
+    const bytes = this.#owner.current();
+    if (bytes === this.bytes) return;
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#views.fill(undefined);
+  }
+
+  /** Where the range lies in the buffer, or -1 when it is not wholly inside one region. */
+  locate(address: number, length: number): number {
+    const last = this.#lastRegion;
+    const within = address - last.base;
+    if (within >= 0 && within + length <= last.size) return last.offset + within;
+    for (const region of this.regions) {
+      const inside = address - region.base;
+      if (inside >= 0 && inside + length <= region.size) {
+        this.#lastRegion = region;
+        return region.offset + inside;
+      }
+    }
+    return -1;
+  }
+
+  /** The buffer's bytes at `offset`; a view, kept for the next time. */
+  window(offset: number, length: number): Uint8Array {
+    const slot = ((offset >>> 12) ^ (offset >>> 9) ^ length) & (VIEW_SLOTS - 1);
+    const kept = this.#views[slot];
+    if (
+      kept !== undefined &&
+      kept.byteLength === length &&
+      kept.byteOffset === this.bytes.byteOffset + offset
+    ) {
+      return kept;
+    }
+    const made = this.bytes.subarray(offset, offset + length);
+    this.#views[slot] = made;
+    return made;
+  }
+
+  /** To be called before every write into `bytes` or `view`. */
+  dirty(offset: number, length: number): void {
+    this.#owner.beforeWrite?.(offset, length);
+  }
+
+  /** The same as `locate`, for callers that have no use for an address outside memory. Throws `machine.no-memory`. */
+  require(address: number, length: number): number {
+    const offset = this.locate(address, length);
+    if (offset < 0) {
+      throw new PlatterError(
+        'machine.no-memory',
+        `guest address 0x${address.toString(16)} with ${length} bytes is not inside one region of guest memory`,
+        { offset: address, value: String(length) },
+      );
+    }
+    return offset;
+  }
+
+  read(address: number, target: Uint8Array): void {
+    const offset = this.require(address, target.length);
+    target.set(this.bytes.subarray(offset, offset + target.length));
+  }
+
+  write(address: number, source: Uint8Array): void {
+    const offset = this.require(address, source.length);
+    this.dirty(offset, source.length);
+    this.bytes.set(source, offset);
+  }
+
+  readUint(address: number, size: 1 | 2 | 4): number {
+    const offset = this.require(address, size);
+    if (size === 1) return this.view.getUint8(offset);
+    return size === 2 ? this.view.getUint16(offset, true) : this.view.getUint32(offset, true);
+  }
+
+  writeUint(address: number, size: 1 | 2 | 4, value: number): void {
+    const offset = this.require(address, size);
+    this.dirty(offset, size);
+    if (size === 1) this.view.setUint8(offset, value);
+    else if (size === 2) this.view.setUint16(offset, value, true);
+    else this.view.setUint32(offset, value, true);
+  }
+}
+
+/** First address above the PC's video and BIOS hole, and of memory above 4 GiB. */
+const ABOVE_BIOS = 0x10_0000;
+const VIDEO_HOLE = 0xa_0000;
+const ABOVE_4G = 0x1_0000_0000;
+/** Where q35 ends memory below 4 GiB and goes on above it. */
+const LOW_LIMIT = 0x8000_0000;
+
+/** The regions of a PC with `size` bytes of memory: below 640 KiB, from 1 MiB up to 2 GiB, the rest above 4 GiB. */
+export function pcRegions(size: number): MemoryRegion[] {
+  const regions: MemoryRegion[] = [
+    { base: 0, size: Math.min(size, VIDEO_HOLE), offset: 0 },
+    { base: ABOVE_BIOS, size: Math.min(size, LOW_LIMIT) - ABOVE_BIOS, offset: ABOVE_BIOS },
+    { base: ABOVE_4G, size: size - LOW_LIMIT, offset: LOW_LIMIT },
+  ];
+  return regions.filter(({ size }) => size > 0);
+}
+
+/** Memory of our own. */
+export function createMemory(size: number, regions: MemoryRegion[] = pcRegions(size)): GuestMemory {
+  const bytes = new Uint8Array(new ArrayBuffer(size));
+  return new GuestMemory({ regions, current: () => bytes });
+}

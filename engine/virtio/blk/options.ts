@@ -1,0 +1,68 @@
+/** The properties of QEMU's `virtio-blk-pci` that the device itself has, with QEMU's defaults (hw/block/virtio-blk.c, 7.2 and later). */
+import { F, featureSet } from '../features.ts';
+
+export interface BlkProperties {
+  /** `serial=`, at most 20 bytes. */
+  serial: string;
+  /** `num-queues=`; QEMU's default is the number of virtual CPUs. */
+  numQueues: number;
+  /** `queue-size=`. */
+  queueSize: number;
+  /** `seg-max-adjust=`: `seg_max` follows the queue size. */
+  segMaxAdjust: boolean;
+  /** `logical_block_size=` and `physical_block_size=`, bytes. */
+  logicalBlockSize: number;
+  physicalBlockSize: number;
+  minIoSize: number;
+  optIoSize: number;
+  /** `write-cache=`. */
+  writeCache: boolean;
+  /** `config-wce=`. */
+  configWce: boolean;
+  discard: boolean;
+  writeZeroes: boolean;
+  maxDiscardSectors: number;
+  maxWriteZeroesSectors: number;
+  /** `indirect_desc=`, `event_idx=`, `queue_reset=`. */
+  indirectDesc: boolean;
+  eventIdx: boolean;
+  queueReset: boolean;
+}
+
+/** `BDRV_REQUEST_MAX_SECTORS`: 2^31 bytes, less one sector's worth, as QEMU bounds one request (include/block/block.h). */
+const MAX_SECTORS = 0x3f_ffff;
+
+export const BLK_DEFAULTS: Readonly<BlkProperties> = {
+  serial: '',
+  numQueues: 1,
+  queueSize: 256,
+  segMaxAdjust: true,
+  logicalBlockSize: 512,
+  physicalBlockSize: 512,
+  minIoSize: 0,
+  optIoSize: 0,
+  writeCache: true,
+  configWce: true,
+  discard: true,
+  writeZeroes: true,
+  maxDiscardSectors: MAX_SECTORS,
+  maxWriteZeroesSectors: MAX_SECTORS,
+  indirectDesc: true,
+  eventIdx: true,
+  queueReset: true,
+};
+
+/** The feature bits that a device with these properties offers. */
+export function offeredFeatures(properties: BlkProperties, readOnly: boolean): bigint {
+  const bits: number[] = [F.BLK_SEG_MAX, F.BLK_GEOMETRY, F.BLK_BLK_SIZE, F.BLK_TOPOLOGY, F.VERSION_1];
+  if (properties.writeCache) bits.push(F.BLK_FLUSH);
+  if (properties.configWce) bits.push(F.BLK_CONFIG_WCE, F.BLK_FLUSH);
+  if (readOnly) bits.push(F.BLK_RO);
+  if (properties.numQueues > 1) bits.push(F.BLK_MQ);
+  if (properties.discard) bits.push(F.BLK_DISCARD);
+  if (properties.writeZeroes) bits.push(F.BLK_WRITE_ZEROES);
+  if (properties.indirectDesc) bits.push(F.INDIRECT_DESC);
+  if (properties.eventIdx) bits.push(F.EVENT_IDX);
+  if (properties.queueReset) bits.push(F.RING_RESET);
+  return featureSet(...bits);
+}

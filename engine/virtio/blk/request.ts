@@ -1,0 +1,131 @@
+/** One request of the block device: a copy of its header, its buffers, and the host's request that carries it out. */
+import type { GuestMemory } from '../../machine/memory.ts';
+import { HostRequest } from '../../machine/host-io.ts';
+import type { QueueElement } from '../queue/element.ts';
+import type { VirtQueueState } from '../device.ts';
+import { BLK_S, HEADER_SIZE } from './protocol.ts';
+
+export class BlkRequest {
+  requestId = 0;
+  queue!: VirtQueueState;
+  element!: QueueElement;
+  /** The device's generation when it was taken: a reset makes it void. */
+  generation = 0;
+  type = 0;
+  /** Low and high word of the sector, as the header has them. */
+  sectorLow = 0;
+  sectorHigh = 0;
+  /** Where the status byte goes, in the host's buffer of guest memory. */
+  statusAt = 0;
+  /** Bytes of data after the header and before the status byte. */
+  outBytes = 0;
+  inBytes = 0;
+  status: number = BLK_S.ok;
+  /** Bytes of data that the device wrote into the guest's memory. */
+  written = 0;
+  /** Whether the host worked on it (reads, writes): QEMU traces those completions. */
+  rw = false;
+  /** Handed to the host and not yet reported. */
+  atHost = false;
+  /** Segments of a discard or write zeroes still to do. */
+  readonly host: HostRequest;
+  next: BlkRequest | undefined;
+  readonly #header = new DataView(new ArrayBuffer(HEADER_SIZE));
+
+  constructor(finished: (request: BlkRequest) => void) {
+    this.host = new HostRequest(() => finished(this));
+  }
+
+  get sector(): number {
+    return this.sectorHigh * 0x1_0000_0000 + this.sectorLow;
+  }
+
+  /**
+   * Copies the header out of the first readable bytes and finds the status byte, the last writable one; how the driver cut its
+   * buffers does not matter (section 2.7.4). False when either is not there.
+   */
+  parse(memory: GuestMemory, element: QueueElement): boolean {
+    const { outCount, inCount } = element;
+    if (outCount === 0 || inCount === 0 || element.outBytes < HEADER_SIZE) return false;
+    this.element = element;
+    if (element.lengths[0] >= HEADER_SIZE) {
+      const at = element.offsets[0];
+      const view = memory.view;
+      this.type = view.getUint32(at, true);
+      this.sectorLow = view.getUint32(at + 8, true);
+      this.sectorHigh = view.getUint32(at + 12, true);
+    } else {
+      this.gather(memory, 0, new Uint8Array(this.#header.buffer));
+      this.type = this.#header.getUint32(0, true);
+      this.sectorLow = this.#header.getUint32(8, true);
+      this.sectorHigh = this.#header.getUint32(12, true);
+    }
+    const last = outCount + inCount - 1;
+    this.statusAt = element.offsets[last] + element.lengths[last] - 1;
+    this.outBytes = element.outBytes - HEADER_SIZE;
+    this.inBytes = element.inBytes - 1;
+    this.status = BLK_S.ok;
+    this.written = 0;
+    this.rw = false;
+    return true;
+  }
+
+  /** Copies readable bytes from `skip` on into `target`; answers how many there were. */
+  gather(memory: GuestMemory, skip: number, target: Uint8Array): number {
+    const { offsets, lengths, outCount } = this.element;
+    let at = 0;
+    for (let i = 0; i < outCount && at < target.length; i++) {
+      const from = Math.min(skip, lengths[i]);
+      skip -= from;
+      const take = Math.min(lengths[i] - from, target.length - at);
+      if (take > 0) target.set(memory.bytes.subarray(offsets[i] + from, offsets[i] + from + take), at);
+      at += take;
+    }
+    return at;
+  }
+
+  /** Copies `source` into the writable bytes, status byte excepted; answers how many bytes there was room for. */
+  scatter(memory: GuestMemory, source: Uint8Array): number {
+    const { offsets, lengths, outCount, inCount } = this.element;
+    let at = 0;
+    for (let i = outCount; i < outCount + inCount && at < source.length; i++) {
+      const take = Math.min(lengths[i], source.length - at, this.inBytes - at);
+      if (take <= 0) break;
+      memory.dirty(offsets[i], take);
+      memory.bytes.set(source.subarray(at, at + take), offsets[i]);
+      at += take;
+    }
+    return at;
+  }
+
+  /** Puts the data buffers of a read or a write into `host.windows`; neighbours in memory become one. */
+  windows(memory: GuestMemory, write: boolean): void {
+    const { offsets, lengths, outCount, inCount } = this.element;
+    const { windows } = this.host;
+    windows.length = 0;
+    const from = write ? 0 : outCount;
+    const to = write ? outCount : outCount + inCount;
+    let skip = write ? HEADER_SIZE : 0;
+    let left = write ? this.outBytes : this.inBytes;
+    let start = 0;
+    let run = 0;
+    for (let i = from; i < to && left > 0; i++) {
+      const gap = Math.min(skip, lengths[i]);
+      skip -= gap;
+      const take = Math.min(lengths[i] - gap, left);
+      if (take === 0) continue;
+      const at = offsets[i] + gap;
+      left -= take;
+      if (run > 0 && at === start + run) {
+        run += take;
+        continue;
+      }
+      if (run > 0) windows.push(memory.window(start, run));
+      start = at;
+      run = take;
+    }
+    if (run > 0) windows.push(memory.window(start, run));
+    if (!write)
+      for (const window of windows) memory.dirty(window.byteOffset - memory.bytes.byteOffset, window.length);
+  }
+}

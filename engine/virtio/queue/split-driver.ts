@@ -1,0 +1,227 @@
+/**
+ * The driver's half of a split virtqueue (virtio 1.2, sections 2.7.13 and 2.7.14), for the simulated guest and as the mock driver of
+ * every device's tests. It lays the queue out in guest memory, builds chains without allocating, and takes used buffers back.
+ */
+import { PlatterError } from '../../errors.ts';
+import type { GuestMemory } from '../../machine/memory.ts';
+import {
+  AVAIL_F_NO_INTERRUPT,
+  AVAIL_IDX,
+  AVAIL_RING,
+  availBytes,
+  DESC_ADDR,
+  DESC_F_INDIRECT,
+  DESC_F_NEXT,
+  DESC_F_WRITE,
+  DESC_FLAGS,
+  DESC_LEN,
+  DESC_NEXT,
+  DESC_SIZE,
+  descBytes,
+  needEvent,
+  USED_ELEM,
+  USED_F_NO_NOTIFY,
+  USED_IDX,
+  USED_RING,
+  usedBytes,
+} from './layout.ts';
+import type { QueueAddresses, QueueFeatures } from './queue.ts';
+
+export interface DriverQueueOptions extends QueueFeatures {
+  /** Descriptors of one indirect table; tables are kept one for each head, behind the rings. */
+  indirectEntries?: number;
+}
+
+const align = (value: number, to: number): number => Math.ceil(value / to) * to;
+
+/** Bytes of guest memory that a queue takes from a 4096-byte boundary on. */
+export function splitQueueBytes(size: number, indirectEntries = 0): number {
+  const rings = align(align(descBytes(size) + availBytes(size), 4) + usedBytes(size), 16);
+  return align(rings + size * indirectEntries * DESC_SIZE, 4096);
+}
+
+export class SplitDriverQueue {
+  readonly addresses: QueueAddresses;
+  /** Free descriptors of the table. */
+  free: number;
+  /** The last used element that `take` read. */
+  usedHead = 0;
+  usedLength = 0;
+  /** Section 2.7.14: the driver's own index into the used ring, modulo 2^16. */
+  lastUsedIdx = 0;
+  /** The available index as published, modulo 2^16. */
+  availIdx = 0;
+  /** For every descriptor the request that holds it, 0 when free: for the trace and the screen. */
+  readonly requestOf: Uint32Array;
+  readonly #memory: GuestMemory;
+  readonly #size: number;
+  readonly #mask: number;
+  readonly #desc: number;
+  readonly #avail: number;
+  readonly #used: number;
+  readonly #tables: number;
+  readonly #tablesAddress: number;
+  readonly #indirectEntries: number;
+  readonly #options: DriverQueueOptions;
+  /** The driver's own copy of the free list and of chain lengths: what the device could scribble over is not trusted. */
+  readonly #next: Uint16Array;
+  readonly #chain: Uint16Array;
+  #freeHead = 0;
+  #kicked = 0;
+  // The chain being built.
+  #head = 0;
+  #tail = -1;
+  #count = 0;
+  #indirectNow = false;
+
+  /** `base` must be aligned to 4096 and have `splitQueueBytes` bytes. */
+  constructor(memory: GuestMemory, base: number, size: number, options: DriverQueueOptions) {
+    this.#memory = memory;
+    this.#size = size;
+    this.#mask = size - 1;
+    this.#options = options;
+    this.#indirectEntries = options.indirect ? (options.indirectEntries ?? 0) : 0;
+    const avail = base + descBytes(size);
+    const used = align(avail + availBytes(size), 4);
+    this.addresses = { size, desc: base, driver: avail, device: used };
+    const total = splitQueueBytes(size, this.#indirectEntries);
+    const start = memory.require(base, total);
+    memory.dirty(start, total);
+    memory.bytes.fill(0, start, start + total);
+    this.#desc = start;
+    this.#avail = start + (avail - base);
+    this.#used = start + (used - base);
+    this.#tablesAddress = align(used + usedBytes(size), 16);
+    this.#tables = start + (this.#tablesAddress - base);
+    this.free = size;
+    this.#next = Uint16Array.from({ length: size }, (_, i) => i + 1);
+    this.#chain = new Uint16Array(size);
+    this.requestOf = new Uint32Array(size);
+  }
+
+  /** Begins a chain of `count` buffers. False when there are not enough free descriptors. */
+  begin(count: number): boolean {
+    this.#indirectNow = count > 1 && count <= this.#indirectEntries;
+    if (this.free < (this.#indirectNow ? 1 : count)) return false;
+    this.#head = this.#freeHead;
+    this.#tail = -1;
+    this.#count = 0;
+    return true;
+  }
+
+  /** Adds one buffer: guest physical address and bytes; device-readable ones first. */
+  add(address: number, length: number, writable: boolean): void {
+    const view = this.#memory.view;
+    const index = this.#indirectNow ? this.#count : this.#freeHead;
+    const table = this.#indirectNow
+      ? this.#tables + this.#head * this.#indirectEntries * DESC_SIZE
+      : this.#desc;
+    const at = table + index * DESC_SIZE;
+    if (this.#tail >= 0) {
+      const before = table + this.#tail * DESC_SIZE;
+      view.setUint16(before + DESC_FLAGS, view.getUint16(before + DESC_FLAGS, true) | DESC_F_NEXT, true);
+      view.setUint16(before + DESC_NEXT, index, true);
+    }
+    view.setUint32(at + DESC_ADDR, address, true);
+    view.setUint32(at + DESC_ADDR + 4, address >= 0x1_0000_0000 ? (address / 0x1_0000_0000) | 0 : 0, true);
+    view.setUint32(at + DESC_LEN, length, true);
+    view.setUint16(at + DESC_FLAGS, writable ? DESC_F_WRITE : 0, true);
+    this.#tail = index;
+    this.#count++;
+    if (!this.#indirectNow) this.#freeHead = this.#next[index];
+  }
+
+  /** Ends the chain and makes it available to the device. Answers its head. */
+  commit(requestId = 0): number {
+    const view = this.#memory.view;
+    const head = this.#head;
+    if (this.#indirectNow) {
+      const table = this.#tablesAddress + head * this.#indirectEntries * DESC_SIZE;
+      const at = this.#desc + head * DESC_SIZE;
+      view.setUint32(at + DESC_ADDR, table, true);
+      view.setUint32(at + DESC_ADDR + 4, (table / 0x1_0000_0000) | 0, true);
+      view.setUint32(at + DESC_LEN, this.#count * DESC_SIZE, true);
+      view.setUint16(at + DESC_FLAGS, DESC_F_INDIRECT, true);
+      this.#freeHead = this.#next[head];
+    }
+    const used = this.#indirectNow ? 1 : this.#count;
+    this.#chain[head] = used;
+    this.free -= used;
+    for (let i = 0, index = head; i < used; i++) {
+      this.requestOf[index] = requestId;
+      index = this.#next[index];
+    }
+    view.setUint16(this.#avail + AVAIL_RING + (this.availIdx & this.#mask) * 2, head, true);
+    this.availIdx = (this.availIdx + 1) & 0xffff;
+    // Section 2.7.13.3: the index is written after the entry; one thread needs no barrier for that.
+    view.setUint16(this.#avail + AVAIL_IDX, this.availIdx, true);
+    return head;
+  }
+
+  /** Whether the device wants to hear of what was committed since the last kick (section 2.7.13.4). */
+  kick(): boolean {
+    const before = this.#kicked;
+    this.#kicked = this.availIdx;
+    if (before === this.availIdx) return false;
+    const view = this.#memory.view;
+    if (!this.#options.eventIdx) return (view.getUint16(this.#used, true) & USED_F_NO_NOTIFY) === 0;
+    const event = view.getUint16(this.#used + USED_RING + this.#size * USED_ELEM, true);
+    return needEvent(event, this.availIdx, before);
+  }
+
+  /** Whether the used ring holds something that `take` has not read. */
+  get hasUsed(): boolean {
+    return this.#memory.view.getUint16(this.#used + USED_IDX, true) !== this.lastUsedIdx;
+  }
+
+  /**
+   * Takes the next used element into `usedHead` and `usedLength` and frees its descriptors. False when there is none.
+   * Throws `virtio.used-id` when the device returns what it does not hold.
+   */
+  take(): boolean {
+    if (!this.hasUsed) return false;
+    const view = this.#memory.view;
+    const at = this.#used + USED_RING + (this.lastUsedIdx & this.#mask) * USED_ELEM;
+    const head = view.getUint32(at, true);
+    this.usedLength = view.getUint32(at + 4, true);
+    if (head >= this.#size || this.#chain[head] === 0) {
+      throw new PlatterError(
+        'virtio.used-id',
+        `the device returned descriptor ${head}, which it does not hold`,
+        {
+          field: 'id',
+          value: String(head),
+        },
+      );
+    }
+    this.usedHead = head;
+    this.lastUsedIdx = (this.lastUsedIdx + 1) & 0xffff;
+    this.#freeChain(head);
+    return true;
+  }
+
+  #freeChain(head: number): void {
+    const count = this.#chain[head];
+    this.#chain[head] = 0;
+    let last = head;
+    for (let i = 0; i < count; i++) {
+      this.requestOf[last] = 0;
+      if (i < count - 1) last = this.#next[last];
+    }
+    this.#next[last] = this.#freeHead;
+    this.#freeHead = head;
+    this.free += count;
+  }
+
+  /** Asks for interrupts, or for none. Answers whether used elements are waiting already. */
+  setInterrupts(wanted: boolean): boolean {
+    const { view } = this.#memory;
+    if (this.#options.eventIdx) {
+      // Section 2.7.7.1: without interrupts used_event is left behind.
+      if (wanted) view.setUint16(this.#avail + AVAIL_RING + this.#size * 2, this.lastUsedIdx, true);
+    } else {
+      view.setUint16(this.#avail, wanted ? 0 : AVAIL_F_NO_INTERRUPT, true);
+    }
+    return this.hasUsed;
+  }
+}
