@@ -3,12 +3,14 @@ import { PlatterError } from '../../errors.ts';
 import { run, wait, type Maybe, type Steps } from '../../maybe.ts';
 import type { FormatDescriptor } from '../format.ts';
 import type { Storage } from '../storage/storage.ts';
+import { qcow2 } from './qcow2/driver.ts';
 import { raw } from './raw/driver.ts';
 import { vdi } from './vdi/index.ts';
+import { vhdx } from './vhdx/index.ts';
 import { vpc } from './vpc/index.ts';
 
 /** In QEMU's order of trust: of two formats with the same score the earlier one wins. */
-export const FORMATS: readonly FormatDescriptor[] = [raw, vdi, vpc];
+export const FORMATS: readonly FormatDescriptor[] = [qcow2, raw, vdi, vpc, vhdx];
 
 /** Bytes of the file's start and end that probes see. */
 const HEAD = 2048;

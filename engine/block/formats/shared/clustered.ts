@@ -64,6 +64,16 @@ export abstract class ClusteredDriver implements FormatDriver {
     return wait(false);
   }
 
+  /** Whether data may be overwritten without a word to the driver. */
+  protected get overwritable(): boolean {
+    return !this.readOnly;
+  }
+
+  /** Called before every change that goes through the driver. */
+  protected beforeChange(): Steps<void> {
+    return wait(undefined);
+  }
+
   /** Why a stretch is `special`. */
   protected get why(): 'compressed' | 'encrypted' {
     return 'compressed';
@@ -117,20 +127,23 @@ export abstract class ClusteredDriver implements FormatDriver {
     if (state.kind === 'unallocated') out.unallocated(have);
     else if (host === undefined) out.zero(have);
     else if (state.kind === 'zero') out.zero(have, this.storage, host + inCluster);
-    else out.data(have, this.storage, host + inCluster, !this.readOnly);
+    else out.data(have, this.storage, host + inCluster, this.overwritable);
   }
 
   *#write(offset: number, source: Uint8Array): Steps<void> {
+    yield* this.beforeChange();
     for (const piece of pieces(offset, source.length, this.clusterSize)) {
       yield* this.#writePiece(piece, source.subarray(piece.at, piece.at + piece.length));
     }
   }
 
   *#zero(offset: number, length: number): Steps<void> {
+    yield* this.beforeChange();
     for (const piece of pieces(offset, length, this.clusterSize)) yield* this.#zeroPiece(piece);
   }
 
   *#discard(offset: number, length: number): Steps<void> {
+    yield* this.beforeChange();
     for (const piece of pieces(offset, length, this.clusterSize)) {
       const state = yield* wait(this.lookup(piece.index));
       if (state.kind === 'data' && this.#whole(piece)) {
