@@ -1,0 +1,58 @@
+/** Zstandard frames (RFC 8878), bounded: the frame's own claims are checked before anything is unpacked. */
+import { decompress } from 'fzstd';
+import { StructReader } from '../../bytes/reader.ts';
+
+const FRAME_MAGIC = 0xfd2f_b528;
+
+/** Exactly `size` bytes out of the first frames in `packed`; padding after them is ignored. Throws when it is damaged. */
+export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
+  const out = new Uint8Array(size);
+  let done = 0;
+  for (let at = 0; done < size;) {
+    const length = frameLength(packed.subarray(at), size);
+    const part = decompress(packed.subarray(at, at + length), out.subarray(done));
+    if (part.length === 0) throw new Error('an empty zstd frame');
+    if (done + part.length > size) throw new Error('more came out than one cluster');
+    if (part.buffer !== out.buffer) out.set(part, done);
+    done += part.length;
+    at += length;
+  }
+  return out;
+}
+
+/** Bytes of the frame that `bytes` starts with. Throws when it claims a window or content larger than `limit` allows. */
+function frameLength(bytes: Uint8Array, limit: number): number {
+  const reader = new StructReader(bytes, { structure: 'zstd frame', littleEndian: true });
+  if (reader.u32(0, 'magic number') !== FRAME_MAGIC) throw new Error('no zstd frame');
+  const descriptor = reader.u8(4, 'frame header descriptor');
+  const single = (descriptor & 0x20) !== 0;
+  const dictionary = [0, 1, 2, 4][descriptor & 3];
+  const sizeField = [single ? 1 : 0, 2, 4, 8][descriptor >> 6];
+  let at = 5 + (single ? 0 : 1) + dictionary;
+  if (!single) {
+    const window = reader.u8(5, 'window descriptor');
+    const base = 2 ** (10 + (window >> 3));
+    // Compressors round windows up; far above a cluster nothing honest needs one.
+    if (base + (base / 8) * (window & 7) > Math.max(limit * 2, 8 << 20))
+      throw new Error('the zstd window is too large');
+  }
+  if (sizeField > 0 && contentSize(reader, at, sizeField) > limit)
+    throw new Error('more would come out than one cluster');
+  at += sizeField;
+  for (let last = false; !last;) {
+    const block =
+      reader.u8(at, 'block') | (reader.u8(at + 1, 'block') << 8) | (reader.u8(at + 2, 'block') << 16);
+    last = (block & 1) !== 0;
+    // An RLE block holds one byte whatever its size says.
+    at += 3 + (((block >> 1) & 3) === 1 ? 1 : block >> 3);
+  }
+  if ((descriptor & 4) !== 0) at += 4;
+  if (at > bytes.length) throw new Error('the zstd frame is cut short');
+  return at;
+}
+
+function contentSize(reader: StructReader, at: number, bytes: number): number {
+  if (bytes === 1) return reader.u8(at, 'content size');
+  if (bytes === 2) return reader.u16(at, 'content size') + 256;
+  return bytes === 4 ? reader.u32(at, 'content size') : reader.u64(at, 'content size');
+}

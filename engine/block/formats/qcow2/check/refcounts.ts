@@ -1,0 +1,97 @@
+/** The refcount table and its blocks, and every stored count against the references that were found. */
+import { PlatterError } from '../../../../errors.ts';
+import { wait, type Steps } from '../../../../maybe.ts';
+import { OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
+import { readRefcount } from '../refcount-width.ts';
+import { SATURATED } from './references.ts';
+import { addReferences, hex, readWhole, type CheckContext } from './tables.ts';
+
+const RESERVED_LOW = 0x1ff;
+
+/** Offsets of the blocks that are sound, 0 where there is none. */
+export function followRefcountTable(context: CheckContext, table: Uint8Array): Float64Array {
+  const { state, report } = context;
+  const { clusterSize, header } = state;
+  addReferences(context, header.refcountTableOffset, header.refcountTableClusters * clusterSize);
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  const blocks = new Float64Array(table.length / TABLE_ENTRY);
+  const clusters = Math.ceil(context.fileSize / clusterSize);
+  for (let index = 0; index < blocks.length; index++) {
+    const high = view.getUint32(index * TABLE_ENTRY);
+    const low = view.getUint32(index * TABLE_ENTRY + 4);
+    if (high === 0 && low === 0) continue;
+    if ((low & RESERVED_LOW) !== 0) {
+      report.corruption(`refcount table entry ${index} has reserved bits set`);
+      continue;
+    }
+    const offset = (high & OFFSET_HIGH) * 2 ** 32 + ((low & OFFSET_LOW) >>> 0);
+    if (offset % clusterSize !== 0) {
+      report.corruption(`refcount block ${index} is not cluster aligned; refcount table entry corrupted`);
+      continue;
+    }
+    if (offset / clusterSize >= clusters) {
+      report.corruption(`refcount block ${index} is outside image`);
+      continue;
+    }
+    if (offset === 0) continue;
+    addReferences(context, offset, clusterSize);
+    if (context.references.get(offset / clusterSize) !== 1) {
+      report.corruption(`refcount block ${index} refcount=${context.references.get(offset / clusterSize)}`);
+    }
+    blocks[index] = offset;
+  }
+  return blocks;
+}
+
+/** Counts too small are corruptions, counts too large are leaks. */
+export function* compareCounts(context: CheckContext, blocks: Float64Array): Steps<void> {
+  const { state, report, references, fileSize } = context;
+  const { clusterSize } = state;
+  const order = state.header.refcountOrder;
+  const perBlock = (clusterSize * 8) / 2 ** order;
+  const clusters = Math.ceil(fileSize / clusterSize);
+  const bytes = new Uint8Array(clusterSize);
+  const view = new DataView(bytes.buffer);
+  let highest = -1;
+  for (let start = 0; start < clusters; start += perBlock) {
+    const block = blocks[start / perBlock] ?? 0;
+    if (block === 0) bytes.fill(0);
+    else if (!(yield* readWhole(context, block, bytes, 'refcount block'))) continue;
+    const end = Math.min(clusters, start + perBlock);
+    for (let cluster = start; cluster < end; cluster++) {
+      const stored = readCount(view, cluster - start, order);
+      const found = references.get(cluster);
+      if (stored > 0 || found > 0) highest = cluster;
+      if (stored === found || (found === SATURATED && stored > found)) continue;
+      const words = `cluster ${cluster} refcount=${stored} reference=${found}`;
+      if (stored < found) report.corruption(words);
+      else report.leak(`Leaked ${words}`);
+    }
+  }
+  report.result.imageEndOffset = (highest + 1) * clusterSize;
+}
+
+function readCount(view: DataView, index: number, order: number): number {
+  try {
+    return readRefcount(view, index, order);
+  } catch (error) {
+    // A 64-bit count that no number holds: far more than any references.
+    if (error instanceof PlatterError) return Number.MAX_SAFE_INTEGER;
+    throw error;
+  }
+}
+
+/** The whole refcount table; what does not lie within the file is a check error. */
+export function* readRefcountTable(context: CheckContext): Steps<Uint8Array> {
+  const { header, clusterSize, storage } = context.state;
+  const length = header.refcountTableClusters * clusterSize;
+  const size = yield* wait(storage.size());
+  const table = new Uint8Array(Math.max(0, Math.min(length, size - header.refcountTableOffset)));
+  if (table.length < length) {
+    context.report.checkError(
+      `the refcount table at ${hex(header.refcountTableOffset)} reaches past the end of the file`,
+    );
+  }
+  if (table.length > 0) yield* readWhole(context, header.refcountTableOffset, table, 'refcount table');
+  return table.subarray(0, table.length - (table.length % TABLE_ENTRY));
+}

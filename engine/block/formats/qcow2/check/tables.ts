@@ -1,0 +1,144 @@
+/** Following L1 and L2 tables: every cluster that they use gets a reference, every entry is held against the specification. */
+import { PlatterError } from '../../../../errors.ts';
+import { wait, type Steps } from '../../../../maybe.ts';
+import { COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
+import { clusterKind, compressedPlace, hostOffset } from '../entry.ts';
+import type { Qcow2State } from '../state.ts';
+import type { ReferenceCounts } from './references.ts';
+import type { CheckReport } from './report.ts';
+
+export interface CheckContext {
+  state: Qcow2State;
+  report: CheckReport;
+  references: ReferenceCounts;
+  fileSize: number;
+}
+
+const L1_RESERVED_HIGH = 0x7f00_0000;
+const L2_RESERVED_HIGH = 0x3f00_0000;
+const L1_RESERVED_LOW = 0x1ff;
+const L2_RESERVED_LOW = 0x1fe;
+
+/** Counts a reference to every cluster that the bytes touch. The last cluster of a file need not be there in full. */
+export function addReferences(context: CheckContext, offset: number, length: number): void {
+  if (length <= 0) return;
+  const { clusterSize } = context.state;
+  if (offset + length - context.fileSize >= clusterSize) {
+    context.report.corruption(
+      `a reference to ${length} bytes at ${hex(offset)} lies past the end of the file`,
+    );
+    return;
+  }
+  const last = Math.floor((offset + length - 1) / clusterSize);
+  for (let cluster = Math.floor(offset / clusterSize); cluster <= last; cluster++)
+    context.references.add(cluster);
+}
+
+/** An L1 table and all below it. `active` also counts what is allocated and how fragmented it is. */
+export function* followL1(
+  context: CheckContext,
+  l1: Uint8Array,
+  l1Offset: number,
+  active: boolean,
+): Steps<void> {
+  const { state, report } = context;
+  addReferences(context, l1Offset, l1.length);
+  const view = new DataView(l1.buffer, l1.byteOffset, l1.byteLength);
+  const table = new Uint8Array(state.clusterSize);
+  for (let at = 0; at < l1.length; at += TABLE_ENTRY) {
+    const high = view.getUint32(at);
+    const low = view.getUint32(at + 4);
+    if (high === 0 && low === 0) continue;
+    if ((high & L1_RESERVED_HIGH) !== 0 || (low & L1_RESERVED_LOW) !== 0) {
+      report.corruption(`L1 entry at ${hex(l1Offset + at)} has reserved bits set`);
+    }
+    const offset = (high & OFFSET_HIGH) * 2 ** 32 + ((low & OFFSET_LOW) >>> 0);
+    if (offset === 0) continue;
+    addReferences(context, offset, state.clusterSize);
+    if (offset % state.clusterSize !== 0) {
+      report.corruption(`l2_offset=${hex(offset)}: table is not cluster aligned; L1 entry corrupted`);
+      continue;
+    }
+    if (!(yield* readWhole(context, offset, table, 'L2 table'))) continue;
+    followL2(context, table, offset, active);
+  }
+}
+
+/** `false`, and a check error, when it cannot be read. */
+export function* readWhole(
+  context: CheckContext,
+  offset: number,
+  target: Uint8Array,
+  what: string,
+): Steps<boolean> {
+  try {
+    yield* wait(context.state.storage.read(offset, target));
+    return true;
+  } catch (error) {
+    if (!(error instanceof PlatterError)) throw error;
+    context.report.checkError(`the ${what} at ${hex(offset)} cannot be read: ${error.message}`);
+    return false;
+  }
+}
+
+function followL2(context: CheckContext, table: Uint8Array, tableOffset: number, active: boolean): void {
+  const { state, report } = context;
+  const { result } = report;
+  const view = new DataView(table.buffer);
+  let expected = 0;
+  for (let at = 0; at < table.length; at += state.l2EntryBytes) {
+    const high = view.getUint32(at);
+    const low = view.getUint32(at + 4);
+    if (high === 0 && low === 0) continue;
+    if (clusterKind(high, low) === 'compressed') {
+      if (followCompressed(context, high, low, tableOffset + at) && active) {
+        // Compressed clusters lie at odd sectors: fragmented by nature.
+        result.allocatedClusters++;
+        result.compressedClusters++;
+        result.fragmentedClusters++;
+      }
+      continue;
+    }
+    if ((high & L2_RESERVED_HIGH) !== 0 || (low & L2_RESERVED_LOW) !== 0) {
+      report.corruption(`L2 entry at ${hex(tableOffset + at)} has reserved bits set`);
+    }
+    const offset = hostOffset(high, low);
+    if (state.extendedL2 && (view.getUint32(at + 8) & view.getUint32(at + 12)) !== 0) {
+      report.corruption(`L2 entry at ${hex(tableOffset + at)}: a subcluster is both allocated and zero`);
+      continue;
+    }
+    if (offset === 0) continue;
+    if (offset % state.clusterSize !== 0) {
+      report.corruption(`offset=${hex(offset)}: cluster is not properly aligned; L2 entry corrupted`);
+      continue;
+    }
+    if (active) {
+      result.allocatedClusters++;
+      if (expected !== 0 && offset !== expected) result.fragmentedClusters++;
+      expected = offset + state.clusterSize;
+    }
+    if (!state.externalData) addReferences(context, offset, state.clusterSize);
+  }
+}
+
+function followCompressed(context: CheckContext, high: number, low: number, entryOffset: number): boolean {
+  const { state, report } = context;
+  if ((high & COPIED_HIGH) !== 0) {
+    report.corruption(
+      `L2 entry at ${hex(entryOffset)}: copied flag must never be set for compressed clusters`,
+    );
+  }
+  if (state.externalData) {
+    report.corruption(
+      `L2 entry at ${hex(entryOffset)}: compressed cluster in an image with an external data file`,
+    );
+    return false;
+  }
+  const place = compressedPlace(high, low, state.header.clusterBits);
+  addReferences(context, place.offset, place.length);
+  return true;
+}
+
+export function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}

@@ -1,0 +1,116 @@
+/** The qcow2 driver: versions 2 and 3, reading and writing (QEMU, docs/interop/qcow2.txt). */
+import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
+import type { ExtentSlot, FormatDescription, FormatDescriptor, FormatDriver } from '../../format.ts';
+import type { BlockNode } from '../../node.ts';
+import { readThrough, zeroThrough } from '../../read-through.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { checkImage } from './check.ts';
+import { CompressedReader } from './compressed.ts';
+import { MAGIC } from './constants.ts';
+import { createQcow2 } from './create.ts';
+import { describe } from './describe.ts';
+import { locate } from './mapping.ts';
+import { openState } from './open.ts';
+import type { Qcow2State } from './state.ts';
+import { flushStorages } from './order.ts';
+import { writeGuest } from './write.ts';
+import { discardGuest, writeZeroesGuest } from './zero.ts';
+
+export const qcow2: FormatDescriptor = {
+  name: 'qcow2',
+  probe: (head) => {
+    if (head.length < 8) return 0;
+    const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+    return view.getUint32(0) === MAGIC && view.getUint32(4) >= 2 ? 100 : 0;
+  },
+  open: (storage, context) =>
+    run(
+      (function* (): Steps<FormatDriver> {
+        return new Qcow2Driver(yield* openState(storage, context));
+      })(),
+    ),
+  create: createQcow2,
+};
+
+export class Qcow2Driver implements FormatDriver {
+  readonly format = 'qcow2';
+  readonly state: Qcow2State;
+  readonly #compressed: CompressedReader;
+
+  constructor(state: Qcow2State) {
+    this.state = state;
+    this.#compressed = new CompressedReader(state);
+    state.readGuest = (offset, target) => run(readThrough(this, state.image, offset, target));
+    state.readsAsZero = (offset, length) => run(zeroThrough(this, offset, length));
+  }
+
+  get storage(): Storage {
+    return this.state.storage;
+  }
+
+  get virtualSize(): number {
+    return this.state.virtualSize;
+  }
+
+  get readOnly(): boolean {
+    return this.state.readOnly;
+  }
+
+  get clusterSize(): number {
+    return this.state.clusterSize;
+  }
+
+  get backing(): BlockNode | undefined {
+    return this.state.backing;
+  }
+
+  locate(offset: number, length: number, out: ExtentSlot): Maybe<void> {
+    return locate(this.state, offset, length, out);
+  }
+
+  readSpecial(offset: number, target: Uint8Array): Maybe<void> {
+    return this.#compressed.read(offset, target);
+  }
+
+  write(offset: number, source: Uint8Array): Maybe<void> {
+    return run(writeGuest(this.state, offset, source));
+  }
+
+  writeZeroes(offset: number, length: number, unmap: boolean): Maybe<void> {
+    return run(writeZeroesGuest(this.state, offset, length, unmap));
+  }
+
+  discard(offset: number, length: number): Maybe<void> {
+    return run(discardGuest(this.state, offset, length));
+  }
+
+  flush(): Maybe<void> {
+    return run(this.#flush());
+  }
+
+  describe(): FormatDescription {
+    return describe(this.state);
+  }
+
+  check(): ReturnType<NonNullable<FormatDriver['check']>> {
+    return run(checkImage(this.state));
+  }
+
+  close(): Maybe<void> {
+    return run(this.#close());
+  }
+
+  *#flush(): Steps<void> {
+    if (this.readOnly || this.state.broken !== undefined) return;
+    yield* wait(this.state.writeBack());
+    yield* flushStorages(this.state);
+  }
+
+  *#close(): Steps<void> {
+    try {
+      if (this.state.externalData) yield* wait(this.state.dataStorage.close());
+    } finally {
+      yield* wait(this.state.storage.close());
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** Opening a qcow2 image: header, extensions, tables; each is held against the file before it is read. */
+import { PlatterError } from '../../../errors.ts';
+import { wait, type Steps } from '../../../maybe.ts';
+import type { OpenContext } from '../../format.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { AUTOCLEAR, INCOMPATIBLE, TABLE_ENTRY } from './constants.ts';
+import { badField, truncated } from './errors.ts';
+import { parseExtensions } from './extensions.ts';
+import { checkFeatures } from './features.ts';
+import { hasDataFile, parseHeader, type Qcow2Header } from './header.ts';
+import { writeFeatures } from './header-update.ts';
+import { MetadataMap } from './overlap.ts';
+import { Refcounts } from './refcount.ts';
+import { readSnapshots } from './snapshots.ts';
+import { Qcow2State } from './state.ts';
+
+const FIRST = 512;
+
+export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2State> {
+  const fileSize = yield* wait(storage.size());
+  const first = new Uint8Array(Math.min(FIRST, fileSize));
+  yield* wait(storage.read(0, first));
+  const header = parseHeader(first);
+  const cluster = new Uint8Array(Math.min(2 ** header.clusterBits, fileSize));
+  yield* wait(storage.read(0, cluster));
+  const extensions = parseExtensions(cluster, header);
+  const readOnly = context.readOnly || storage.readOnly;
+  checkFeatures(header, extensions, readOnly);
+  const l1 = yield* readTable(
+    storage,
+    'L1 table',
+    header.l1TableOffset,
+    header.l1Size * TABLE_ENTRY,
+    context,
+  );
+  const snapshots = yield* wait(readSnapshots(storage, header));
+  const state = new Qcow2State({
+    storage,
+    image: context.image,
+    readOnly,
+    header,
+    extensions,
+    l1,
+    snapshots,
+    limits: context.limits,
+  });
+  yield* openDataFile(state, context);
+  try {
+    yield* openBacking(state, cluster, context);
+    if (!readOnly) yield* prepareWriting(state, context);
+  } catch (error) {
+    if (state.externalData) yield* wait(state.dataStorage.close());
+    yield* wait(state.backing?.close());
+    throw error;
+  }
+  return state;
+}
+
+/** A table that must be in memory as a whole; held against the limits and the file's end before memory is taken. */
+export function* readTable(
+  storage: Storage,
+  what: string,
+  offset: number,
+  length: number,
+  context: Pick<OpenContext, 'limits'>,
+): Steps<Uint8Array> {
+  if (length === 0) return new Uint8Array(0);
+  if (length > context.limits.tableBytes) {
+    throw new PlatterError('block.table-too-large', `The ${what} would take ${length} bytes of memory`, {
+      field: what,
+      offset,
+      value: `${length} bytes`,
+      expected: `at most ${context.limits.tableBytes} bytes`,
+    });
+  }
+  const fileSize = yield* wait(storage.size());
+  if (offset + length > fileSize) throw truncated(what, offset, offset + length, fileSize);
+  const table = new Uint8Array(length);
+  yield* wait(storage.read(offset, table));
+  return table;
+}
+
+function* openDataFile(state: Qcow2State, context: OpenContext): Steps<void> {
+  if (!hasDataFile(state.header)) return;
+  const name = state.extensions.dataFile;
+  if (name === undefined || name === '') {
+    throw new PlatterError(
+      'qcow2.no-data-file',
+      'The image keeps its data in another file, but does not name it',
+      {
+        field: 'external data file name',
+        hint: 'Give the file with data-file.filename=.',
+      },
+    );
+  }
+  state.dataStorage = yield* wait(context.openStorage(name, 'data-file'));
+}
+
+function* openBacking(state: Qcow2State, cluster: Uint8Array, context: OpenContext): Steps<void> {
+  const name = backingName(state.header, cluster);
+  state.backingName = name;
+  if (name === undefined) return;
+  const opened = yield* wait(context.openBacking(name, state.extensions.backingFormat));
+  state.backing = opened.node;
+  state.backingError = opened.error;
+}
+
+/** The backing file's name as it stands in the first cluster. */
+export function backingName(header: Qcow2Header, cluster: Uint8Array): string | undefined {
+  if (header.backingFileOffset === 0 || header.backingFileSize === 0) return undefined;
+  const end = header.backingFileOffset + header.backingFileSize;
+  if (end > cluster.length)
+    throw truncated('backing file name', header.backingFileOffset, end, cluster.length);
+  return new TextDecoder().decode(cluster.subarray(header.backingFileOffset, end));
+}
+
+/** What only a writer needs: the refcount table, the map of metadata, and features that a write must not leave behind. */
+function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
+  const { header, storage, clusterSize } = state;
+  if ((header.incompatible & INCOMPATIBLE.dirty) !== 0n) {
+    throw new PlatterError(
+      'qcow2.dirty',
+      `"${state.image}" was not closed properly (lazy refcounts): its reference counts must be rebuilt before it is written`,
+      {
+        field: 'incompatible_features',
+        offset: 72,
+        value: 'dirty bit',
+        hint: 'Open it read-only, or repair it first.',
+      },
+    );
+  }
+  if (header.l1TableOffset === 0) throw badField('l1_table_offset', 40, 0, 'past the header');
+  if (header.refcountTableOffset === 0) throw badField('refcount_table_offset', 48, 0, 'past the header');
+  const length = header.refcountTableClusters * clusterSize;
+  const table = yield* readTable(storage, 'refcount table', header.refcountTableOffset, length, context);
+  state.refcounts = new Refcounts(state, table);
+  state.metadata = new MetadataMap(state, table);
+  // Unknown autoclear features say "whoever does not know me has not kept me up to date".
+  const kept = header.autoclear & AUTOCLEAR.dataFileRaw;
+  if (kept !== header.autoclear) {
+    header.autoclear = kept;
+    yield* writeFeatures(state);
+  }
+}
