@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MapExtent } from '#contract/images.ts';
 import { BLOCK_KINDS, kindOf } from '../../../design/kinds.ts';
