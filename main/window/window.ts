@@ -6,6 +6,7 @@ import { CHANNEL } from '#contract/bridge.ts';
 import type { Store } from '../store/store.ts';
 import { fitToScreens, SMALLEST, type WindowState } from './bounds.ts';
 import { APP_URL, developmentServer } from './origin.ts';
+import { isOwnPage } from './trusted.ts';
 
 /** The page's own surface in each theme, so that nothing flashes before it is there. */
 const BACKGROUND = { light: '#f6f7f8', dark: '#17191c' } as const;
@@ -135,6 +136,10 @@ export class MainWindow {
   #watchPage(contents: WebContents): void {
     contents.on('did-start-navigation', ({ isMainFrame, isSameDocument }) => {
       if (isMainFrame && !isSameDocument) this.#pageIsGone();
+    });
+    // A page may always go to about:blank, and nothing can be asked before; it has nothing to do there.
+    contents.on('did-navigate', (_event, url) => {
+      if (this.#window !== undefined && !isOwnPage(url, developmentServer())) this.#load(this.#window);
     });
     contents.on('render-process-gone', (_event, { reason }) => {
       this.#pageIsGone();

@@ -19,6 +19,10 @@ export interface LaunchOptions {
   userData?: string;
   env?: Record<string, string>;
   args?: string[];
+  /** The Electron to start; without it the one that `npm test` chose. */
+  executable?: string;
+  /** Leave Chromium's sandbox on, which does not start as root. */
+  sandbox?: boolean;
 }
 
 export interface Launched {
@@ -34,18 +38,14 @@ export interface Launched {
 
 export async function launch(options: LaunchOptions = {}): Promise<Launched> {
   const userData = options.userData ?? mkdtempSync(join(tmpdir(), 'platter-e2e-'));
-  const root = process.getuid?.() === 0;
+  const env = { ...(process.env as Record<string, string>), ...options.env };
+  if (options.sandbox === true) delete env['ELECTRON_DISABLE_SANDBOX'];
   const app = await _electron.launch({
-    executablePath: electronExecutable(),
-    args: [
-      // Chromium's sandbox does not start as root; tests/e2e/sandbox.e2e.ts sees to it as another user.
-      ...(root ? ['--no-sandbox'] : []),
-      repository,
-      `--user-data-dir=${userData}`,
-      ...(options.args ?? []),
-      ...(options.files ?? []),
-    ],
-    env: { ...(process.env as Record<string, string>), ...options.env },
+    executablePath: options.executable ?? electronExecutable(),
+    // Playwright leaves the sandbox off unless it is told not to; sandbox.e2e.ts has it on.
+    chromiumSandbox: options.sandbox === true,
+    args: [repository, `--user-data-dir=${userData}`, ...(options.args ?? []), ...(options.files ?? [])],
+    env,
   });
   const page = await app.firstWindow();
   await page.waitForLoadState('load');
