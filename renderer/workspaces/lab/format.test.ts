@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { duration, perRequest, shortCount } from './format.ts';
+import { duration, micros, perRequest, shortCount } from './format.ts';
 
 describe('figures of the lab', () => {
   it('keeps counts short at every size and carries at the borders', () => {
@@ -26,6 +26,16 @@ describe('figures of the lab', () => {
       '1.0 ms',
       '3.1 ms',
       '2.05 s',
+    ]);
+  });
+
+  it('keeps a column of times in one unit, down to a tenth of a microsecond', () => {
+    expect([0, 49, 50, 2_412_340, 1_000_000_000].map(micros)).toEqual([
+      '0.0',
+      '0.0',
+      '0.1',
+      '2\u202f412.3',
+      '1\u202f000\u202f000.0',
     ]);
   });
 

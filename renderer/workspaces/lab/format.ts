@@ -1,5 +1,7 @@
 /** The lab's figures as short text in tabular digits; widths that do not jump while they count. */
 
+import { formatCount } from '../../lib/format.ts';
+
 /** `0`, `4.7`, `47`, `1.2 k`, `18.2 k`, `3.4 M`: at most six characters. */
 export function shortCount(value: number): string {
   if (value < 999.5) return value < 9.95 && value % 1 !== 0 ? value.toFixed(1) : String(Math.round(value));
@@ -18,6 +20,12 @@ export function duration(ns: number): string {
   if (ns < 999_950) return `${(ns / 1e3).toFixed(1)} µs`;
   if (ns < 999_950_000) return `${(ns / 1e6).toFixed(1)} ms`;
   return `${(ns / 1e9).toFixed(2)} s`;
+}
+
+/** Nanoseconds as microseconds with one digit behind the point, grouped: `2 412.3`. For columns, whose header has the unit. */
+export function micros(ns: number): string {
+  const tenths = Math.round(ns / 100);
+  return `${formatCount(Math.floor(tenths / 10))}.${tenths % 10}`;
 }
 
 /** How many a request, with two digits behind the point; a dash while there is no request. */

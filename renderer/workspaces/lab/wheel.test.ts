@@ -18,7 +18,7 @@ describe('wheel', () => {
     }));
     const groups = groupSlots(slots);
     expect(groups).toHaveLength(2);
-    expect(groups[0].path.match(/M/g)).toHaveLength(3);
+    expect(groups[1].path.match(/M/g)).toHaveLength(3);
   });
 
   it('counts distances over the wrap', () => {

@@ -1,8 +1,8 @@
 /** Geometry of a ring drawn as a wheel: slot 0 at twelve o'clock, clockwise, in a box of 200 by 200 units. */
 
 export const CENTRE = 100;
-export const OUTER = 92;
-export const INNER = 70;
+export const OUTER = 90;
+export const INNER = 66;
 
 /** What a slot of a ring holds just now. */
 export type SlotState = 'idle' | 'waiting' | 'taken';
@@ -39,6 +39,9 @@ export function sector(from: number, to: number, inner: number = INNER, outer: n
   );
 }
 
+/** Held slots are drawn at least this part of the circle wide, so that one of 1024 can be seen. */
+const LEAST = 1 / 100;
+
 /** Gathers the slots that look alike. Up to 128 slots there is a gap between neighbours. */
 export function groupSlots(slots: readonly Slot[]): SlotGroup[] {
   const groups = new Map<string, SlotGroup>();
@@ -47,9 +50,14 @@ export function groupSlots(slots: readonly Slot[]): SlotGroup[] {
     const key = `${slot.state}:${slot.request}`;
     let group = groups.get(key);
     if (!group) groups.set(key, (group = { state: slot.state, request: slot.request, path: '' }));
-    group.path += sector(index / slots.length + gap / 2, (index + 1) / slots.length - gap / 2);
+    const extra = slot.state === 'idle' ? 0 : Math.max(0, (LEAST - 1 / slots.length) / 2);
+    group.path += sector(
+      index / slots.length + gap / 2 - extra,
+      (index + 1) / slots.length - gap / 2 + extra,
+    );
   }
-  return [...groups.values()];
+  // The idle ones first, so that the widened ones lie above them.
+  return [...groups.values()].sort((a, b) => Number(a.state !== 'idle') - Number(b.state !== 'idle'));
 }
 
 /** Which slot lies under a point of the box, or null when it is not on the ring. */

@@ -42,15 +42,33 @@ describe('drawing of a line', () => {
       else expect(n.x).toBeGreaterThan(placed.cutX);
   });
 
-  it('stands drives that nobody uses under those that are used', () => {
+  it('draws a device and what stands behind it as one straight line, unused drives below', () => {
     const placed = placeGraph(line);
-    const left = (key: string) => placed.nodes.find((n) => n.key === key)?.x;
-    const centre = (key: string) => {
-      const n = placed.nodes.find((m) => m.key === key);
-      return (n?.x ?? 0) + (n?.width ?? 0) / 2;
-    };
-    expect(centre('unused')).toBeCloseTo(centre('drive1'), 0);
-    expect(left('machine')).toBe(0);
+    const y = Object.fromEntries(placed.nodes.map((n) => [n.key, n.y]));
+    for (const key of ['pci.0', 'slot 9', 'disk1', 'drive1', 'qcow2', 'file']) expect(y[key]).toBe(y.machine);
+    expect(y.unused).toBeGreaterThan(y.machine);
+    const x = Object.fromEntries(placed.nodes.map((n) => [n.key, n.x]));
+    expect(x.unused).toBe(x.drive1);
+  });
+
+  it('stands what is shared below those that share it', () => {
+    const placed = placeGraph({
+      nodes: [
+        node('machine', 'machine', 'front'),
+        node('a', 'device', 'front'),
+        node('b', 'device', 'front'),
+        node('io', 'iothread', 'front'),
+      ],
+      edges: [
+        { from: 'machine', to: 'a', kind: 'plug' },
+        { from: 'machine', to: 'b', kind: 'plug' },
+        { from: 'a', to: 'io', kind: 'child' },
+        { from: 'b', to: 'io', kind: 'child' },
+      ],
+    });
+    const [, a, b, io] = placed.nodes;
+    expect(io.x).toBeGreaterThan(a.x);
+    expect(io.y).toBeGreaterThan(b.y);
   });
 
   it('overlaps nothing, however many disks there are', () => {
