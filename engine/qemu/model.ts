@@ -113,7 +113,7 @@ export interface LintContext {
   /** `major.minor` of the QEMU that the line is for. */
   version: string;
   /** What is known of files, by the name that stands in the line: detected format and size in bytes. */
-  files?: ReadonlyMap<string, { format: string; virtualSize: number; readOnly?: boolean }>;
+  files?: ReadonlyMap<string, { format: string; virtualSize: number; readOnly?: boolean; backing?: string }>;
   /** What the QEMU at hand knows; the bundled schema of QEMU 7.2 when left out. */
   schema?: Schema;
 }

@@ -1,9 +1,34 @@
 /** All rules. The linter, "explain this error" and the lessons read this one table. */
+import { blockdevRules } from './blockdev.ts';
+import { busRules } from './bus.ts';
+import { cacheRules } from './cache.ts';
+import { changeRules } from './changes.ts';
+import { diskRules } from './disk.ts';
+import { drivePlaceRules } from './drive-place.ts';
+import { driveValueRules } from './drive-values.ts';
 import { driveRules } from './drive.ts';
+import { lockingRules } from './locking.ts';
+import { nameRules } from './names.ts';
 import type { Rule } from './rule.ts';
+import { runtimeRules } from './runtime.ts';
+import { throttleRules } from './throttle.ts';
 import { virtioRules } from './virtio.ts';
 
-export const RULES: readonly Rule[] = [...driveRules, ...virtioRules];
+export const RULES: readonly Rule[] = [
+  ...driveRules,
+  ...drivePlaceRules,
+  ...driveValueRules,
+  ...cacheRules,
+  ...throttleRules,
+  ...lockingRules,
+  ...blockdevRules,
+  ...virtioRules,
+  ...busRules,
+  ...diskRules,
+  ...nameRules,
+  ...changeRules,
+  ...runtimeRules,
+];
 
 const byId = new Map(RULES.map((r) => [r.id, r]));
 

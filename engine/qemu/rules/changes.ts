@@ -1,0 +1,143 @@
+/**
+ * What was deprecated and removed, by version. Source: docs/about/deprecated.rst and removed-features.rst. (`scsi=` of
+ * virtio-blk, moved `-drive` options, short-form booleans and an empty `backing` have rules of their own.)
+ */
+import { setKey, setValue } from '../edit.ts';
+import type { Fix } from '../model.ts';
+import { compareVersions } from '../model/version.ts';
+import type { BlockNode, StorageModel } from '../storage-model.ts';
+import { fix, rule, type Finding } from './rule.ts';
+
+export interface Change {
+  kind: 'option' | 'device' | 'property' | 'protocol' | 'block-option';
+  /** Option, device, `device.property`, protocol driver, or block option. */
+  name: string;
+  deprecated?: string;
+  removed?: string;
+  /** What to write instead, as it stands on the line. */
+  instead?: string;
+}
+
+export const CHANGES: readonly Change[] = [
+  { kind: 'device', name: 'ide-drive', deprecated: '4.2', removed: '6.0', instead: 'ide-hd' },
+  { kind: 'device', name: 'scsi-disk', deprecated: '4.2', removed: '6.0', instead: 'scsi-hd' },
+  { kind: 'device', name: 'vhost-user-blk-device', instead: 'vhost-user-blk' },
+  { kind: 'property', name: 'isa-fdc.driveA', removed: '6.0', instead: '-device floppy,unit=0,drive=…' },
+  { kind: 'property', name: 'isa-fdc.driveB', removed: '6.0', instead: '-device floppy,unit=1,drive=…' },
+  { kind: 'property', name: 'nvme.use-intel-id', deprecated: '7.1' },
+  { kind: 'property', name: 'nvme-ns.eui64-default', deprecated: '7.1', instead: 'eui64=…' },
+  { kind: 'protocol', name: 'sheepdog', deprecated: '5.2', removed: '6.1' },
+  { kind: 'protocol', name: 'vxhs', deprecated: '5.1', removed: '5.2' },
+  { kind: 'protocol', name: 'gluster', deprecated: '9.2' },
+  { kind: 'block-option', name: 'password', deprecated: '8.0', instead: 'password-secret=…' },
+  { kind: 'option', name: 'no-kvm', removed: '5.2', instead: '-accel tcg' },
+  { kind: 'option', name: 'realtime', removed: '6.0', instead: '-overcommit mem-lock=on' },
+  { kind: 'option', name: 'tb-size', removed: '6.0', instead: '-accel tcg,tb-size=…' },
+  { kind: 'option', name: 'no-quit', removed: '7.0', instead: '-display …,window-close=off' },
+  { kind: 'option', name: 'writeconfig', removed: '7.1' },
+  { kind: 'option', name: 'no-kvm-irqchip', removed: '3.0', instead: '-machine kernel_irqchip=off' },
+  { kind: 'option', name: 'nodefconfig', removed: '3.1', instead: '-no-user-config' },
+];
+
+function* nodes(model: StorageModel): Iterable<BlockNode> {
+  const visit = function* (node: BlockNode): Iterable<BlockNode> {
+    yield node;
+    for (const child of node.children) if (child.node !== undefined) yield* visit(child.node);
+  };
+  for (const drive of model.drives) yield* visit(drive.root);
+  for (const node of model.blockdevs) yield* visit(node);
+}
+
+function* places(model: StorageModel, change: Change): Iterable<{ span: Finding['span']; fixes: Fix[] }> {
+  switch (change.kind) {
+    case 'option':
+      for (const option of model.line.options)
+        if (option.name === change.name) yield { span: option.nameSpan, fixes: [] };
+      break;
+    case 'device':
+      for (const { driver, driverParam, option } of model.devices) {
+        if (driver !== change.name || driverParam === undefined) continue;
+        const to = change.instead;
+        yield {
+          span: driverParam.valueSpan,
+          fixes:
+            to === undefined ? [] : [fix('replace', { from: driver, to }, setValue(option, driverParam, to))],
+        };
+      }
+      break;
+    case 'property': {
+      const [driver, key] = change.name.split('.');
+      for (const device of model.devices) {
+        const param =
+          device.canonical === driver ? device.option.params.find((p) => p.key === key) : undefined;
+        if (param !== undefined) yield { span: param.span, fixes: [] };
+      }
+      break;
+    }
+    case 'protocol':
+      for (const node of nodes(model)) {
+        if (node.driver === change.name)
+          yield { span: node.filenameParam?.valueSpan ?? node.span, fixes: [] };
+      }
+      break;
+    case 'block-option':
+      for (const option of model.line.options) {
+        if (option.name !== 'iscsi') continue;
+        const param = option.params.find((p) => p.key === change.name);
+        if (param !== undefined) {
+          yield {
+            span: param.span,
+            fixes: [
+              fix(
+                'replace',
+                { from: param.key, to: 'password-secret' },
+                setKey(option, param, 'password-secret'),
+              ),
+            ],
+          };
+        }
+      }
+      break;
+    default:
+  }
+}
+
+export const changeRules = [
+  rule({
+    id: 'O07',
+    severity: 'error',
+    qemu: [],
+    *find({ model, context }): Iterable<Finding> {
+      for (const change of CHANGES) {
+        if (change.removed === undefined && change.deprecated !== undefined) continue;
+        if (change.removed !== undefined && compareVersions(context.version, change.removed) < 0) continue;
+        for (const { span, fixes } of places(model, change)) {
+          const params = { name: change.name, version: change.removed ?? '', instead: change.instead ?? '' };
+          yield {
+            span,
+            params,
+            fixes,
+            variant:
+              change.instead === undefined ? 'message' : change.removed === undefined ? 'never' : 'instead',
+          };
+        }
+      }
+    },
+  }),
+  rule({
+    id: 'O08',
+    severity: 'warning',
+    qemu: [],
+    *find({ model, context }): Iterable<Finding> {
+      for (const change of CHANGES) {
+        if (change.deprecated === undefined || compareVersions(context.version, change.deprecated) < 0)
+          continue;
+        if (change.removed !== undefined && compareVersions(context.version, change.removed) >= 0) continue;
+        for (const { span, fixes } of places(model, change)) {
+          const params = { name: change.name, version: change.deprecated, instead: change.instead ?? '' };
+          yield { span, params, fixes, variant: change.instead === undefined ? 'message' : 'instead' };
+        }
+      }
+    },
+  }),
+];
