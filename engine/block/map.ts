@@ -1,0 +1,105 @@
+/** `mapPage`: the guest's disk as extents, chain included, merged as `qemu-img map --output=json` merges them. */
+import type { MapExtent, MapPage } from '../../contract/images.ts';
+import { PlatterError } from '../errors.ts';
+import { run, wait, type Maybe, type Steps } from '../maybe.ts';
+import type { BlockNode } from './node.ts';
+import { UnavailableNode } from './unavailable.ts';
+
+export interface MapOptions {
+  /** Where to start, bytes. Default 0. */
+  start?: number;
+  /** Where to stop, bytes. Default: the end of the disk. */
+  end?: number;
+  /** Most extents in the answer. Default: no limit. */
+  limit?: number;
+}
+
+/** Reads mapping tables only. Where a backing image is not open the extent has `present: false`. */
+export function mapPage(node: BlockNode, options: MapOptions = {}): Maybe<MapPage> {
+  return run(mapSteps(node, options));
+}
+
+function* mapSteps(node: BlockNode, options: MapOptions): Steps<MapPage> {
+  const end = Math.min(options.end ?? node.virtualSize, node.virtualSize);
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
+  const extents: MapExtent[] = [];
+  let at = options.start ?? 0;
+  if (at < 0 || !Number.isSafeInteger(at)) throw badStart(node, at);
+  while (at < end) {
+    const extent = yield* extentAt(node, at, end - at);
+    const last = extents.at(-1);
+    if (last !== undefined && mergeable(last, extent)) {
+      last.length += extent.length;
+    } else {
+      if (extents.length >= limit) return { extents, next: at };
+      extents.push(extent);
+    }
+    at += extent.length;
+  }
+  return { extents, next: at < node.virtualSize ? at : null };
+}
+
+/** One extent, from the first layer of the chain that has something to say. At most `length` long. */
+export function* extentAt(node: BlockNode, offset: number, length: number, depth = 0): Steps<MapExtent> {
+  const mapped = yield* wait(node.map(offset, length));
+  const { backing } = node;
+  if (mapped.kind === 'unallocated' && backing !== undefined) {
+    if (backing instanceof UnavailableNode) {
+      return { start: offset, length: mapped.length, depth: depth + 1, ...NOTHING, zero: false };
+    }
+    if (offset < backing.virtualSize) {
+      return yield* extentAt(
+        backing,
+        offset,
+        Math.min(mapped.length, backing.virtualSize - offset),
+        depth + 1,
+      );
+    }
+    // Past the end of a shorter backing disk there are zeroes, and they count as this layer's.
+    return { start: offset, length: mapped.length, depth, ...NOTHING };
+  }
+  const extent: MapExtent = {
+    start: offset,
+    length: mapped.length,
+    depth,
+    present: mapped.kind !== 'unallocated',
+    zero: mapped.kind === 'zero' || mapped.kind === 'unallocated',
+    data: mapped.kind === 'data' || mapped.kind === 'special',
+    compressed: mapped.compressed ?? false,
+  };
+  if (mapped.hostOffset !== undefined && mapped.kind !== 'special') extent.offset = mapped.hostOffset;
+  // Of a raw image QEMU asks the file as well: a hole in it reads as zeroes without being stored.
+  if (node.driver !== 'raw' || mapped.storage === undefined) return extent;
+  const below = yield* wait(mapped.storage.extentAt(mapped.hostOffset ?? 0, mapped.length));
+  extent.length = Math.min(extent.length, below.length);
+  if (below.kind === 'hole') {
+    extent.zero = true;
+    extent.data = false;
+  }
+  return extent;
+}
+
+const NOTHING = { present: false, zero: true, data: false, compressed: false };
+
+/** QEMU: entry_mergeable. */
+function mergeable(last: MapExtent, next: MapExtent): boolean {
+  if (
+    last.depth !== next.depth ||
+    last.present !== next.present ||
+    last.zero !== next.zero ||
+    last.data !== next.data ||
+    last.compressed !== next.compressed
+  ) {
+    return false;
+  }
+  if (last.offset === undefined || next.offset === undefined) return last.offset === next.offset;
+  return last.offset + last.length === next.offset;
+}
+
+function badStart(node: BlockNode, start: number): PlatterError {
+  return new PlatterError('block.out-of-range', `There is no byte ${start} on "${node.name}"`, {
+    image: node.name,
+    offset: start,
+    expected: `0 to ${node.virtualSize}`,
+  });
+}
