@@ -1,5 +1,5 @@
 /** The window: workspaces, themes, languages, palette, shortcuts, panes, and how every screen looks and is reached. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
@@ -138,7 +138,10 @@ test.describe('one window', () => {
 
 test('keeps theme, language, workspace and panes over a restart', async () => {
   const userData = mkdtempSync(join(tmpdir(), 'platter-shell-'));
-  const kept = () => JSON.parse(readFileSync(join(userData, 'settings.json'), 'utf8')) as { layout?: object };
+  const kept = () => {
+    const path = join(userData, 'settings.json');
+    return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as { layout?: object }) : {};
+  };
   try {
     const first = await launch({ userData });
     await look(first.page, 'dark', 'zh-CN');

@@ -1,0 +1,87 @@
+/** The entry of a lab's utility process: one machine, built from a command line and driven by main and by the page. */
+import type { MessagePortMain } from 'electron';
+import { PlatterError } from '#engine/errors.ts';
+import { createLab } from '#engine/lab/lab.ts';
+import type { Lab } from '#engine/lab/types.ts';
+import type { CommandLine } from '#engine/qemu/model.ts';
+import { parseCommandLine } from '#engine/qemu/parse.ts';
+import { saveTrace } from '#engine/trace/save.ts';
+import type { LabBuild, LabCalls, LabReport } from '../processes/protocol.ts';
+import { closeDrives, openDrives, type Drives } from './drives.ts';
+import { serveFrames } from './frames.ts';
+import { saveLines } from './save-trace.ts';
+import { Server } from './serve.ts';
+
+const server = new Server<LabCalls, MessagePortMain>(process.parentPort);
+let lab: Lab | undefined;
+let drives: Drives = new Map();
+
+function running(): Lab {
+  if (lab === undefined) throw new PlatterError('lab.unknown', 'There is no lab yet.');
+  return lab;
+}
+
+async function create(build: LabBuild): Promise<Lab> {
+  const { config } = build;
+  const line = parseCommandLine(config.line);
+  refuseBroken(line);
+  drives = await openDrives(build, line, (handle) => server.gateOf(handle));
+  return createLab({
+    line,
+    drives: (id) => drives.get(id),
+    workload: config.workload,
+    deviceId: config.deviceId,
+    onStatus: (change) => server.report(change),
+  });
+}
+
+/** What cannot be read cannot be built. The editor shows all problems; here the first one is enough. */
+function refuseBroken(line: CommandLine): void {
+  const problem = line.problems.find(({ severity }) => severity === 'error');
+  if (problem === undefined) return;
+  const { start, end } = problem.span;
+  const value = line.text.slice(start, end).slice(0, 80);
+  throw new PlatterError(
+    'lab.broken-line',
+    `The command line cannot be read from character ${start} on: ${value}. The editor says what is wrong with it.`,
+    { offset: start, value, option: problem.rule },
+  );
+}
+
+function reportOf({ state, device, error }: Lab): LabReport {
+  return { state, device, error };
+}
+
+server.start({
+  create: async ([build], [port]) => {
+    const made = await create(build);
+    lab = made;
+    serveFrames(port, (request) => made.frame(request));
+    return reportOf(made);
+  },
+  run: () => {
+    running().run();
+    return null;
+  },
+  pause: () => {
+    running().pause();
+    return null;
+  },
+  step: async ([kind]) => {
+    await running().step(kind);
+    return null;
+  },
+  speed: ([eventsPerSecond]) => {
+    running().speed(eventsPerSecond);
+    return null;
+  },
+  saveTrace: ([path]) => {
+    saveLines(path, saveTrace(running().trace));
+    return null;
+  },
+  close: async () => {
+    await lab?.close();
+    await closeDrives(drives);
+    return null;
+  },
+});
