@@ -13,7 +13,7 @@ const qcow2 = { format: 'qcow2', virtualSize: SIZE };
 
 export const context: LintContext = {
   version: '7.2',
-  files: new Map([
+  files: new Map<string, { format: string; virtualSize: number; backing?: string }>([
     ...['a.raw', 'b.raw', 'c.raw', 'odd.raw'].map((name) => [name, raw] as const),
     ...['a.qcow2', 'b.qcow2', 'c.qcow2', 'base.qcow2'].map((name) => [name, qcow2] as const),
     ['overlay.qcow2', { ...qcow2, backing: 'base.qcow2' }],

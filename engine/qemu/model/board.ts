@@ -9,9 +9,10 @@ import type { Bus } from './placement.ts';
 import { readBool } from './values.ts';
 import { valueAt } from './tree.ts';
 
-export function newBus(name: string, type: BusType, limit?: number): Bus {
+export function newBus(name: string, type: BusType, units?: number): Bus {
   const made: Bus = { name, type, used: new Map(), plugged: [], onBoard: 0, below: [] };
-  if (limit !== undefined) made.limit = limit;
+  if (type === 'virtio-bus') made.limit = 1;
+  if (units !== undefined) made.units = units;
   return made;
 }
 
@@ -44,9 +45,9 @@ function defaultCards(line: CommandLine, nodefaults: boolean): number {
   return (hasVga ? 1 : 0) + (net.length > 0 ? cards : nodefaults ? 0 : 1);
 }
 
-function ideBuses(count: number, limit: number): Bus[] {
+function ideBuses(count: number, units: number): Bus[] {
   return Array.from({ length: count }, (_, i) => ({
-    ...newBus(`ide.${String(i)}`, 'IDE', limit),
+    ...newBus(`ide.${String(i)}`, 'IDE', units),
     counted: true,
   }));
 }
@@ -83,7 +84,7 @@ export function boardBuses(model: StorageModel): { roots: Bus[]; buses: Bus[] } 
     buses.push(isa, ...isa.below);
   } else if (machine.family === 'microvm') {
     // The last of the 24 transports is the newest, and so the first to be taken.
-    for (let i = 23; i >= 0; i--) roots.push(newBus(`virtio-mmio-bus.${String(i)}`, 'virtio-bus', 1));
+    for (let i = 23; i >= 0; i--) roots.push(newBus(`virtio-mmio-bus.${String(i)}`, 'virtio-bus'));
     buses.push(...roots);
     if (readBool(valueAt(machine.tree, 'pcie')) === true) {
       const pcie = newBus('pcie.0', 'PCI');

@@ -20,8 +20,10 @@ export interface Bus {
   counted?: boolean;
   /** Addresses in use, with who is there. */
   used: Map<string, PlacedDevice | 'board'>;
-  /** Most devices that plug into it, when there is a limit. */
+  /** Most devices that plug into it; a full bus is passed over when one is looked for. Only virtio-bus has it. */
   limit?: number;
+  /** Units of an IDE or floppy channel. QEMU does not pass over a channel whose units are taken. */
+  units?: number;
   /** Devices of the line that sit on it, oldest first. */
   plugged: PlacedDevice[];
   /** How many the board itself put there. */
@@ -109,7 +111,7 @@ function search(buses: readonly Bus[], type: BusType): Bus | undefined {
   return undefined;
 }
 
-/** The full ones are passed over when a bus is looked for (`max_dev`). PCI and SCSI buses are never full for that. */
+/** Whether it is passed over when a bus is looked for (`max_dev`). */
 export function isFull(b: Bus): boolean {
   return b.limit !== undefined && b.plugged.length + b.onBoard >= b.limit;
 }
@@ -136,6 +138,8 @@ function address(placed: PlacedDevice, on: Bus): void {
       if (unit !== undefined) placed.addressParam = unit;
       let free = 0;
       while (on.used.has(String(free))) free++;
+      // An IDE disk without a unit is the slave whenever there is a master (`ide_dev_initfn`).
+      if (on.type === 'IDE') free = Math.min(free, 1);
       take(placed, on, String(wanted !== undefined && wanted >= 0 ? wanted : free));
       break;
     }
@@ -204,11 +208,18 @@ function offer(placed: PlacedDevice, buses: Bus[]): void {
   for (let i = 0; i < offers.count; i++) {
     // The bus of a bridge (hw/pci/pci_bridge.c) or an nvme controller bears the device's own id, all others `<id>.<n>`.
     const own = offers.type === 'nvme-bus' || (device.kind?.role === 'bridge' && offers.type === 'PCI');
-    const limit = offers.type === 'IDE' ? (device.kind?.family === 'ahci' ? 1 : 2) : undefined;
+    const units =
+      offers.type === 'IDE'
+        ? device.kind?.family === 'ahci'
+          ? 1
+          : 2
+        : offers.type === 'floppy-bus'
+          ? 2
+          : undefined;
     const made: Bus =
       device.id === undefined
-        ? { ...newBus(countedName(device, offers.type, buses), offers.type, limit), counted: true }
-        : newBus(own ? device.id : `${device.id}.${String(i)}`, offers.type, limit);
+        ? { ...newBus(countedName(device, offers.type, buses), offers.type, units), counted: true }
+        : newBus(own ? device.id : `${device.id}.${String(i)}`, offers.type, units);
     made.owner = device;
     placed.offers.push(made);
     buses.push(made);

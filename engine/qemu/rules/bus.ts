@@ -2,7 +2,14 @@
 import { addParam, removeOption, setValue, insertOptionAfter } from '../edit.ts';
 import type { Fix, TextEdit } from '../model.ts';
 import { deviceParam } from '../model/devices.ts';
-import { parsePciAddress, pciKey, placeDevices, type Bus, type PlacedDevice } from '../model/placement.ts';
+import {
+  isFull,
+  parsePciAddress,
+  pciKey,
+  placeDevices,
+  type Bus,
+  type PlacedDevice,
+} from '../model/placement.ts';
 import { readBool, readNumber } from '../model/values.ts';
 import { compareVersions } from '../model/version.ts';
 import { nearest } from '../parse/nearest.ts';
@@ -49,9 +56,7 @@ function busFixes(scope: RuleScope, placed: PlacedDevice, buses: Bus[]): Fix[] {
   const type = device.kind?.bus;
   const later = buses.find((b) => b.type === type && b.owner !== undefined && b.name === wantedBus);
   if (later?.owner !== undefined) return [reorder(scope, device, later.owner)];
-  const names = buses
-    .filter((b) => b.type === type && (b.limit === undefined || b.plugged.length + b.onBoard < b.limit))
-    .map((b) => b.name);
+  const names = buses.filter((b) => b.type === type && !isFull(b)).map((b) => b.name);
   const offered =
     names.find((n) => n === `${wantedBus ?? ''}.0`) ??
     nearest(wantedBus ?? '', names) ??
@@ -351,8 +356,8 @@ export const busRules = [
       for (const bus of buses) {
         if (bus.type !== 'IDE' && bus.type !== 'floppy-bus') continue;
         const floppy = bus.type === 'floppy-bus' ? 2 : 0;
-        const units = bus.limit ?? 2;
-        const free = buses.find((b) => b.type === bus.type && b.plugged.length + b.onBoard < (b.limit ?? 2));
+        const units = bus.units ?? 2;
+        const free = buses.find((b) => b.type === bus.type && b.plugged.length + b.onBoard < (b.units ?? 2));
         for (const placed of bus.plugged) {
           const { device } = placed;
           const unit = Number(placed.address);

@@ -341,7 +341,7 @@ function* formats(
     if (
       param === undefined ||
       param.variable === true ||
-      root.layer === 'protocol' ||
+      root.layer !== 'format' ||
       node?.filename === undefined
     )
       continue;

@@ -17,6 +17,8 @@ interface Opening {
   span: Span;
   drive?: Drive;
   root: BlockNode;
+  /** The protocol node: two users of one node are a matter of permissions, not of locks. */
+  node: BlockNode;
 }
 
 function nodeReadOnly(tree: KeyTree): boolean {
@@ -69,6 +71,7 @@ function openings(model: StorageModel): Opening[] {
       span: drive.fileParam?.valueSpan ?? drive.span,
       drive,
       root: drive.root,
+      node: under.node,
     });
   }
   const inner = new Set<BlockNode>();
@@ -91,6 +94,7 @@ function openings(model: StorageModel): Opening[] {
       alone: under.metadata || !devices.some(deviceShares),
       span: under.node.filenameParam?.valueSpan ?? root.span,
       root,
+      node: under.node,
     });
   }
   return found;
@@ -113,7 +117,10 @@ export const lockingRules = [
       const seen: Opening[] = [];
       for (const opening of openings(model)) {
         const first = seen.find(
-          (o) => o.file === opening.file && ((o.writes && opening.alone) || (o.alone && opening.writes)),
+          (o) =>
+            o.file === opening.file &&
+            o.node !== opening.node &&
+            ((o.writes && opening.alone) || (o.alone && opening.writes)),
         );
         seen.push(opening);
         if (first === undefined) continue;
