@@ -41,6 +41,8 @@ export const workloadSchema = v.object({
   rw: v.picklist(['read', 'write', 'randread', 'randwrite', 'rw', 'randrw']),
   bs: v.pipe(v.number(), v.integer(), v.minValue(512), v.maxValue(4 * 1024 * 1024)),
   iodepth: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)),
+  /** Requests that the program hands over in one call (fio's `iodepth_batch_submit`); 1 when left out. */
+  iodepthBatch: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024))),
   /** Requests to do; 0 means until it is stopped. */
   numberIos: v.pipe(v.number(), v.integer(), v.minValue(0)),
   /** First byte of the region worked on. */

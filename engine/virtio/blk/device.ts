@@ -32,6 +32,8 @@ export interface VirtioBlkOptions extends Pick<
   node: BlockNode;
   host: HostIo;
   properties?: Partial<BlkProperties>;
+  /** Offer the disk read-only although the node could be written. */
+  readOnly?: boolean;
   /** The device is served by an IOThread and interrupts through irqfds. */
   irqfd?: boolean;
 }
@@ -51,6 +53,7 @@ export class VirtioBlk extends VirtioDevice {
   readonly deviceId = 2;
   readonly configSize: number;
   readonly node: BlockNode;
+  readonly readOnly: boolean;
   readonly properties: BlkProperties;
   /** Requests by what they did, and those that did not go well. */
   readonly stats = { reads: 0, writes: 0, flushes: 0, others: 0, errors: 0, bytesRead: 0, bytesWritten: 0 };
@@ -78,10 +81,11 @@ export class VirtioBlk extends VirtioDevice {
     super({
       ...options,
       queues: Array.from({ length: properties.numQueues }, () => properties.queueSize),
-      offered: offeredFeatures(properties, options.node.readOnly),
+      offered: offeredFeatures(properties, options.readOnly === true || options.node.readOnly),
     });
     this.properties = properties;
     this.node = options.node;
+    this.readOnly = options.readOnly === true || options.node.readOnly;
     this.#host = options.host;
     this.#irqfd = options.irqfd ?? false;
     this.writeback = properties.writeCache;
@@ -343,7 +347,7 @@ export class VirtioBlk extends VirtioDevice {
       return this.#finish(request, BLK_S.ioerr);
     }
     request.rw = true;
-    if (write && this.node.readOnly) return this.#finish(request, BLK_S.ioerr);
+    if (write && this.readOnly) return this.#finish(request, BLK_S.ioerr);
     request.windows(this.memory, write);
     return this.#toHost(request, write ? OP.write : OP.read, request.sector * SECTOR, bytes);
   }
@@ -407,7 +411,7 @@ export class VirtioBlk extends VirtioDevice {
     }
     const unmap = (flags & SEGMENT_UNMAP) !== 0;
     if ((flags & ~SEGMENT_UNMAP) !== 0 || (unmap && !zeroes)) return this.#finish(request, BLK_S.unsupp);
-    if (this.node.readOnly) return this.#finish(request, BLK_S.ioerr);
+    if (this.readOnly) return this.#finish(request, BLK_S.ioerr);
     request.host.unmap = unmap;
     request.host.windows.length = 0;
     return this.#toHost(request, zeroes ? OP.writeZeroes : OP.discard, sector * SECTOR, sectors * SECTOR);

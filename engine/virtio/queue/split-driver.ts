@@ -99,6 +99,11 @@ export class SplitDriverQueue {
     this.requestOf = new Uint32Array(size);
   }
 
+  /** The head that the chain begun last will have. */
+  get nextHead(): number {
+    return this.#head;
+  }
+
   /** Begins a chain of `count` buffers. False when there are not enough free descriptors. */
   begin(count: number): boolean {
     this.#indirectNow = count > 1 && count <= this.#indirectEntries;

@@ -1,0 +1,73 @@
+/** What the guest's block layer handles: a bio is what a program asked for (or a piece of it), a request what the driver gets. */
+import { OP } from '../trace/format.ts';
+
+/** One request of the program, in one of its `iodepth` slots. */
+export class Slot {
+  requestId = 0;
+  op: number = OP.read;
+  /** Byte offset and length on the disk. */
+  offset = 0;
+  bytes = 0;
+  /** Guest physical address of its buffer. */
+  readonly buffer: number;
+  /** Pieces that are still under way. */
+  pending = 0;
+  /** 0, or the error that the program will see. */
+  error = 0;
+  busy = false;
+
+  constructor(buffer: number) {
+    this.buffer = buffer;
+  }
+}
+
+export class Bio {
+  slot!: Slot;
+  op: number = OP.read;
+  sector = 0;
+  sectors = 0;
+  /** Guest physical address. */
+  address = 0;
+  next: Bio | undefined;
+}
+
+/** A request of the block layer: one or more bios that lie side by side on the disk. */
+export class BlockRequest {
+  /** That of its first bio's program request. */
+  requestId = 0;
+  op: number = OP.read;
+  sector = 0;
+  sectors = 0;
+  first: Bio | undefined;
+  last: Bio | undefined;
+  count = 0;
+  error = 0;
+
+  begin(bio: Bio): this {
+    this.requestId = bio.slot.requestId;
+    this.op = bio.op;
+    this.sector = bio.sector;
+    this.sectors = bio.sectors;
+    this.first = this.last = bio;
+    bio.next = undefined;
+    this.count = 1;
+    this.error = 0;
+    return this;
+  }
+
+  append(bio: Bio): void {
+    bio.next = undefined;
+    if (this.last !== undefined) this.last.next = bio;
+    this.last = bio;
+    this.sectors += bio.sectors;
+    this.count++;
+  }
+
+  prepend(bio: Bio): void {
+    bio.next = this.first;
+    this.first = bio;
+    this.sector = bio.sector;
+    this.sectors += bio.sectors;
+    this.count++;
+  }
+}

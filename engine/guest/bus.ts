@@ -1,0 +1,81 @@
+/**
+ * The guest's way to registers: every access leaves the guest, KVM hands it to QEMU, and the virtual CPU comes back with the answer.
+ * Used for everything but the doorbell, which has a shorter way.
+ */
+import type { AccessSize, AddressSpace } from '../machine/address-space.ts';
+import { CONFIG_PORTS } from '../machine/pci/bus.ts';
+import { EXIT } from '../trace/format.ts';
+import { E } from '../trace/registry.ts';
+import { highWord, type TraceRing } from '../trace/ring.ts';
+
+export class GuestBus {
+  readonly memory: AddressSpace;
+  readonly io: AddressSpace;
+  readonly #trace: TraceRing;
+  #configAddress = 0;
+
+  constructor(memory: AddressSpace, io: AddressSpace, trace: TraceRing) {
+    this.memory = memory;
+    this.io = io;
+    this.#trace = trace;
+  }
+
+  #exit(reason: number, address: number, size: number): void {
+    this.#trace.emit(E.kvm_exit, 0, reason, address >>> 0, highWord(address), size);
+  }
+  #back(): void {
+    this.#trace.emit(E.kvm_entry, 0, 0, 0, 0, 0);
+  }
+
+  read(address: number, size: AccessSize): number {
+    const trace = this.#trace;
+    this.#exit(EXIT.eptMisconfig, address, size);
+    trace.emit(E.kvm_userspace_exit, 0, EXIT.eptMisconfig, 0, 0, 0);
+    const value = this.memory.read(address, size);
+    trace.emit(E.memory_region_ops_read, 0, address >>> 0, highWord(address), value, size);
+    trace.emit(E.kvm_mmio, 0, 0, address >>> 0, highWord(address), value);
+    this.#back();
+    return value;
+  }
+
+  write(address: number, size: AccessSize, value: number): void {
+    const trace = this.#trace;
+    this.#exit(EXIT.eptMisconfig, address, size);
+    trace.emit(E.kvm_mmio, 0, 1, address >>> 0, highWord(address), value);
+    trace.emit(E.kvm_userspace_exit, 0, EXIT.eptMisconfig, 0, 0, 0);
+    trace.emit(E.memory_region_ops_write, 0, address >>> 0, highWord(address), value, size);
+    this.memory.write(address, size, value);
+    this.#back();
+  }
+
+  #port(write: boolean, port: number, size: AccessSize, value: number): number {
+    const trace = this.#trace;
+    this.#exit(EXIT.ioInstruction, port, size);
+    trace.emit(E.kvm_pio, 0, write ? 1 : 0, port, size, value);
+    trace.emit(E.kvm_userspace_exit, 0, EXIT.ioInstruction, 0, 0, 0);
+    let answer = value;
+    if (write) this.io.write(port, size, value);
+    else answer = this.io.read(port, size);
+    if (port >= CONFIG_PORTS + 4) {
+      const devfn = (this.#configAddress >> 8) & 0xff;
+      const register = (this.#configAddress & 0xfc) + (port & 3);
+      trace.emit(write ? E.pci_cfg_write : E.pci_cfg_read, 0, devfn, register, answer, 0);
+    }
+    this.#back();
+    return answer;
+  }
+
+  #select(slot: number, offset: number): number {
+    this.#configAddress = (0x8000_0000 | (slot << 11) | (offset & 0xfc)) >>> 0;
+    this.#port(true, CONFIG_PORTS, 4, this.#configAddress);
+    return CONFIG_PORTS + 4 + (offset & 3);
+  }
+
+  /** PCI configuration space by mechanism 1, as Linux reads the first 256 bytes on bus 0. */
+  configRead(slot: number, offset: number, size: AccessSize): number {
+    return this.#port(false, this.#select(slot, offset), size, 0);
+  }
+  configWrite(slot: number, offset: number, size: AccessSize, value: number): void {
+    this.#port(true, this.#select(slot, offset), size, value);
+  }
+}

@@ -1,0 +1,339 @@
+/** A laboratory: a command line's device with a simulated guest on it, that runs, pauses, steps and shows itself. */
+import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
+import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
+import { costTable } from '../machine/costs.ts';
+import { findEvents } from '../trace/query.ts';
+import { E, EVENTS } from '../trace/registry.ts';
+import { REQUEST_SLOTS, TraceRing } from '../trace/ring.ts';
+import { STATIONS } from '../trace/stations.ts';
+import { drivableDevice } from './drivable.ts';
+import { buildMachine, type Machine } from './machine.ts';
+import type { Lab, LabOptions } from './types.ts';
+import { queueView, vectorViews } from './views.ts';
+
+/** How long the machine may run before the event loop has its turn, nanoseconds. */
+const SLICE_NS = 4_000_000;
+/** Steps between two looks at the clock: some twenty microseconds. */
+const STEPS_PER_LOOK = 64;
+
+/** Wall-clock nanoseconds from an arbitrary start. */
+const wallClock = (): number => performance.now() * 1e6;
+
+/**
+ * Builds the laboratory; the guest's driver has found and initialised the device when this returns.
+ * Throws `lab.no-device`, `lab.unknown-device`, `lab.not-drivable`, `lab.no-drive`, `lab.unknown-drive`, `lab.unbound-drive`,
+ * `lab.bad-value`, `workload.*`, `machine.*`.
+ */
+export function createLab(options: LabOptions): Lab {
+  return new Laboratory(options);
+}
+
+class Laboratory implements Lab {
+  readonly device: string;
+  readonly trace: TraceRing;
+  state: LabRunState = 'building';
+  error: PlainError | undefined;
+  readonly #options: LabOptions;
+  readonly #clock: () => number;
+  readonly #schedule: (callback: () => void) => void;
+  #machine: Machine;
+  /** What booting the guest took: events by number, model nanoseconds. */
+  #bootCounts = new Float64Array(0);
+  #bootModelNs = 0;
+  #realNs = 0;
+  #perSecond: number | null = null;
+  #paceFrom = { ns: 0, events: 0 };
+  /** The next slice is waiting for its turn in the event loop. */
+  #scheduled = false;
+  #waiting: (() => void)[] = [];
+  #ended: (() => void)[] = [];
+  #closed = false;
+
+  constructor(options: LabOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? wallClock;
+    this.#schedule = options.schedule ?? ((callback) => void setImmediate(callback));
+    this.trace = new TraceRing({ capacity: options.traceEvents, clock: this.#clock });
+    this.device = drivableDevice(options.line, options.deviceId).label;
+    this.#machine = this.#build();
+    this.#change('ready');
+  }
+
+  #build(): Machine {
+    const { line, deviceId, drives, workload, costs } = this.#options;
+    const device = drivableDevice(line, deviceId);
+    const node = drives(device.drive);
+    if (node === undefined) {
+      throw new PlatterError('lab.unbound-drive', `no image is bound to drive ${device.drive}`, {
+        option: 'drive',
+        value: device.drive,
+      });
+    }
+    this.trace.restart();
+    const onReady = (): void => this.#wake();
+    const machine = buildMachine({
+      device,
+      node,
+      workload,
+      trace: this.trace,
+      costs: costTable(costs),
+      onReady,
+    });
+    this.#bootCounts = this.trace.counts.slice();
+    this.#bootModelNs = this.trace.modelNs;
+    this.#realNs = 0;
+    return machine;
+  }
+
+  #change(state: LabRunState, error?: unknown): void {
+    this.state = state;
+    this.error = error === undefined ? undefined : toPlainError(error);
+    this.#options.onStatus?.({ state, device: this.device, error: this.error });
+    if (state === 'finished' || state === 'failed') this.#end();
+  }
+
+  #end(): void {
+    const ended = this.#ended;
+    this.#ended = [];
+    for (const resolve of ended) resolve();
+  }
+
+  // ---- running ----
+
+  run(): void {
+    if (this.#closed || (this.state !== 'ready' && this.state !== 'paused')) return;
+    this.trace.exactClock = false;
+    this.#change('running');
+    this.#repace();
+    this.#pump();
+  }
+
+  pause(): void {
+    if (this.state === 'running') this.#change('paused');
+  }
+
+  speed(eventsPerSecond: number | null): void {
+    this.#perSecond = eventsPerSecond;
+    this.#repace();
+    this.#pump();
+  }
+
+  #repace(): void {
+    this.#paceFrom = { ns: this.#clock(), events: this.trace.total };
+    this.trace.exactClock = this.#perSecond !== null;
+  }
+
+  /** Events that may be recorded until the pace is kept again. */
+  #allowance(now: number): number {
+    if (this.#perSecond === null) return Infinity;
+    const since = (now - this.#paceFrom.ns) / 1e9;
+    return Math.floor(since * this.#perSecond) - (this.trace.total - this.#paceFrom.events);
+  }
+
+  #pump(): void {
+    if (this.#scheduled || !this.#slice()) return;
+    this.#scheduled = true;
+    const next = (): void => {
+      this.#scheduled = false;
+      this.#pump();
+    };
+    if (this.#perSecond === null) this.#schedule(next);
+    else setTimeout(next, Math.min(50, Math.max(1, 1000 / this.#perSecond)));
+  }
+
+  /** Runs for a while; whether there is more to do at once. */
+  #slice(): boolean {
+    if (this.state !== 'running') return false;
+    const start = this.#clock();
+    const until = this.trace.total + this.#allowance(start);
+    try {
+      do {
+        for (let i = 0; i < STEPS_PER_LOOK && this.trace.total < until; i++) {
+          if (!this.#machine.scheduler.step()) {
+            this.#realNs += this.#clock() - start;
+            return this.#idle();
+          }
+        }
+      } while (this.trace.total < until && this.#clock() - start < SLICE_NS);
+    } catch (error) {
+      this.#change('failed', error);
+      return false;
+    }
+    this.#realNs += this.#clock() - start;
+    return true;
+  }
+
+  /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
+  #idle(): boolean {
+    const { cpu, device, host } = this.#machine;
+    if (cpu.finished) this.#change('finished');
+    else if (host.inFlight === 0) this.#change('failed', device.error ?? stuck());
+    return false;
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+    this.#pump();
+  }
+
+  // ---- stepping ----
+
+  async step(kind: StepKind): Promise<void> {
+    if (this.#closed || this.state === 'failed' || this.state === 'finished') return;
+    this.pause();
+    this.trace.exactClock = true;
+    const start = this.#clock();
+    try {
+      if (kind === 'event') await this.#oneEvent();
+      else await this.#oneRequest();
+    } catch (error) {
+      this.#change('failed', error);
+      return;
+    }
+    this.#realNs += this.#clock() - start;
+    if (this.#machine.cpu.finished) this.#change('finished');
+    else if (this.state !== 'running') this.#change('paused');
+  }
+
+  /** Goes on until one more event is recorded. False when there will be none. */
+  async #oneEvent(): Promise<boolean> {
+    const before = this.trace.total;
+    while (this.trace.total === before) {
+      if (this.#machine.scheduler.step()) continue;
+      const { cpu, host, device } = this.#machine;
+      if (cpu.finished || this.#closed) return false;
+      if (host.inFlight === 0) throw device.error ?? stuck();
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    return true;
+  }
+
+  /** Goes on until the oldest request in flight, or else the next one, is complete. */
+  async #oneRequest(): Promise<void> {
+    let wanted = this.#oldestRequest();
+    while (await this.#oneEvent()) {
+      wanted ??= this.#oldestRequest();
+      const last = this.trace.total - 1;
+      if (this.trace.eventAt(last) === E.io_getevents && this.trace.requestAt(last) === wanted) return;
+    }
+  }
+
+  #oldestRequest(): number | undefined {
+    const ids = this.#machine.cpu.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
+    return ids.length === 0 ? undefined : Math.min(...ids);
+  }
+
+  // ---- ending ----
+
+  /** Waits until no block node has a request of ours. */
+  async #drain(): Promise<void> {
+    while (this.#machine.host.inFlight > 0) {
+      if (!this.#machine.scheduler.step()) {
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+    }
+  }
+
+  async reset(): Promise<void> {
+    if (this.#closed) return;
+    this.pause();
+    await this.#drain();
+    this.#change('building');
+    try {
+      this.#machine = this.#build();
+    } catch (error) {
+      this.#change('failed', error);
+      return;
+    }
+    this.#change('ready');
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.pause();
+    this.#closed = true;
+    await this.#drain();
+    this.#end();
+  }
+
+  async done(): Promise<void> {
+    if (this.#closed || this.state === 'finished' || this.state === 'failed') return;
+    await new Promise<void>((resolve) => this.#ended.push(resolve));
+  }
+
+  // ---- looking ----
+
+  frame(request: LabFrameRequest): LabFrame {
+    const { trace } = this;
+    const { device, driver, scheduler } = this.#machine;
+    const { from, count, requestId } = request;
+    const most = Math.min(Math.max(0, Math.floor(count)), trace.capacity);
+    const numbers = findEvents(trace, Math.floor(from), most, { requestId });
+    return {
+      seq: request.seq,
+      status: this.state,
+      error: this.error,
+      totalEvents: trace.total,
+      firstEvent: trace.first,
+      rows: trace.copy(numbers),
+      rowNumbers: Float64Array.from(numbers),
+      stationEvents: this.#stationEvents(),
+      stationOccupancy: this.#stationOccupancy(),
+      counters: this.#counters(),
+      realNs: this.#realNs,
+      modelNs: scheduler.modelNs - this.#bootModelNs,
+      queue: request.queue === null ? null : queueView(this.#machine, request.queue),
+      queueCount: driver.queues.length,
+      vectors: vectorViews(this.#machine),
+      device: {
+        name: this.device,
+        status: device.status,
+        featuresOffered: device.offered,
+        featuresAcked: device.acked,
+        configGeneration: device.configGeneration,
+        isr: device.isr,
+      },
+    };
+  }
+
+  /** Events since the guest was up. */
+  #since(event: number): number {
+    return this.trace.counts[event] - this.#bootCounts[event];
+  }
+
+  #stationEvents(): Float64Array {
+    const events = new Float64Array(STATIONS.length);
+    for (const definition of EVENTS) {
+      if (definition !== undefined) events[definition.station - 1] += this.#since(definition.id);
+    }
+    return events;
+  }
+
+  #stationOccupancy(): Float64Array {
+    const occupancy = new Float64Array(STATIONS.length);
+    for (const { busy, requestId } of this.#machine.cpu.slots) {
+      const station = busy ? this.trace.stationOf[requestId & (REQUEST_SLOTS - 1)] : 0;
+      if (station > 0) occupancy[station - 1]++;
+    }
+    return occupancy;
+  }
+
+  #counters(): LabFrame['counters'] {
+    return {
+      ...this.#machine.cpu.counters,
+      exits: this.#since(E.kvm_exit),
+      interrupts: this.#since(E.kvm_inj_virq),
+      notifications: this.#since(E.virtio_queue_notify),
+    };
+  }
+}
+
+/** Nobody has anything to do and the work is not done: a fault of the laboratory itself. */
+function stuck(): PlatterError {
+  return new PlatterError(
+    'lab.stuck',
+    'the machine stands still although requests are left; this is a fault in the laboratory',
+  );
+}
