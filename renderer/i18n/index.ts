@@ -39,5 +39,5 @@ export function setLocale(locale: Locale): void {
 /** The error's text in the present language; its own English message when the catalogue has none. */
 export function errorText(error: PlainError): string {
   const key = `error.${error.code}`;
-  return has(key) ? t(key, { ...error.context }) : error.message;
+  return has(key) ? t(key, { ...error.context, message: error.message }) : error.message;
 }

@@ -3,9 +3,10 @@ import type { HeaderField, ImageInfo } from '#contract/images.ts';
 import { has, t } from '../../../i18n/index.ts';
 import { formatBytes, formatCount } from '../../../lib/format.ts';
 
-/** The value as a number where it is one, `0x…` included. */
+/** The value as a number where it is one: `16`, `0x10`, `1 (AES)`. */
 function numeric(value: string): number | null {
-  return /^(0x[0-9a-f]+|\d+)$/i.test(value) ? Number(value) : null;
+  const match = /^(0x[0-9a-f]+|\d+)(?: \(|$)/i.exec(value);
+  return match === null ? null : Number(match[1]);
 }
 
 /** A sentence for the field, or an empty text when the catalogue has none. */
