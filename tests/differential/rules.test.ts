@@ -1,24 +1,11 @@
 /** Every rule of the linter is held against a real QEMU 7.2: it prints what the rule says it prints, or stays silent. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lint } from '../../engine/qemu/lint.ts';
-import type { LintContext } from '../../engine/qemu/model.ts';
 import { parseCommandLine } from '../../engine/qemu/parse.ts';
 import { RULES } from '../../engine/qemu/rules/table.ts';
 import { installedQemu, makeImages, tryLine } from './qemu.ts';
+import { context } from './rule-context.ts';
 import { CLEAN_LINES, RULE_CASES } from './rule-cases.ts';
-
-const SIZE = 64 * 1024 * 1024;
-const raw = { format: 'raw', virtualSize: SIZE };
-const qcow2 = { format: 'qcow2', virtualSize: SIZE };
-
-export const context: LintContext = {
-  version: '7.2',
-  files: new Map<string, { format: string; virtualSize: number; backing?: string }>([
-    ...['a.raw', 'b.raw', 'c.raw', 'odd.raw'].map((name) => [name, raw] as const),
-    ...['a.qcow2', 'b.qcow2', 'c.qcow2', 'base.qcow2'].map((name) => [name, qcow2] as const),
-    ['overlay.qcow2', { ...qcow2, backing: 'base.qcow2' }],
-  ]),
-};
 
 const version = installedQemu();
 if (version !== '7.2')
