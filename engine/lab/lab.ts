@@ -229,6 +229,7 @@ class Laboratory implements Lab {
 
   /** Waits until no block node has a request of ours. */
   async #drain(): Promise<void> {
+    this.#machine.scheduler.cpuStopped = true;
     while (this.#machine.host.inFlight > 0) {
       if (!this.#machine.scheduler.step()) {
         await new Promise<void>((resolve) => this.#waiting.push(resolve));

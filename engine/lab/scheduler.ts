@@ -16,6 +16,8 @@ export class Scheduler {
   #qemuNs: number;
   #cpuAwake = true;
   #qemuAwake = false;
+  /** The virtual CPU stands still: the machine is being drained. */
+  cpuStopped = false;
 
   /** `switchNs`: what waking a sleeping thread costs. All places begin at the trace's model time. */
   constructor(trace: TraceRing, host: HostIo, switchNs: number) {
@@ -54,8 +56,8 @@ export class Scheduler {
   step(): boolean {
     const trace = this.#trace;
     for (;;) {
-      const cpuDue = this.#cpuAwake ? this.#cpuNs : Infinity;
-      const qemuDue = this.#qemuAwake && !this.#cpu.inUserspace ? this.#qemuNs : Infinity;
+      const cpuDue = this.#cpuAwake && !this.cpuStopped ? this.#cpuNs : Infinity;
+      const qemuDue = this.#qemuAwake && (this.cpuStopped || !this.#cpu.inUserspace) ? this.#qemuNs : Infinity;
       const diskDue = this.#host.hardwareDue;
       if (diskDue < cpuDue && diskDue < qemuDue) {
         trace.modelNs = diskDue;
