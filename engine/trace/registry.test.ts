@@ -35,6 +35,7 @@ describe('the registry of events', () => {
       ...STATIONS.flatMap(({ index }) => [`station.${index}.title`, `station.${index}.help`]),
       ...STATIONS.map(({ world }) => `world.${world}`),
     ];
-    expect(Object.keys(texts).sort()).toEqual([...new Set(wanted)].sort());
+    const found = Object.keys(texts).filter((key) => !key.startsWith('cost.'));
+    expect(found.sort()).toEqual([...new Set(wanted)].sort());
   });
 });
