@@ -122,7 +122,7 @@ export class FormatNode implements BlockNode {
     switch (slot.kind) {
       case 'data':
         if (storage === undefined) throw noStorage(this);
-        return readPadded(storage, hostOffset, part, this.name);
+        return readPadded(storage, hostOffset, part, this.name, this.clusterSize);
       case 'zero':
         part.fill(0);
         return;

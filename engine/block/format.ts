@@ -32,8 +32,9 @@ export class ExtentSlot {
     this.#set('zero', length, storage, hostOffset, false);
   }
 
-  unallocated(length: number): void {
-    this.#set('unallocated', length, undefined, -1, false);
+  /** Nothing here; `hostOffset` when space lies reserved for it. */
+  unallocated(length: number, storage?: Storage, hostOffset = -1): void {
+    this.#set('unallocated', length, storage, hostOffset, false);
   }
 
   data(length: number, storage: Storage, hostOffset: number, writable: boolean): void {
@@ -138,6 +139,14 @@ export interface OpenedBacking {
 /** Options of `create`, as `qemu-img create -o` names them; sizes in bytes. Each format checks its own and refuses unknown ones. */
 export type CreateOptions = { size: number } & Record<string, string | number | boolean | undefined>;
 
+/** The files beside the image that a format may consist of (flat and split VMDKs). */
+export interface CreateFiles {
+  /** The base name that the image will have, on which the others' names are built. */
+  readonly name: string;
+  /** Makes an empty file beside the image. Throws `storage.exists`. */
+  create(name: string): Maybe<Storage>;
+}
+
 export interface FormatDescriptor {
   /** QEMU's driver name. */
   readonly name: string;
@@ -149,5 +158,5 @@ export interface FormatDescriptor {
   /** Reads and checks the header; nothing is written unless `context.readOnly` is false. Takes over `storage` when it succeeds. */
   open(storage: Storage, context: OpenContext): Maybe<FormatDriver>;
   /** Writes an empty image into an empty storage. */
-  create?(storage: Storage, options: CreateOptions): Maybe<void>;
+  create?(storage: Storage, options: CreateOptions, files?: CreateFiles): Maybe<void>;
 }

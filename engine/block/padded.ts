@@ -4,18 +4,24 @@ import { andThen, isPromise, type Maybe } from '../maybe.ts';
 import type { Storage } from './storage/storage.ts';
 
 /**
- * `storage.read`, except that a range that starts within the storage reads as zeroes past its end. A range that starts past
- * the end throws `block.past-end`: a table that points there belongs to a truncated or damaged image.
+ * `storage.read`, except that a cluster of `unit` bytes that starts within the storage reads as zeroes past its end. One that
+ * starts past the end throws `block.past-end`: a table that points there belongs to a truncated or damaged image.
  */
-export function readPadded(storage: Storage, offset: number, target: Uint8Array, image: string): Maybe<void> {
+export function readPadded(
+  storage: Storage,
+  offset: number,
+  target: Uint8Array,
+  image: string,
+  unit = 1,
+): Maybe<void> {
   let result: Maybe<void>;
   try {
     result = storage.read(offset, target);
   } catch (error) {
-    return pad(storage, offset, target, image, error);
+    return pad(storage, offset, target, { image, unit }, error);
   }
   return isPromise(result)
-    ? result.catch((error: unknown) => pad(storage, offset, target, image, error))
+    ? result.catch((error: unknown) => pad(storage, offset, target, { image, unit }, error))
     : result;
 }
 
@@ -23,12 +29,12 @@ function pad(
   storage: Storage,
   offset: number,
   target: Uint8Array,
-  image: string,
+  { image, unit }: { image: string; unit: number },
   error: unknown,
 ): Maybe<void> {
   if (!(error instanceof PlatterError) || error.code !== 'storage.short-read') throw error;
   return andThen(storage.size(), (size) => {
-    if (offset >= size) {
+    if (offset - (offset % unit) >= size) {
       throw new PlatterError(
         'block.past-end',
         `The data at byte ${offset} of "${image}" would lie past the end of the file at ${size}`,
@@ -36,7 +42,7 @@ function pad(
         error,
       );
     }
-    const there = Math.min(target.length, size - offset);
+    const there = Math.max(0, Math.min(target.length, size - offset));
     target.fill(0, there);
     return storage.read(offset, target.subarray(0, there));
   });

@@ -19,7 +19,7 @@ export function* readThrough(
     const part = target.subarray(done, done + slot.length);
     done += slot.length;
     if (slot.kind === 'data' && slot.storage !== undefined) {
-      yield* wait(readPadded(slot.storage, slot.hostOffset, part, name));
+      yield* wait(readPadded(slot.storage, slot.hostOffset, part, name, driver.clusterSize));
     } else if (slot.kind === 'special') {
       yield* wait(driver.readSpecial?.(offset + done - slot.length, part));
     } else if (slot.kind === 'zero') {

@@ -89,11 +89,9 @@ function headerCluster(
   }
   at = extension(writer, at, EXTENSION.backingFormat, layout.backingFormat);
   at = extension(writer, at, EXTENSION.dataFile, layout.dataFile);
-  // With 512-byte clusters the names of the features leave no room for a backing file's.
-  const names = featureNames();
-  const room =
-    at + names.length + 16 + new TextEncoder().encode(layout.backingFile ?? '').length <= layout.clusterSize;
-  if (layout.version === 3 && room) at = extension(writer, at, EXTENSION.featureNames, names);
+  // 512-byte clusters have no room for the names of the features; QEMU leaves them out as well.
+  const named = layout.version === 3 && layout.clusterSize > 512;
+  if (named) at = extension(writer, at, EXTENSION.featureNames, featureNames());
   at += 8; // The end marker: eight zero bytes.
   if (layout.backingFile !== undefined) {
     const name = new TextEncoder().encode(layout.backingFile);

@@ -19,13 +19,14 @@ export function describe(state: Qcow2State): FormatDescription {
     backingFilename: state.backingName,
     backingFormat: extensions.backingFormat,
     backingError: state.backingError,
-    snapshots: state.snapshots.map(({ id, name, vmStateSize, dateSec, dateNsec, vmClockNsec }) => ({
+    snapshots: state.snapshots.map(({ id, name, vmStateSize, dateSec, dateNsec, vmClockNsec, extra }) => ({
       id,
       name,
       vmStateSize,
       dateSec,
       dateNsec,
       vmClockNsec,
+      icount: icountOf(extra),
     })),
     formatSpecific: formatSpecific(state),
     header: headerFields(state),
@@ -119,4 +120,11 @@ function flags(value: bigint, names: Record<string, bigint>): string {
     .map(([name]) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
   const number = `0x${value.toString(16)}`;
   return set.length === 0 ? number : `${number} (${set.join(', ')})`;
+}
+
+/** Bytes 16 to 23 of a snapshot's extra data (specification, "Snapshots"); all ones: the instruction count is not known. */
+function icountOf(extra: Uint8Array): number | undefined {
+  if (extra.length < 24) return undefined;
+  const count = new DataView(extra.buffer, extra.byteOffset).getBigUint64(16);
+  return count === 0xffff_ffff_ffff_ffffn ? undefined : Number(count);
 }

@@ -3,12 +3,17 @@ import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, ZERO_LOW } from 
 
 export type ClusterKind = 'unallocated' | 'zero' | 'zero-allocated' | 'normal' | 'compressed';
 
-/** The kind of a standard entry. In version 2 bit 0 is reserved; QEMU takes it for the zero flag all the same. */
-export function clusterKind(high: number, low: number): ClusterKind {
+/**
+ * The kind of a standard entry. Offset 0 means "not there", except in an external data file, where the first cluster may lie at 0
+ * and the copied flag tells.
+ *
+ * In version 2 bit 0 is reserved; QEMU takes it for the zero flag all the same.
+ */
+export function clusterKind(high: number, low: number, external = false): ClusterKind {
   if ((high & COMPRESSED_HIGH) !== 0) return 'compressed';
   const hasOffset = (high & OFFSET_HIGH) !== 0 || (low & OFFSET_LOW) !== 0;
   if ((low & ZERO_LOW) !== 0) return hasOffset ? 'zero-allocated' : 'zero';
-  return hasOffset ? 'normal' : 'unallocated';
+  return hasOffset || (external && (high & COPIED_HIGH) !== 0) ? 'normal' : 'unallocated';
 }
 
 /** The host offset of a standard entry, bytes. */

@@ -32,18 +32,19 @@ function locateClusters(state: Qcow2State, slice: Slice, offset: number, max: nu
   const first = state.entryInSlice(offset);
   const high = view.getUint32(first);
   const low = view.getUint32(first + 4);
-  const kind = clusterKind(high, low);
+  const kind = clusterKind(high, low, state.externalData);
   const within = offset % clusterSize;
   if (kind === 'compressed') return compressed(state, high, low, Math.min(max, clusterSize - within), out);
   const host = hostOffset(high, low);
   checkHost(state, slice, first, host);
   const copied = isCopied(high);
+  const placed = kind === 'normal' || kind === 'zero-allocated';
   let run = clusterSize - within;
   for (let at = first + 8; run < max && at < slice.bytes.length; at += 8, run += clusterSize) {
     const nextHigh = view.getUint32(at);
     const nextLow = view.getUint32(at + 4);
-    if (clusterKind(nextHigh, nextLow) !== kind) break;
-    if (host !== 0 && hostOffset(nextHigh, nextLow) !== host + within + run) break;
+    if (clusterKind(nextHigh, nextLow, state.externalData) !== kind) break;
+    if (placed && hostOffset(nextHigh, nextLow) !== host + within + run) break;
     // Data that is shared with a snapshot may be read in one go with data that is not; only a writer has to know.
     if (!state.readOnly && isCopied(nextHigh) !== copied) break;
   }
@@ -72,6 +73,7 @@ function locateSubclusters(
   checkHost(state, slice, first, host);
   const copied = isCopied(high);
   const kind = subclusterKind(state, slice, first, Math.floor(within / size));
+  const placed = host !== 0 || kind === 'normal';
   let run = size - (within % size);
   for (let at = first, index = Math.floor(within / size) + 1; run < max; index++, run += size) {
     if (index === SUBCLUSTERS) {
@@ -82,14 +84,14 @@ function locateSubclusters(
       const nextLow = view.getUint32(at + 4);
       if (clusterKind(nextHigh, nextLow) === 'compressed') break;
       const nextHost = hostOffset(nextHigh, nextLow);
-      const plain = kind === 'unallocated' || kind === 'zero';
-      if (plain ? false : nextHost !== host + within + run) break;
+      if (placed ? nextHost !== host + within + run : nextHost !== 0) break;
       if (!state.readOnly && isCopied(nextHigh) !== copied) break;
     }
     if (subclusterKind(state, slice, at, index) !== kind) break;
   }
-  const shown = kind === 'unallocated' || kind === 'zero' ? 0 : host + within;
-  fill(state, kind, Math.min(run, max), shown, copied, out);
+  // Room that is reserved for a subcluster is told, even while the backing image still shows through.
+  if (kind === 'unallocated' && placed) out.unallocated(Math.min(run, max), state.dataStorage, host + within);
+  else fill(state, kind, Math.min(run, max), host + within, copied, out);
 }
 
 /** The kind of one subcluster, as QEMU's qcow2_get_subcluster_type tells it. */
@@ -107,7 +109,7 @@ export function subclusterKind(state: Qcow2State, slice: Slice, at: number, inde
     );
   }
   if (allocated) {
-    if (host === 0) {
+    if (host === 0 && !state.externalData) {
       throw corruptEntry(
         state.image,
         'L2',

@@ -3,7 +3,7 @@ import { PlatterError } from '../../../errors.ts';
 import type { BlockNode } from '../../node.ts';
 import type { Limits } from '../../limits.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { run, type Maybe } from '../../../maybe.ts';
+import { isPromise, run, type Maybe } from '../../../maybe.ts';
 import { TableCache } from './cache.ts';
 import { writeBackInOrder } from './order.ts';
 import { AUTOCLEAR, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from './constants.ts';
@@ -66,6 +66,8 @@ export class Qcow2State {
   /** Damage was found while writing: nothing more is written. */
   broken: PlatterError | undefined;
 
+  #writingBack: Promise<void> | undefined;
+
   constructor(parts: StateParts) {
     const unset = (): never => {
       throw new Error('the driver is not open yet');
@@ -104,7 +106,14 @@ export class Qcow2State {
 
   /** All changed metadata into the file, in the order that keeps it sound at every moment. */
   writeBack(): Maybe<void> {
-    return run(writeBackInOrder(this));
+    // Readers of a slow storage may all need room in the cache at once: one settles for all.
+    if (this.#writingBack !== undefined) return this.#writingBack;
+    const done = run(writeBackInOrder(this));
+    if (!isPromise(done)) return;
+    this.#writingBack = done.finally(() => {
+      this.#writingBack = undefined;
+    });
+    return this.#writingBack;
   }
 
   get externalData(): boolean {

@@ -21,7 +21,7 @@ export function* writeSubclusters(state: Qcow2State, offset: number, source: Uin
   const sliceAt = state.sliceOffset(table, offset);
   const at = state.entryInSlice(offset);
   const before = readEntry(yield* wait(state.mapping.get(sliceAt)), at);
-  const own = before.host !== 0 && before.copied && !before.compressed;
+  const own = (before.host !== 0 || state.externalData) && before.copied && !before.compressed;
   const host = own ? before.host : yield* place(state, offset - within);
   // A shared or compressed cluster is copied whole; in one's own only the subclusters that are touched in part.
   const size = clusterSize / SUBCLUSTERS;

@@ -85,7 +85,7 @@ function makePlan(state: Qcow2State, slice: Slice, first: number, wanted: number
 
 function planOf(state: Qcow2State, slice: Slice, at: number): Plan['how'] {
   const high = slice.view.getUint32(at);
-  const kind: ClusterKind = clusterKind(high, slice.view.getUint32(at + 4));
+  const kind: ClusterKind = clusterKind(high, slice.view.getUint32(at + 4), state.externalData);
   const own = isCopied(high) && state.broken === undefined;
   if (own && kind === 'normal') return 'in-place';
   return own && kind === 'zero-allocated' ? 'reserved' : 'new';

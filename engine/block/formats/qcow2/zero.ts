@@ -103,7 +103,7 @@ function* changeEntries(state: Qcow2State, from: number, to: number, change: Cha
 function changeEntry(state: Qcow2State, slice: Slice, at: number, change: Change): void {
   const high = slice.view.getUint32(at);
   const low = slice.view.getUint32(at + 4);
-  const kind = clusterKind(high, low);
+  const kind = clusterKind(high, low, state.externalData);
   const keeps = change === 'zero' && (kind === 'normal' || kind === 'zero-allocated');
   if (keeps) {
     slice.view.setUint32(at + 4, (low | ZERO_LOW) >>> 0);

@@ -107,10 +107,10 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
       report.corruption(`L2 entry at ${hex(tableOffset + at)}: a subcluster is both allocated and zero`);
       continue;
     }
-    if (offset === 0) continue;
+    const kind = clusterKind(high, low, state.externalData);
+    if (offset === 0 && kind !== 'normal') continue;
     if (offset % state.clusterSize !== 0) {
       report.corruption(`offset=${hex(offset)}: cluster is not properly aligned; L2 entry corrupted`);
-      continue;
     }
     if (active) {
       result.allocatedClusters++;
