@@ -49,9 +49,9 @@ test.describe.serial('the laboratory', () => {
   test('runs reads and writes on an overlay, at a speed that can be watched', async () => {
     const { page } = platter;
     await page.keyboard.press('Control+2');
-    await chooseIn(page, page.getByTestId('binding-image'), 'disk.qcow2');
+    await chooseIn(page, page.getByRole('combobox', { name: 'Image behind d0' }), 'disk.qcow2');
     await page.keyboard.press('Control+3');
-    await chooseIn(page, page.getByTestId('workload-rw'), 'randrw');
+    await chooseIn(page, page.getByRole('combobox', { name: 'rw', exact: true }), 'randrw');
     await setField(page, 'rwmixread', '70');
     await setField(page, 'iodepth', '16');
     await setField(page, 'number_ios', '0');

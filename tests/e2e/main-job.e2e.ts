@@ -72,9 +72,13 @@ test.describe.serial('the main job', () => {
   test('binds the drive for writing and warns of it', async () => {
     const { page } = platter;
     const binding = page.locator('[data-testid=binding][data-drive=drive-virtio-disk2]');
-    await chooseIn(page, binding.getByTestId('binding-image'), 'vm1.qcow2');
+    await chooseIn(
+      page,
+      page.getByRole('combobox', { name: 'Image behind drive-virtio-disk2' }),
+      'vm1.qcow2',
+    );
     await expect(binding).toContainText('The image is not touched.');
-    await chooseIn(page, binding.getByTestId('binding-mode'), 'write');
+    await chooseIn(page, page.getByRole('combobox', { name: 'How drive-virtio-disk2 may be used' }), 'write');
     await expect(binding.getByRole('note')).toContainText('cannot be brought back');
     await accessible(page);
     await screens(platter, 'main-job-2-bound');
@@ -83,10 +87,10 @@ test.describe.serial('the main job', () => {
   test('runs the workload: everything moves', async () => {
     const { page } = platter;
     await page.keyboard.press('Control+3');
-    await chooseIn(page, page.getByTestId('workload-rw'), WORKLOAD.rw);
+    await chooseIn(page, page.getByRole('combobox', { name: 'rw', exact: true }), WORKLOAD.rw);
     await setField(page, 'number_ios', String(WORKLOAD.numberIos));
     await setField(page, 'randseed', String(WORKLOAD.seed));
-    await chooseIn(page, page.getByRole('combobox', { name: 'Speed' }), '1000 events/s');
+    await chooseIn(page, page.getByRole('combobox', { name: 'Speed' }), '1000/s');
     await page.keyboard.press('Control+2');
     await page.getByTestId('machine-run').click();
     await expect(page.locator('main.work')).toHaveAttribute('data-workspace', 'lab');
