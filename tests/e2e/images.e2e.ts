@@ -23,7 +23,7 @@ interface MapRow {
 
 const run = (program: string, ...args: string[]) =>
   execFileSync(program, args, { cwd: folder, encoding: 'utf8' });
-const json = <T>(...args: string[]) => JSON.parse(run('qemu-img', ...args)) as T;
+const json = (...args: string[]): unknown => JSON.parse(run('qemu-img', ...args));
 
 test.beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'platter-images-'));
@@ -71,11 +71,10 @@ test('an image given as an argument: its facts are those of qemu-img info', asyn
   const platter = await launch({ files: [join(folder, 'single.qcow2')] });
   const { page } = platter;
   try {
-    const info = json<{ 'virtual-size': number; 'actual-size': number }>(
-      'info',
-      '--output=json',
-      'single.qcow2',
-    );
+    const info = json('info', '--output=json', 'single.qcow2') as {
+      'virtual-size': number;
+      'actual-size': number;
+    };
     await expect(page.locator('[data-fact=format]')).toHaveText('qcow2 v3');
     await expect(page.locator('[data-fact=virtual]')).toHaveText(sizeText(info['virtual-size']));
     await expect(page.locator('[data-fact=actual]')).toHaveText(sizeText(info['actual-size']));
@@ -131,7 +130,7 @@ test.describe('an open chain', () => {
     await tab(page, 'Map');
     await page.keyboard.press('Alt+h');
     await expect(page.getByRole('button', { name: 'Decimal' })).toBeVisible();
-    const rows = json<MapRow[]>('map', '--output=json', 'overlay.qcow2');
+    const rows = json('map', '--output=json', 'overlay.qcow2') as MapRow[];
     const field = page.getByTestId('map-field');
     // One cell is one cluster when zoomed in all the way: the arrow keys then go from cluster to cluster.
     await field.focus();
@@ -177,7 +176,8 @@ test.describe('an open chain', () => {
     const field = page.getByTestId('map-field');
     await tab(page, 'Map');
     await page.getByRole('button', { name: 'Show the whole disk' }).click();
-    await field.hover({ position: { x: 3 * 15 + 5, y: 5 } });
+    const side = Number(await field.getAttribute('data-cell')) + 1;
+    await field.hover({ position: { x: 3.5 * side, y: side / 2 } });
     await expect(readout(page, 'guest')).toHaveText(/^(0x0*30000|196\u202f608)$/);
     await expect(readout(page, 'kind')).toContainText('Backing image');
   });
@@ -203,11 +203,11 @@ test.describe('an open chain', () => {
 
   test('the check finds nothing, as qemu-img check does', async () => {
     const { page } = platter;
-    const peer = json<{ 'total-clusters': number; 'allocated-clusters': number; 'image-end-offset': number }>(
-      'check',
-      '--output=json',
-      'overlay.qcow2',
-    );
+    const peer = json('check', '--output=json', 'overlay.qcow2') as {
+      'total-clusters': number;
+      'allocated-clusters': number;
+      'image-end-offset': number;
+    };
     await tab(page, 'Check');
     await page.getByTestId('check-run').click();
     await expect(page.getByTestId('check-verdict')).toContainText('No errors were found.');

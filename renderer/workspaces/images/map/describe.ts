@@ -8,7 +8,7 @@ export interface Spot {
   host: number | null;
   kind: BlockKind;
   depth: number;
-  /** The file that holds it: the image itself or one of its backing images. */
+  /** The file that holds it: the image itself or one of its backing images; empty when nothing does. */
   owner: string;
   /** The whole stretch that it belongs to. */
   start: number;
@@ -25,7 +25,7 @@ export function spotAt(table: ExtentTable, info: ImageInfo, guest: number): Spot
     host: table.hostOffset(guest),
     kind: table.kind(row),
     depth: table.depth(row),
-    owner: layerName(info, table.depth(row)),
+    owner: table.kind(row) === 'unallocated' ? '' : layerName(info, table.depth(row)),
     start: table.start(row),
     length: table.length(row),
     row,

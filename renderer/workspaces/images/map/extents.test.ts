@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MapExtent } from '#contract/images.ts';
-import { BLOCK_KINDS, kindOf } from '../../../design/kinds.ts';
-import { ExtentTable, KINDS } from './extents.ts';
+import { kindOf } from '../../../design/kinds.ts';
+import { ExtentTable, SLOTS } from './extents.ts';
 
 const extent = (start: number, length: number, more: Partial<MapExtent> = {}): MapExtent => ({
   start,
@@ -49,7 +49,7 @@ describe('ExtentTable', () => {
   });
 
   const disk = fc.array(
-    fc.record({ length: fc.integer({ min: 1, max: 40 }), kind: fc.integer({ min: 0, max: 4 }) }),
+    fc.record({ length: fc.integer({ min: 1, max: 40 }), kind: fc.integer({ min: 0, max: 5 }) }),
     { minLength: 1, maxLength: 60 },
   );
   const variants: Partial<MapExtent>[] = [
@@ -58,6 +58,7 @@ describe('ExtentTable', () => {
     hole,
     { compressed: true },
     { depth: 1, offset: 0 },
+    { depth: 4, offset: 0 },
   ];
 
   it('aggregates as counting byte by byte does', () => {
@@ -74,11 +75,13 @@ describe('ExtentTable', () => {
             table.push([extent(bytes.length, part.length, variants[part.kind])]);
             for (let i = 0; i < part.length; i += 1) bytes.push(part.kind);
           }
-          const order = ['data', 'zero', 'unallocated', 'compressed', 'backing'] as const;
-          const expected = new Float64Array(count * KINDS);
+          const order = ['data', 'zero', 'unallocated', 'compressed', 'backing', 'backing'] as const;
+          const expected = new Float64Array(count * SLOTS.length);
           for (let i = start; i < Math.min(bytes.length, start + cellBytes * count); i += 1) {
             const cell = Math.floor((i - start) / cellBytes);
-            expected[cell * KINDS + BLOCK_KINDS.indexOf(order[bytes[i]])] += 1;
+            const level = bytes[i] === 5 ? 3 : 1;
+            const slot = SLOTS.findIndex((one) => one.kind === order[bytes[i]] && one.level === level);
+            expected[cell * SLOTS.length + slot] += 1;
           }
           expect(table.aggregate(start, cellBytes, count)).toEqual(expected);
           const at = Math.min(start, bytes.length - 1);

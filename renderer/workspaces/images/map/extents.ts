@@ -5,7 +5,17 @@
 import type { MapExtent } from '#contract/images.ts';
 import { BLOCK_KINDS, kindOf, type BlockKind } from '../../../design/kinds.ts';
 
-export const KINDS = BLOCK_KINDS.length;
+/** What a share is of: a kind, and for blocks of backing images how deep they lie (1, 2, 3 and more). */
+export interface Slot {
+  kind: BlockKind;
+  level: number;
+}
+export const SLOTS: readonly Slot[] = [
+  ...BLOCK_KINDS.map((kind) => ({ kind, level: 1 })),
+  { kind: 'backing', level: 2 },
+  { kind: 'backing', level: 3 },
+];
+const BACKING = BLOCK_KINDS.indexOf('backing');
 const NO_OFFSET = -1;
 
 export class ExtentTable {
@@ -108,31 +118,39 @@ export class ExtentTable {
   }
 
   /**
-   * Shares of each kind in `count` cells of `cellBytes` bytes from `start`: `count * KINDS` numbers of bytes, cell by cell.
+   * Shares of each slot in `count` cells of `cellBytes` bytes from `start`: `count * SLOTS.length` numbers of bytes, cell by cell.
    * One walk over the rows in range.
    */
   aggregate(start: number, cellBytes: number, count: number): Float64Array {
-    const shares = new Float64Array(count * KINDS);
+    const shares = new Float64Array(count * SLOTS.length);
     const stop = start + cellBytes * count;
     let row = Math.max(0, this.find(start));
     while (row < this.count && this.#start[row] < stop) {
       const from = Math.max(start, this.#start[row]);
       const to = Math.min(stop, this.#start[row] + this.#length[row]);
+      const slot = this.#slot(row);
       const first = Math.floor((from - start) / cellBytes);
       const last = Math.min(count - 1, Math.ceil((to - start) / cellBytes) - 1);
       for (let cell = first; cell <= last; cell += 1) {
         const cellStart = start + cell * cellBytes;
         const share = Math.min(to, cellStart + cellBytes) - Math.max(from, cellStart);
-        if (share > 0) shares[cell * KINDS + this.#kind[row]] += share;
+        if (share > 0) shares[cell * SLOTS.length + slot] += share;
       }
       row += 1;
     }
     return shares;
   }
 
+  #slot(row: number): number {
+    const kind = this.#kind[row];
+    return kind !== BACKING || this.#depth[row] < 2
+      ? kind
+      : BLOCK_KINDS.length + Math.min(3, this.#depth[row]) - 2;
+  }
+
   /** Bytes of each kind in the whole table. */
   totals(): Record<BlockKind, number> {
-    const sums = new Float64Array(KINDS);
+    const sums = new Float64Array(BLOCK_KINDS.length);
     for (let row = 0; row < this.count; row += 1) sums[this.#kind[row]] += this.#length[row];
     return Object.fromEntries(BLOCK_KINDS.map((kind, index) => [kind, sums[index]])) as Record<
       BlockKind,

@@ -1,9 +1,10 @@
 /** Draws block kinds on a canvas: colours from the design tokens, hatches besides. */
-import { BLOCK_KINDS, KIND_MARK, type BlockKind, type Hatch } from '../../../design/kinds.ts';
-import { KINDS } from './extents.ts';
+import { KIND_MARK, type BlockKind, type Hatch } from '../../../design/kinds.ts';
+import { SLOTS } from './extents.ts';
 
 export interface Palette {
-  fill: Record<BlockKind, string>;
+  /** One for each slot. */
+  fill: string[];
   mark: string;
   ground: string;
   line: string;
@@ -16,10 +17,7 @@ export function readPalette(element: Element): Palette {
   const style = getComputedStyle(element);
   const token = (name: string) => style.getPropertyValue(name).trim();
   return {
-    fill: Object.fromEntries(BLOCK_KINDS.map((kind) => [kind, token(`--kind-${kind}`)])) as Record<
-      BlockKind,
-      string
-    >,
+    fill: SLOTS.map(({ kind, level }) => token(level > 1 ? `--kind-${kind}-${level}` : `--kind-${kind}`)),
     mark: token('--kind-mark'),
     ground: token('--surface'),
     line: token('--border'),
@@ -84,7 +82,8 @@ export function hatch(
 }
 
 /** Colours from the strongest statement to the weakest: what is stored stands at the bottom of a mixed cell. */
-const STACK: BlockKind[] = ['data', 'compressed', 'backing', 'metadata', 'zero', 'unallocated'];
+const ORDER: BlockKind[] = ['data', 'compressed', 'backing', 'metadata', 'zero', 'unallocated'];
+const STACK = ORDER.flatMap((kind) => SLOTS.flatMap((slot, index) => (slot.kind === kind ? [index] : [])));
 
 /**
  * One cell whose kinds stand one above the other by their share of bytes; a kind that is there at all is at least a pixel
@@ -101,26 +100,26 @@ export function paintCell(
   const { x, y, w, h } = box;
   let total = 0;
   let kinds = 0;
-  for (let kind = 0; kind < KINDS; kind += 1) {
-    const share = shares[cell * KINDS + kind];
+  for (let slot = 0; slot < SLOTS.length; slot += 1) {
+    const share = shares[cell * SLOTS.length + slot];
     total += share;
     if (share > 0) kinds += 1;
   }
   if (total === 0) return;
   let bottom = y + h;
   let left = kinds;
-  for (const kind of STACK) {
-    const share = shares[cell * KINDS + BLOCK_KINDS.indexOf(kind)];
+  for (const slot of STACK) {
+    const share = shares[cell * SLOTS.length + slot];
     if (share === 0) continue;
     left -= 1;
     const wanted = Math.max(1, Math.round((share / total) * h));
     const height = left === 0 ? bottom - y : Math.min(wanted, Math.max(1, bottom - y - left));
-    pen.fillStyle = palette.fill[kind];
+    pen.fillStyle = palette.fill[slot];
     pen.fillRect(x, bottom - height, w, height);
     if (marks && kinds === 1) {
       pen.strokeStyle = palette.mark;
       pen.fillStyle = palette.mark;
-      hatch(pen, KIND_MARK[kind].hatch, x, y, w, h);
+      hatch(pen, KIND_MARK[SLOTS[slot].kind].hatch, x, y, w, h);
     }
     bottom -= height;
     if (bottom <= y) break;
