@@ -1,0 +1,36 @@
+/** Unpacking a compressed cluster of a hostile image: never more comes out than one cluster. */
+import { inflateRawSync, inflateSync } from 'node:zlib';
+import { PlatterError } from '../../../errors.ts';
+
+/**
+ * Exactly `size` bytes out of a zlib (`wrapped`) or raw deflate stream; what follows the stream is ignored.
+ * Throws `<format>.bad-compressed`.
+ */
+export function inflateExactly(
+  packed: Uint8Array,
+  size: number,
+  where: { format: string; image: string; offset: number },
+  wrapped = true,
+): Uint8Array {
+  try {
+    const options = { maxOutputLength: size, chunkSize: Math.max(64, Math.min(size, 1 << 20)) };
+    const bytes = wrapped ? inflateSync(packed, options) : inflateRawSync(packed, options);
+    if (bytes.length === size) return bytes;
+    throw new Error(`${bytes.length} bytes came out instead of ${size}`);
+  } catch (error) {
+    throw badCompressed(where, error);
+  }
+}
+
+export function badCompressed(
+  where: { format: string; image: string; offset: number },
+  cause: unknown,
+): PlatterError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new PlatterError(
+    `${where.format}.bad-compressed`,
+    `The compressed data at ${where.offset} of "${where.image}" cannot be unpacked: ${why}`,
+    { image: where.image, offset: where.offset, value: why, hint: 'The image is damaged: get another copy.' },
+    cause,
+  );
+}
