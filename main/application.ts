@@ -11,7 +11,7 @@ import { Labs } from './labs/labs.ts';
 import { installMenu } from './menu/menu.ts';
 import { ourLocale, translator } from './menu/messages.ts';
 import { Notices } from './notices.ts';
-import { spawnWorker } from './processes/spawn.ts';
+import { memoryByPid, spawnWorker } from './processes/spawn.ts';
 import { Supervisor } from './processes/supervisor.ts';
 import { installedQemu } from './start/qemu.ts';
 import { openWorkSchema, withNewHandles, type OpenWork } from './store/open-work.ts';
@@ -45,7 +45,9 @@ export class Application {
       pageGone: () => this.#pageGone(),
       pageCrashed: (reason) => this.notices.add('page.crashed', { reason }),
     });
-    this.supervisor = new Supervisor(spawnWorker, (rows) => this.window.send('processes.changed', rows));
+    this.supervisor = new Supervisor(spawnWorker, memoryByPid, (rows) =>
+      this.window.send('processes.changed', rows),
+    );
     this.gate = new PersonGate({
       ask: (question) => {
         this.window.send('gate.ask', question);

@@ -2,6 +2,8 @@
 import type { FromWorker, ToWorker, WorkerKind } from './protocol.ts';
 
 export interface WorkerPort {
+  /** The process id, once it has started. */
+  pid(): number | undefined;
   /** @param ports MessagePorts that go along */
   post(message: ToWorker, ports?: unknown[]): void;
   onMessage(listener: (message: FromWorker) => void): void;

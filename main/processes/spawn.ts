@@ -1,5 +1,5 @@
 /** Electron's utility processes behind the supervisor's interface. */
-import { utilityProcess, type MessagePortMain } from 'electron';
+import { app, utilityProcess, type MessagePortMain } from 'electron';
 // oxlint-disable-next-line import/default -- electron-vite makes the module of the worker's path
 import imageModule from '../workers/image.ts?modulePath';
 // oxlint-disable-next-line import/default -- as above
@@ -9,16 +9,13 @@ import type { FromWorker, WorkerKind } from './protocol.ts';
 
 const MODULES: Readonly<Record<WorkerKind, string>> = { image: imageModule, lab: labModule };
 
-/** MiB of JavaScript heap: enough for the tables of a sound image, an end for what a hostile one asks for. */
-const HEAP_MIB: Readonly<Record<WorkerKind, number>> = { image: 512, lab: 2048 };
-
 export function spawnWorker(kind: WorkerKind, name: string): WorkerPort {
   const child = utilityProcess.fork(MODULES[kind], [], {
     serviceName: name,
-    execArgv: [`--max-old-space-size=${HEAP_MIB[kind]}`],
     stdio: 'inherit',
   });
   return {
+    pid: () => child.pid,
     post: (message, ports = []) => child.postMessage(message, ports as MessagePortMain[]),
     onMessage: (listener) => child.on('message', (message: FromWorker) => listener(message)),
     onExit: (listener) => child.once('exit', (code) => listener(`code ${code}`)),
@@ -38,4 +35,9 @@ function killNow(pid: number | undefined): void {
   } catch {
     // It ended by itself a moment before.
   }
+}
+
+/** What every process of the application holds of the machine's memory, bytes by process id. */
+export function memoryByPid(): ReadonlyMap<number, number> {
+  return new Map(app.getAppMetrics().map(({ pid, memory }) => [pid, memory.workingSetSize * 1024]));
 }

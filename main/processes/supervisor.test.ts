@@ -3,7 +3,7 @@ import type { ProcessRow } from '#contract/calls.ts';
 import type { ProcessState } from '#contract/images.ts';
 import type { WorkerPort } from './port.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
-import { HEARTBEAT_MS, Supervisor } from './supervisor.ts';
+import { HEARTBEAT_MS, MOST_MEMORY, Supervisor } from './supervisor.ts';
 import type { WorkerEvents } from './worker.ts';
 
 /** A process that does what the test tells it to. */
@@ -12,6 +12,11 @@ class FakePort implements WorkerPort {
   killed = 0;
   /** Answers heartbeats. */
   answers = true;
+  static next = 100;
+  readonly #pid = FakePort.next++;
+  pid(): number {
+    return this.#pid;
+  }
   #message: (message: FromWorker) => void = () => undefined;
   #exit: (reason: string) => void = () => undefined;
 
@@ -40,15 +45,18 @@ class FakePort implements WorkerPort {
 let ports: FakePort[];
 let rows: ProcessRow[];
 let supervisor: Supervisor;
+let memory: Map<number, number>;
 beforeEach(() => {
   vi.useFakeTimers();
   ports = [];
+  memory = new Map();
   supervisor = new Supervisor(
     () => {
       const port = new FakePort();
       ports.push(port);
       return port;
     },
+    () => memory,
     (now) => (rows = now),
   );
 });
@@ -134,6 +142,24 @@ describe('Supervisor', () => {
     expect(worker.state).toBe('starting');
     seconds(3);
     expect(worker.state).toBe('hung');
+  });
+
+  it('ends a process that holds too much memory, says so, and leaves the others alone', async () => {
+    const worker = supervisor.start('image', 'img-1', 'a.img', events());
+    supervisor.start('image', 'img-2', 'b.img', events());
+    for (const port of ports) port.says({ kind: 'ready' });
+    const call = worker.call('check', []);
+    for (const port of ports) memory.set(port.pid(), MOST_MEMORY.image);
+    seconds(3);
+    expect(rows.map((row) => row.state)).toEqual(['running', 'running']);
+    memory.set(ports[0].pid(), MOST_MEMORY.image + 1024 * 1024);
+    seconds(1);
+    await expect(call).rejects.toMatchObject({
+      code: 'process.too-much-memory',
+      context: { image: 'a.img', value: '1025 MiB', expected: '1024 MiB' },
+    });
+    expect(rows.map((row) => row.state)).toEqual(['crashed', 'running']);
+    expect(ports.map((port) => port.killed)).toEqual([1, 0]);
   });
 
   it('takes a leap of the clock (the machine slept) for one missed beat', () => {

@@ -7,6 +7,15 @@ import { Worker, type WorkerEvents } from './worker.ts';
 /** Between two heartbeats, milliseconds. */
 export const HEARTBEAT_MS = 1000;
 
+const MIB = 1024 * 1024;
+
+/**
+ * The most memory that a process may hold, bytes: enough for a sound image's tables and for a machine with its trace, an end for
+ * what a hostile image asks for. V8's own limits do not hold in a utility process (`execArgv` changes nothing there) and
+ * know nothing of typed arrays; so main looks.
+ */
+export const MOST_MEMORY: Readonly<Record<WorkerKind, number>> = { image: 1024 * MIB, lab: 4096 * MIB };
+
 interface Entry {
   kind: WorkerKind;
   id: string;
@@ -15,14 +24,23 @@ interface Entry {
 
 export class Supervisor {
   readonly #spawn: Spawn;
+  readonly #memory: () => ReadonlyMap<number, number>;
   readonly #changed: (rows: ProcessRow[]) => void;
   /** In the order in which they were started; by handle or lab id. */
   readonly #entries = new Map<string, Entry>();
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** @param changed told after every change of a state, with all processes that are there */
-  constructor(spawn: Spawn, changed: (rows: ProcessRow[]) => void) {
+  /**
+   * @param memory bytes that processes hold, by process id
+   * @param changed told after every change of a state, with all processes that are there
+   */
+  constructor(
+    spawn: Spawn,
+    memory: () => ReadonlyMap<number, number>,
+    changed: (rows: ProcessRow[]) => void,
+  ) {
     this.#spawn = spawn;
+    this.#memory = memory;
     this.#changed = changed;
   }
 
@@ -76,7 +94,12 @@ export class Supervisor {
   }
 
   #beat(): void {
-    for (const { worker } of this.#entries.values()) worker.beat();
+    const memory = this.#memory();
+    for (const { kind, worker } of this.#entries.values()) {
+      const held = memory.get(worker.pid ?? -1) ?? 0;
+      if (held > MOST_MEMORY[kind]) worker.endGreedy(held, MOST_MEMORY[kind]);
+      else worker.beat();
+    }
   }
 
   #tell(): void {

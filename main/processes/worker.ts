@@ -57,6 +57,10 @@ export class Worker<C> {
     return this.#state !== 'crashed' && this.#state !== 'ended';
   }
 
+  get pid(): number | undefined {
+    return this.#port.pid();
+  }
+
   /** Why nothing can be asked of it: crashed, hung or ended; undefined while all is well. */
   get trouble(): PlatterError | undefined {
     if (this.#state === 'hung') return hung(this.name);
@@ -80,6 +84,13 @@ export class Worker<C> {
     if (this.#missed >= most) this.#become('hung');
     this.#missed++;
     if (this.#missed === 1) this.#port.post({ kind: 'ping' });
+  }
+
+  /** Kills a process that holds more memory than it may; shown like a crash. @param held bytes @param most bytes */
+  endGreedy(held: number, most: number): void {
+    if (!this.alive) return;
+    this.#finish('crashed', greedy(this.name, held, most));
+    this.#port.kill();
   }
 
   /** Kills the process. Open calls are rejected with `process.ended`. Resolves when it is gone. */
@@ -151,6 +162,15 @@ function crashed(name: string, reason: string): PlatterError {
     'process.crashed',
     `The process that worked on ${name} ended unexpectedly (${reason}). Nothing else is affected; open it again to go on.`,
     { image: name, value: reason },
+  );
+}
+
+function greedy(name: string, held: number, most: number): PlatterError {
+  const mebibytes = (bytes: number): string => `${Math.round(bytes / 1048576)} MiB`;
+  return new PlatterError(
+    'process.too-much-memory',
+    `The process that worked on ${name} held ${mebibytes(held)} of memory and was ended; ${mebibytes(most)} are allowed. Nothing else is affected.`,
+    { image: name, value: mebibytes(held), expected: mebibytes(most) },
   );
 }
 

@@ -1,9 +1,11 @@
 /** The entry of an image's utility process: one image, opened read-only, asked about by main. */
 import type { MessagePortMain } from 'electron';
+import { checkImage } from '#engine/block/check.ts';
 import { openImage, type OpenedImage } from '#engine/block/graph.ts';
+import { mapPage } from '#engine/block/map.ts';
 import { PlatterError } from '#engine/errors.ts';
 import type { ImageCalls } from '../processes/protocol.ts';
-import { checkImage, readImage } from './image-calls.ts';
+import { readImage } from './read.ts';
 import { Server } from './serve.ts';
 
 const server = new Server<ImageCalls, MessagePortMain>(process.parentPort);
@@ -19,9 +21,7 @@ server.start({
     image = await openImage(path, { gate: server.gateOf(handle), backing: 'tolerate' });
     return image.info;
   },
-  map: ([start, limit]) => {
-    throw new PlatterError('internal', `${start} ${limit}`);
-  },
+  map: ([start, limit]) => mapPage(opened().node, { start, limit }),
   read: ([space, offset, length]) => readImage(opened().node, space, offset, length),
   check: () => checkImage(opened().node),
   close: async () => {
