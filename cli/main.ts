@@ -3,10 +3,9 @@ import { nearest } from '#engine/qemu/parse/nearest.ts';
 import described from '../package.json' with { type: 'json' };
 import { commands } from './commands/index.ts';
 import { parseArguments } from './frame/arguments.ts';
-import { failureText } from './frame/failure.ts';
+import { failed } from './frame/failure.ts';
 import { commandHelp, table } from './frame/help.ts';
 import type { Io } from './frame/io.ts';
-import { OutputClosed } from './frame/process-io.ts';
 import { UsageError } from './frame/usage-error.ts';
 
 export async function main(words: readonly string[], io: Io): Promise<number> {
@@ -40,11 +39,7 @@ async function runCommand(name: string, words: readonly string[], io: Io): Promi
     }
     return await command.run({ values, operands, io });
   } catch (error) {
-    if (error instanceof OutputClosed) throw error;
-    if (!(error instanceof UsageError)) {
-      io.err(failureText(error));
-      return 1;
-    }
+    if (!(error instanceof UsageError)) return failed(io, error);
     io.err(`platter${entry === undefined ? '' : ` ${name}`}: ${error.message}\n`);
     io.err(`Try 'platter ${entry === undefined ? '' : `${name} `}--help'.\n`);
     return 2;

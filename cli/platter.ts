@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** `platter`: the laboratory from a terminal. */
 import { main } from './main.ts';
-import { OutputClosed, processIo } from './frame/process-io.ts';
+import { OutputClosed } from './frame/output-closed.ts';
+import { processIo } from './frame/process-io.ts';
 
 const io = processIo();
 try {

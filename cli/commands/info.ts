@@ -3,12 +3,12 @@ import type { ImageInfo } from '#contract/images.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { allowAll } from '#engine/block/gate.ts';
 import { defineCommand } from '../frame/command.ts';
-import { failureText } from '../frame/failure.ts';
+import { failed } from '../frame/failure.ts';
 import type { Io } from '../frame/io.ts';
 import { chainObjects, infoObject } from '../qemu-img/info-json.ts';
 import { infoText } from '../qemu-img/info-text.ts';
 import { qemuJson } from '../qemu-img/order.ts';
-import { FORMAT_OPTION, OUTPUT_OPTIONS, wantsJson } from './shared.ts';
+import { FORMAT_OPTION, OUTPUT_OPTIONS, SHARE_OPTION, wantsJson } from './shared.ts';
 
 export const info = defineCommand({
   name: 'info',
@@ -23,11 +23,7 @@ export const info = defineCommand({
     ...OUTPUT_OPTIONS,
     'backing-chain': { kind: 'flag', help: 'the backing file too, and its backing file, and so on' },
     follow: { kind: 'flag', help: 'the same' },
-    'force-share': {
-      kind: 'flag',
-      short: 'U',
-      help: 'accepted for scripts that say it to qemu-img: no lock is taken anyway',
-    },
+    ...SHARE_OPTION,
   },
   examples: [
     { line: 'platter info disk.qcow2', says: 'the facts, for people' },
@@ -55,8 +51,7 @@ export const info = defineCommand({
       else printOne(opened.info, path, json, io);
       return 0;
     } catch (error) {
-      io.err(failureText(error, path));
-      return 1;
+      return failed(io, error, path);
     }
   },
 });

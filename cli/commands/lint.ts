@@ -3,17 +3,12 @@ import { applyEdits } from '#engine/qemu/edit.ts';
 import { fixAll, lint as findProblems } from '#engine/qemu/lint.ts';
 import type { LintContext, Problem } from '#engine/qemu/model.ts';
 import { MAX_TEXT, parseCommandLine } from '#engine/qemu/parse.ts';
-import texts from '#resources/messages/en/lint.json' with { type: 'json' };
 import { defineCommand } from '../frame/command.ts';
-import { fill } from '../frame/help.ts';
 import { failureText } from '../frame/failure.ts';
-import { fillText } from '../frame/messages.ts';
 import { readText } from '../frame/text-file.ts';
-import { UsageError } from '../frame/usage-error.ts';
-import { excerpt, lineAndColumn } from '../lint/place.ts';
-
-const DEFAULT_VERSION = '10.2';
-const catalogue: Readonly<Record<string, string>> = texts;
+import { lineAndColumn } from '../lint/place.ts';
+import { fixText, messageText, problemText } from '../lint/problem-text.ts';
+import { DEFAULT_VERSION, parseVersion } from '../lint/version.ts';
 
 export const lint = defineCommand({
   name: 'lint',
@@ -50,7 +45,7 @@ export const lint = defineCommand({
     { code: 2, means: 'the file could not be read, or the command line was not understood' },
   ],
   async run({ values, operands: [file], io }) {
-    const context: LintContext = { version: checkVersion(values.qemu ?? DEFAULT_VERSION) };
+    const context: LintContext = { version: parseVersion(values.qemu) };
     let text: string;
     try {
       text = await readText(file, MAX_TEXT, io);
@@ -75,37 +70,11 @@ export const lint = defineCommand({
           )}\n`,
         );
     } else {
-      for (const problem of problems) print(describe(problem, text, shown, values.brief));
+      for (const problem of problems) print(problemText(problem, text, shown, values.brief));
     }
     return problems.some((problem) => problem.severity !== 'info') ? 1 : 0;
   },
 });
-
-function checkVersion(version: string): string {
-  const match = /^(\d+\.\d+)(?:\.\d+)?$/.exec(version);
-  if (match !== null) return match[1];
-  throw new UsageError(
-    `option '--qemu' cannot be '${version}': expected a version such as ${DEFAULT_VERSION}`,
-  );
-}
-
-/** As compilers print it: place, severity, what; the line with the spot marked; why, QEMU's words, the fix. */
-function describe(problem: Problem, text: string, file: string, brief: boolean): string {
-  const { line, column } = lineAndColumn(text, problem.span.start);
-  const head = `${file}:${line}:${column}: ${problem.severity}: ${message(problem)} [${problem.rule}]\n`;
-  if (brief) return head;
-  const rest = excerpt(text, problem.span).map((row) => `    ${row}\n`);
-  const why = catalogue[`lint.${problem.rule}.why`];
-  if (why !== undefined) rest.push(`${fill(fillText(why, problem.params), 2)}\n`);
-  if (problem.qemu !== undefined) rest.push(`  QEMU says: ${problem.qemu}\n`);
-  for (const fix of problem.fixes)
-    rest.push(`  fix: ${fillText(catalogue[fix.title] ?? fix.title, fix.params)}\n`);
-  return head + rest.join('');
-}
-
-function message(problem: Problem): string {
-  return fillText(catalogue[problem.message] ?? problem.message, problem.params);
-}
 
 function asJson(problem: Problem, text: string): object {
   return {
@@ -113,10 +82,10 @@ function asJson(problem: Problem, text: string): object {
     severity: problem.severity,
     ...lineAndColumn(text, problem.span.start),
     span: problem.span,
-    message: message(problem),
+    message: messageText(problem),
     ...(problem.qemu === undefined ? {} : { qemu: problem.qemu }),
     fixes: problem.fixes.map((fix) => ({
-      title: fillText(catalogue[fix.title] ?? fix.title, fix.params),
+      title: fixText(fix),
       edits: fix.edits,
       result: applyEdits(text, fix.edits),
     })),

@@ -10,7 +10,19 @@ export const OUTPUT_OPTIONS = {
   output: { kind: 'text', value: 'OFMT', choices: ['human', 'json'], help: 'the same, as qemu-img has it' },
 } as const satisfies OptionSpecs;
 
-/** The last word counts: `--output=human` takes nothing away from `--json`, it only says the default. */
+export const FOLLOW_OPTION = {
+  follow: { kind: 'flag', help: 'open the files that the image names: its backing file, and so on' },
+} as const satisfies OptionSpecs;
+
+export const SHARE_OPTION = {
+  'force-share': {
+    kind: 'flag',
+    short: 'U',
+    help: 'accepted for scripts that say it to qemu-img: no lock is taken anyway',
+  },
+} as const satisfies OptionSpecs;
+
+/** `--output=human` takes nothing away from `--json`: it only says the default. */
 export function wantsJson(values: { json: boolean; output: string | undefined }): boolean {
   return values.json || values.output === 'json';
 }

@@ -1,11 +1,25 @@
 /** An error as the person at the terminal reads it: which file, which field, offset or option, and what to do. */
 import { PlatterError, type ErrorContext } from '#engine/errors.ts';
+import type { Io } from './io.ts';
+import { OutputClosed } from './output-closed.ts';
+import { UsageError } from './usage-error.ts';
 
 /** What to do about errors whose remedy is one of our own options. */
 const REMEDIES: Record<string, string> = {
   'gate.denied': 'Say --follow if you trust this image and what it names.',
   'gate.not-asked': 'Say --follow if you trust this image and what it names.',
 };
+
+/**
+ * Says what went wrong and answers exit code 1. What is no failure of the work goes on to `main`: wrong usage, and a reader of the
+ * output that went away.
+ * @param path the file as it was named on the command line
+ */
+export function failed(io: Io, error: unknown, path?: string): number {
+  if (error instanceof OutputClosed || error instanceof UsageError) throw error;
+  io.err(failureText(error, path));
+  return 1;
+}
 
 /**
  * One line that says what is wrong, and a second one that says what to do where that is known.

@@ -2,12 +2,10 @@
 import { readSync, writeSync } from 'node:fs';
 import { PlatterError } from '#engine/errors.ts';
 import type { Io } from './io.ts';
+import { OutputClosed } from './output-closed.ts';
 
 /** Text that is gathered before it is written: one system call for many short lines. */
 const CHUNK = 64 * 1024;
-
-/** Raised when who reads our output went away (`platter map … | head`): nothing is wrong, and there is nothing left to do. */
-export class OutputClosed extends Error {}
 
 /** The streams, and `flush`, which has to be called at the end. */
 export function processIo(): Io & { flush(): void } {
