@@ -12,6 +12,7 @@ export const useImagesStore = defineStore('images', () => {
   const list = ref<AttachedImage[]>([]);
   const questions = ref<GateQuestion[]>([]);
   const reopening = ref(new Set<ImageHandle>());
+  const openings = ref(new Map<ImageHandle, number>());
   const selected = computed(
     () => list.value.find((image) => image.handle === app.session.selectedImage) ?? list.value[0] ?? null,
   );
@@ -62,10 +63,22 @@ export const useImagesStore = defineStore('images', () => {
     await guarded(() => platter.call('gate.answer', id, allow));
   }
 
+  /** How often the image was opened: what was read before the last time is out of date. */
+  const openingOf = (handle: ImageHandle): number => openings.value.get(handle) ?? 0;
+  function take(next: AttachedImage[]): void {
+    for (const image of next) {
+      const before = list.value.find((one) => one.handle === image.handle);
+      if (image.process === 'running' && before !== undefined && before.process !== 'running') {
+        openings.value.set(image.handle, openingOf(image.handle) + 1);
+      }
+    }
+    list.value = next;
+  }
+
   /** Takes the images that are there and listens for changes. */
   function begin(): void {
     list.value = app.start?.images ?? [];
-    platter.on('images.changed', (images) => (list.value = images));
+    platter.on('images.changed', take);
     platter.on('gate.ask', (question) => questions.value.push(question));
     platter.on('gate.withdrawn', (id) => {
       questions.value = questions.value.filter((question) => question.id !== id);
@@ -82,6 +95,7 @@ export const useImagesStore = defineStore('images', () => {
     list,
     questions,
     reopening,
+    openingOf,
     selected,
     select,
     pick,

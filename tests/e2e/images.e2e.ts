@@ -282,8 +282,13 @@ test('a process that dies is an error of its image only, and Reopen brings it ba
     await expect(page.locator('[data-image="single.qcow2"]')).toHaveAttribute('data-state', 'good');
     await victim.click();
     await picture(page, 'images-crashed-light-en');
+    // What is asked for while it is dead fails, and comes once it is back.
+    await tab(page, 'Hex');
+    await expect(page.getByRole('alert')).toHaveCount(2);
     await page.getByTestId('reopen').click();
     await expect(victim).toHaveAttribute('data-state', 'good');
+    await expect(page.getByRole('alert')).toHaveCount(0);
+    await expect(page.getByTestId('hex')).toContainText('11 11 11 11');
     await expect(page.locator('.status-bar')).toContainText('Processes: all well');
   } finally {
     await platter.close();

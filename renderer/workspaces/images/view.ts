@@ -1,7 +1,8 @@
 /** What is looked at in each image: tab, field, place. Kept for as long as the image is attached. */
 import { reactive } from 'vue';
 import type { PlainError } from '#contract/error.ts';
-import type { CheckResult, ImageHandle } from '#contract/images.ts';
+import type { CheckResult, ImageHandle, ImageInfo } from '#contract/images.ts';
+import { useImagesStore } from '../../stores/images.ts';
 
 export const IMAGE_TABS = ['overview', 'map', 'hex', 'chain', 'check'] as const;
 export type ImageTab = (typeof IMAGE_TABS)[number];
@@ -44,4 +45,9 @@ export function viewOf(handle: ImageHandle): ImageViewState {
 
 export function isImageTab(value: string | undefined): value is ImageTab {
   return (IMAGE_TABS as readonly (string | undefined)[]).includes(value);
+}
+
+/** Names one opening of an image: another after a reopen, or when what the image says of itself has changed. */
+export function openKey(handle: ImageHandle, info: ImageInfo): string {
+  return `${useImagesStore().openingOf(handle)} ${JSON.stringify(info)}`;
 }

@@ -3,6 +3,7 @@ import { shallowReactive } from 'vue';
 import type { PlainError } from '#contract/error.ts';
 import type { ImageHandle, ImageInfo } from '#contract/images.ts';
 import { asPlainError, platter } from '../../../lib/platter.ts';
+import { openKey } from '../view.ts';
 
 /** Bytes fetched at once, and how many such chunks are kept: 4 MiB. */
 export const CHUNK = 64 * 1024;
@@ -70,15 +71,16 @@ export class ByteCache {
   }
 }
 
-const caches = new Map<ImageHandle, { info: ImageInfo; guest: ByteCache; host: ByteCache }>();
+const caches = new Map<ImageHandle, { key: string; guest: ByteCache; host: ByteCache }>();
 
 /** The bytes of one side of an image; begun anew after the image was reopened. */
 export function byteCache(handle: ImageHandle, info: ImageInfo, side: 'guest' | 'host'): ByteCache {
+  const key = openKey(handle, info);
   let known = caches.get(handle);
-  if (known === undefined || JSON.stringify(known.info) !== JSON.stringify(info)) {
+  if (known?.key !== key) {
     const cache = (of: 'guest' | 'host', size: number) =>
       new ByteCache(size, (offset, length) => platter.call('images.read', handle, of, offset, length));
-    known = { info, guest: cache('guest', info.virtualSize), host: cache('host', info.fileSize) };
+    known = { key, guest: cache('guest', info.virtualSize), host: cache('host', info.fileSize) };
     caches.set(handle, known);
   }
   return known[side];

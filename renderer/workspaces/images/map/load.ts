@@ -3,6 +3,7 @@ import { shallowReactive } from 'vue';
 import type { PlainError } from '#contract/error.ts';
 import type { ImageHandle, ImageInfo } from '#contract/images.ts';
 import { asPlainError, platter } from '../../../lib/platter.ts';
+import { openKey } from '../view.ts';
 import { ExtentTable } from './extents.ts';
 
 /** Rows asked for at once, and the most that are kept: 4 Mi rows are 112 MiB. */
@@ -21,12 +22,13 @@ export interface BlockMap {
   error: PlainError | null;
 }
 
-const maps = new Map<ImageHandle, { info: ImageInfo; map: BlockMap }>();
+const maps = new Map<ImageHandle, { key: string; map: BlockMap }>();
 
 /** The image's map; begins to load it when it is asked for first, or again after the image was reopened. */
 export function blockMap(handle: ImageHandle, info: ImageInfo): BlockMap {
+  const key = openKey(handle, info);
   const known = maps.get(handle);
-  if (known !== undefined && JSON.stringify(known.info) === JSON.stringify(info)) return known.map;
+  if (known?.key === key) return known.map;
   const map = shallowReactive<BlockMap>({
     table: new ExtentTable(),
     version: 0,
@@ -35,7 +37,7 @@ export function blockMap(handle: ImageHandle, info: ImageInfo): BlockMap {
     cut: false,
     error: null,
   });
-  maps.set(handle, { info, map });
+  maps.set(handle, { key, map });
   void load(handle, map);
   return map;
 }
