@@ -136,6 +136,24 @@ test.describe('one window', () => {
   });
 });
 
+test('the first run: one press from an empty window to a finished workload', async () => {
+  const platter = await launch();
+  const { page } = platter;
+  try {
+    await page.keyboard.press('Control+4');
+    await expect(page.locator('[data-step].done')).toHaveCount(0);
+    await page.getByTestId('first-run').click();
+    await expect(page.locator('main.work')).toHaveAttribute('data-workspace', 'lab');
+    await page.keyboard.press('Control+4');
+    await expect(page.locator('[data-step].done')).toHaveCount(4);
+    await picture(page, 'learn-done-light-en');
+    await page.keyboard.press('Control+3');
+    await picture(page, 'lab-first-run-light-en');
+  } finally {
+    await platter.close();
+  }
+});
+
 test('keeps theme, language, workspace and panes over a restart', async () => {
   const userData = mkdtempSync(join(tmpdir(), 'platter-shell-'));
   const kept = () => {
