@@ -37,6 +37,7 @@ interface Entry {
 export class Labs {
   readonly #options: LabsOptions;
   readonly #entries = new Map<LabId, Entry>();
+  readonly #closing = new Map<LabId, Promise<void>>();
 
   constructor(options: LabsOptions) {
     this.#options = options;
@@ -103,16 +104,23 @@ export class Labs {
   /** Lets requests finish, flushes and closes the images, ends the process. A lab that is gone is closed already. */
   async close(id: LabId): Promise<void> {
     const entry = this.#entries.get(id);
-    if (entry === undefined) return;
+    if (entry === undefined) return this.#closing.get(id);
     this.#entries.delete(id);
+    const closing = this.#end(id, entry).finally(() => this.#closing.delete(id));
+    this.#closing.set(id, closing);
+    await closing;
+  }
+
+  /** Also waits for those that are on their way: the window's end closes them, and the application's end must not overtake it. */
+  async closeAll(): Promise<void> {
+    await Promise.all([...this.#entries.keys(), ...this.#closing.keys()].map((id) => this.close(id)));
+  }
+
+  async #end(id: LabId, entry: Entry): Promise<void> {
     // Whatever goes wrong here was shown when it happened; the process is ended in any case.
     await Promise.race([entry.worker.call('close', []).catch(() => undefined), wait(CLOSE_MS)]);
     await this.#options.supervisor.end(id);
     if (entry.writes.length > 0) this.#options.written(entry.writes);
-  }
-
-  async closeAll(): Promise<void> {
-    await Promise.all([...this.#entries.keys()].map((id) => this.close(id)));
   }
 
   /** Two writers of one file destroy it; a writer beside a reader shows the reader nonsense. */

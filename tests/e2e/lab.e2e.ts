@@ -2,7 +2,7 @@
 import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
 import { ImageFolder } from './support/images.ts';
-import { chooseIn, eventTotal, pasteLine, screens, setField } from './support/lab.ts';
+import { chooseIn, eventTotal, goTo, pasteLine, screens, setField } from './support/lab.ts';
 import { accessible } from './support/screens.ts';
 
 test.describe.serial('the laboratory', () => {
@@ -26,7 +26,7 @@ test.describe.serial('the laboratory', () => {
 
   test('explains itself before there is anything to run', async () => {
     const { page } = platter;
-    await page.keyboard.press('Control+3');
+    await goTo(page, 'lab');
     await expect(page.getByRole('heading', { name: 'Nothing to run yet' })).toBeVisible();
     await accessible(page);
     await screens(platter, 'lab-empty');
@@ -34,7 +34,7 @@ test.describe.serial('the laboratory', () => {
 
   test('says in one sentence why a line cannot run', async () => {
     const { page } = platter;
-    await page.keyboard.press('Control+2');
+    await goTo(page, 'machine');
     await pasteLine(
       platter,
       '-device virtio-blk-pci,drive=d0,id=v0 -drive file=x.img,if=none,id=d0,format=qcow2',
@@ -48,9 +48,9 @@ test.describe.serial('the laboratory', () => {
 
   test('runs reads and writes on an overlay, at a speed that can be watched', async () => {
     const { page } = platter;
-    await page.keyboard.press('Control+2');
+    await goTo(page, 'machine');
     await chooseIn(page, page.getByRole('combobox', { name: 'Image behind d0' }), 'disk.qcow2');
-    await page.keyboard.press('Control+3');
+    await goTo(page, 'lab');
     await chooseIn(page, page.getByRole('combobox', { name: 'rw', exact: true }), 'randrw');
     await setField(page, 'rwmixread', '70');
     await setField(page, 'iodepth', '16');
@@ -105,7 +105,7 @@ test.describe.serial('the laboratory', () => {
     await page.waitForTimeout(2500);
     await page.keyboard.press('F5');
     await expect(state()).toHaveAttribute('data-state', 'paused');
-    await expect(page.getByRole('row', { name: /^Interrupts/ })).not.toContainText(' 0 ');
+    await expect(page.getByRole('row', { name: /^Interrupts/ })).toHaveText(/^Interrupts[1-9]/);
     await accessible(page);
     await screens(platter, 'lab-statistics');
   });

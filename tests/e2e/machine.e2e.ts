@@ -1,7 +1,7 @@
 /** The Machine workspace: text, drawing, form and problems are views of one line. */
 import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
-import { pasteLine, screens } from './support/lab.ts';
+import { goTo, pasteLine, screens } from './support/lab.ts';
 import { accessible } from './support/screens.ts';
 
 const MANY = [
@@ -24,7 +24,7 @@ test.describe.serial('the command line', () => {
     platter.page.on('console', (message) => {
       if (message.type() === 'error') errors.push(message.text());
     });
-    await platter.page.keyboard.press('Control+2');
+    await goTo(platter.page, 'machine');
   });
   test.afterAll(async () => platter.close());
 

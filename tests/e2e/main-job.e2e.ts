@@ -9,7 +9,7 @@ import type { Workload } from '#contract/settings.ts';
 import { fillPattern, WorkloadGenerator } from '#engine/guest/workload.ts';
 import { launch, type Launched } from './support/app.ts';
 import { ImageFolder } from './support/images.ts';
-import { chooseIn, eventTotal, pasteLine, screens, setField } from './support/lab.ts';
+import { chooseIn, eventTotal, goTo, pasteLine, screens, setField } from './support/lab.ts';
 import { accessible } from './support/screens.ts';
 
 const LINE = `-device virtio-blk-pci,scsi=off,bus=pci.0,addr=0x9,drive=drive-virtio-disk1,id=virtio-disk1
@@ -43,7 +43,7 @@ test.describe.serial('the main job', () => {
 
   test('says what is wrong with the pasted line', async () => {
     const { page } = platter;
-    await page.keyboard.press('Control+2');
+    await goTo(page, 'machine');
     await pasteLine(platter, LINE);
     const problems = page.getByTestId('problem');
     await expect(problems).toHaveCount(2);
@@ -86,12 +86,12 @@ test.describe.serial('the main job', () => {
 
   test('runs the workload: everything moves', async () => {
     const { page } = platter;
-    await page.keyboard.press('Control+3');
+    await goTo(page, 'lab');
     await chooseIn(page, page.getByRole('combobox', { name: 'rw', exact: true }), WORKLOAD.rw);
     await setField(page, 'number_ios', String(WORKLOAD.numberIos));
     await setField(page, 'randseed', String(WORKLOAD.seed));
     await chooseIn(page, page.getByRole('combobox', { name: 'Speed' }), '1000/s');
-    await page.keyboard.press('Control+2');
+    await goTo(page, 'machine');
     await page.getByTestId('machine-run').click();
     await expect(page.locator('main.work')).toHaveAttribute('data-workspace', 'lab');
     await expect(page.getByTestId('lab-state')).toHaveAttribute('data-state', 'running');
@@ -150,7 +150,7 @@ test.describe.serial('the main job', () => {
 
     const raw = folder.at('after.raw');
     execFileSync('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', file, raw]);
-    expect(Buffer.compare(readFileSync(raw), expected())).toBe(0);
+    expect(differingBlocks(readFileSync(raw), expected())).toEqual([]);
   });
 });
 
@@ -167,6 +167,15 @@ function expected(): Buffer {
       WORKLOAD.seed,
     );
   return disk;
+}
+
+/** Byte offsets of the blocks of 4 KiB that differ, the first ten. */
+function differingBlocks(found: Buffer, wanted: Buffer): number[] {
+  const offsets: number[] = [];
+  expect(found.length).toBe(wanted.length);
+  for (let at = 0; at < wanted.length && offsets.length < 10; at += 4096)
+    if (found.compare(wanted, at, at + 4096, at, at + 4096) !== 0) offsets.push(at);
+  return offsets;
 }
 
 async function interrupts(page: Launched['page']): Promise<number> {

@@ -1,5 +1,5 @@
 /** Paints the timeline on a canvas. */
-import { duration } from './format.ts';
+import { duration, micros } from './format.ts';
 import {
   LANES,
   tickStep,
@@ -10,7 +10,7 @@ import {
 } from './timeline.ts';
 
 /** Pixels: the lanes' names on the left, the axis at the bottom. */
-export const LEFT = 76;
+export const LEFT = 92;
 export const AXIS = 20;
 
 export interface Paint {
@@ -127,9 +127,12 @@ function paintAxis(paint: Paint, scale: Scale): void {
   context.fillRect(0, base, width, AXIS);
   context.font = `11px ${colour('--font-mono')}`;
   context.textAlign = 'center';
+  context.fillStyle = colour('--text-2');
+  context.fillText(`${micros(scale.from)} µs`, LEFT / 2, base + AXIS / 2 + 1, LEFT - 6);
   const step = tickStep(scale.to - scale.from, (width - LEFT) / 90);
-  for (let time = Math.ceil(scale.from / step) * step; time <= scale.to; time += step) {
-    const x = Math.round(scale.x(time)) + 0.5;
+  // Where the picture begins, and from there on how much later: a long run has no room for whole numbers.
+  for (let later = step; scale.from + later <= scale.to; later += step) {
+    const x = Math.round(scale.x(scale.from + later)) + 0.5;
     context.strokeStyle = colour('--border');
     context.lineWidth = 1;
     context.globalAlpha = 0.7;
@@ -139,7 +142,7 @@ function paintAxis(paint: Paint, scale: Scale): void {
     context.stroke();
     context.globalAlpha = 1;
     context.fillStyle = colour('--text-2');
-    const text = duration(time);
+    const text = `+${duration(later)}`;
     const half = context.measureText(text).width / 2;
     context.fillText(text, Math.min(Math.max(x, LEFT + half), width - half - 2), base + AXIS / 2 + 1);
   }

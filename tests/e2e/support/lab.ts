@@ -12,6 +12,12 @@ export async function pasteLine({ app, page }: Launched, text: string): Promise<
   await expect(page.locator('.line-editor .cm-content')).toContainText(text.split('\n')[0].slice(0, 40));
 }
 
+/** Goes to a workspace by its button. */
+export async function goTo(page: Page, workspace: 'machine' | 'lab'): Promise<void> {
+  await page.locator(`[data-workspace-tab=${workspace}]`).click();
+  await expect(page.locator('main.work')).toHaveAttribute('data-workspace', workspace);
+}
+
 /** Chooses in one of the window's own lists. */
 export async function chooseIn(page: Page, trigger: Locator, name: string): Promise<void> {
   await trigger.click();
