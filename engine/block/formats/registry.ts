@@ -5,13 +5,15 @@ import type { FormatDescriptor } from '../format.ts';
 import type { Storage } from '../storage/storage.ts';
 import { qcow2 } from './qcow2/driver.ts';
 import { raw } from './raw/driver.ts';
+import { parallels } from './parallels/index.ts';
+import { qed } from './qed/index.ts';
 import { vdi } from './vdi/index.ts';
 import { vhdx } from './vhdx/index.ts';
 import { vmdk } from './vmdk/index.ts';
 import { vpc } from './vpc/index.ts';
 
 /** In QEMU's order of trust: of two formats with the same score the earlier one wins. */
-export const FORMATS: readonly FormatDescriptor[] = [qcow2, raw, vdi, vpc, vhdx, vmdk];
+export const FORMATS: readonly FormatDescriptor[] = [qcow2, raw, vdi, vpc, vhdx, vmdk, qed, parallels];
 
 /** Bytes of the file's start and end that probes see. */
 const HEAD = 2048;

@@ -1,20 +1,19 @@
 /** Unpacking a compressed cluster of a hostile image: never more comes out than one cluster. */
-import { inflateRawSync, inflateSync } from 'node:zlib';
+import { inflateSync } from 'node:zlib';
 import { PlatterError } from '../../../errors.ts';
 
 /**
- * Exactly `size` bytes out of a zlib (`wrapped`) or raw deflate stream; what follows the stream is ignored.
+ * Exactly `size` bytes out of a zlib stream; what follows the stream is ignored.
  * Throws `<format>.bad-compressed`.
  */
 export function inflateExactly(
   packed: Uint8Array,
   size: number,
   where: { format: string; image: string; offset: number },
-  wrapped = true,
 ): Uint8Array {
   try {
     const options = { maxOutputLength: size, chunkSize: Math.max(64, Math.min(size, 1 << 20)) };
-    const bytes = wrapped ? inflateSync(packed, options) : inflateRawSync(packed, options);
+    const bytes = inflateSync(packed, options);
     if (bytes.length === size) return bytes;
     throw new Error(`${bytes.length} bytes came out instead of ${size}`);
   } catch (error) {

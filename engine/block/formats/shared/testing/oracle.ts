@@ -76,7 +76,7 @@ export function mapByQemu(path: string, format: string): QemuExtent[] {
 export interface QemuInfo {
   'virtual-size': number;
   'cluster-size'?: number;
-  'dirty-flag': boolean;
+  'dirty-flag'?: boolean;
   encrypted?: boolean;
   'backing-filename'?: string;
   'backing-filename-format'?: string;
