@@ -4,6 +4,7 @@ import { canonicalDriver } from './model/device-kinds.ts';
 import { DRIVE_KEYS } from './model/drives.ts';
 import { placeDevices } from './model/placement.ts';
 import { keyTree } from './model/tree.ts';
+import { own } from './model/values.ts';
 import { parseCommandLine } from './parse.ts';
 import { optionNames } from './parse/option-table.ts';
 import { nameOf, unattached } from './rules/references.ts';
@@ -145,7 +146,7 @@ function keyOffers(option: Option, current: Param | undefined, typed: string, sc
     const driver = canonicalDriver(option.params.find((p) => p.key === 'driver')?.value ?? '');
     add('id', undefined, 1);
     add('bus', undefined, 1);
-    for (const [name, type, defaultValue] of deviceProperties(schema, driver) ?? []) {
+    for (const [name, type, defaultValue] of deviceProperties(schema, driver)?.values() ?? []) {
       if (name.startsWith('x-')) continue;
       const shown =
         defaultValue === undefined || defaultValue === null ? type : `${type} = ${String(defaultValue)}`;
@@ -220,7 +221,7 @@ function valueOffers(
   if (option.name === 'drive') {
     if (param.key === 'format' || param.key === 'driver') return values(tagValues(schema, 'BlockdevOptions'));
     if (param.key === 'file' || param.key === 'file.filename') return files(context);
-    const known = DRIVE_VALUES[param.key];
+    const known = own(DRIVE_VALUES, param.key);
     if (known !== undefined) return values(known);
   }
   if (/(?:^|\.)filename$/.test(param.key)) return files(context);

@@ -10,6 +10,7 @@ import { storageModel } from './storage-model.ts';
 export function lint(line: CommandLine, context: LintContext): Problem[] {
   const scope = { line, model: storageModel(line), context };
   const problems = [...line.problems];
+  if (line.tooLarge === true) return problems;
   for (const rule of RULES) problems.push(...applyRule(rule, scope));
   return problems.sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
 }

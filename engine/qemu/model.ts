@@ -70,6 +70,8 @@ export interface CommandLine {
   /** A positional argument is the first hard disk, as with `-hda`. */
   images: Word[];
   options: Option[];
+  /** More options or parameters than are judged and drawn. */
+  tooLarge?: boolean;
   /** Comments (`# …`) and what the shell would replace (`$name`, `$(…)`), with their places. */
   comments: Span[];
   variables: Span[];

@@ -11,6 +11,11 @@ import { hasVariable, spanIn, splitShell, syntaxProblem } from './parse/shell.ts
 /** Longest text that is read; what follows is refused with a message. Characters. */
 export const MAX_TEXT = 4 * 1024 * 1024;
 
+/** Most options and parameters that are judged and drawn; a longer text is parsed, printed and edited all the same. */
+export const MAX_OPTIONS = 2000;
+export const MAX_PARAMS = 10_000;
+const MAX_PROBLEMS = 500;
+
 const QEMU_PROGRAM = /(?:^|\/)(?:qemu-system-[a-z0-9_-]+|qemu-kvm|kvm|qemu|qemu-storage-daemon)(?:\.exe)?$/;
 const DASHES = /^[\u2010-\u2015\u2212]/;
 
@@ -37,7 +42,20 @@ export function parseCommandLine(text: string): CommandLine {
     if (isQemu(segment, segments.length)) readSegment(line, segment);
     else for (const word of segment) line.words.push({ text: word.value, span: word.span });
   }
+  let params = 0;
+  const last = line.options.find((o, i) => (params += o.params.length) > MAX_PARAMS || i >= MAX_OPTIONS);
+  const spare = line.images[MAX_OPTIONS];
+  if (last !== undefined || spare !== undefined) {
+    line.tooLarge = true;
+    line.problems.push(
+      syntaxProblem('X09', last?.nameSpan ?? spare.span, {
+        options: String(MAX_OPTIONS),
+        params: String(MAX_PARAMS),
+      }),
+    );
+  }
   line.problems.sort((a, b) => a.span.start - b.span.start);
+  if (line.problems.length > MAX_PROBLEMS) line.problems.length = MAX_PROBLEMS;
   return line;
 }
 
@@ -188,7 +206,7 @@ function readRest(word: Word): Option['params'] {
 }
 
 function unknownOption(line: CommandLine, name: string, word: Word): void {
-  const near = nearest(name, optionNames());
+  const near = line.problems.length > MAX_PROBLEMS ? undefined : nearest(name.slice(0, 40), optionNames());
   const problem: Problem = syntaxProblem(
     'X03',
     word.span,

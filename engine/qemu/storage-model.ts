@@ -39,10 +39,11 @@ export function storageModel(line: CommandLine): StorageModel {
   const known = models.get(line);
   if (known !== undefined) return known;
   const machine = readMachine(line);
-  const drives = readDrives(line, machine);
-  const blockdevs = readBlockdevs(line);
-  const devices = readDevices(line);
-  const objects = readObjects(line);
+  const skip = line.tooLarge === true;
+  const drives = skip ? [] : readDrives(line, machine);
+  const blockdevs = skip ? [] : readBlockdevs(line);
+  const devices = skip ? [] : readDevices(line);
+  const objects = skip ? [] : readObjects(line);
   const model: StorageModel = {
     line,
     machine,

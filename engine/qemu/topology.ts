@@ -23,7 +23,7 @@ export function topology(line: CommandLine, context: LintContext, problems = lin
 }
 
 class Drawing {
-  private readonly nodes: TopologyNode[] = [];
+  private readonly nodes = new Map<string, TopologyNode>();
   private readonly edges: Topology['edges'] = [];
   private readonly keys = new Map<unknown, string>();
   private readonly model: StorageModel;
@@ -58,30 +58,26 @@ class Drawing {
     for (const device of this.model.devices) {
       const thread = deviceParam(device, 'iothread')?.value;
       const from = this.keys.get(device);
-      if (
-        thread !== undefined &&
-        from !== undefined &&
-        this.nodes.some((n) => n.key === `iothread:${thread}`)
-      ) {
+      if (thread !== undefined && from !== undefined && this.nodes.has(`iothread:${thread}`)) {
         this.edges.push({ from, to: `iothread:${thread}`, kind: 'child' });
       }
     }
     this.paint();
-    return { nodes: this.nodes, edges: this.edges };
+    return { nodes: [...this.nodes.values()], edges: this.edges };
   }
 
   private add(node: TopologyNode): string {
     let key = node.key;
-    for (let i = 2; this.nodes.some((n) => n.key === key); i++) key = `${node.key}#${String(i)}`;
-    this.nodes.push(key === node.key ? node : { ...node, key });
+    for (let i = 2; this.nodes.has(key); i++) key = `${node.key}#${String(i)}`;
+    this.nodes.set(key, key === node.key ? node : { ...node, key });
     return key;
   }
 
   /** The bus, made on first use below its owner. */
   private bus(name: string, type: string, owner: string): string {
     const key = `bus:${name}`;
-    if (!this.nodes.some((n) => n.key === key)) {
-      this.nodes.push({ key, kind: 'bus', half: 'front', label: name, detail: type });
+    if (!this.nodes.has(key)) {
+      this.nodes.set(key, { key, kind: 'bus', half: 'front', label: name, detail: type });
       this.edges.push({ from: owner, to: key, kind: 'plug' });
     }
     return key;
@@ -95,7 +91,7 @@ class Drawing {
     if (bus === undefined) {
       const wanted = placed.wantedBus ?? device.kind.bus;
       parent = this.bus(wanted, device.kind.bus, 'machine');
-      const node = this.nodes.find((n) => n.key === parent);
+      const node = this.nodes.get(parent);
       if (node !== undefined) node.kind = 'missing';
     } else {
       const owner = bus.owner === undefined ? 'machine' : (this.keys.get(bus.owner) ?? 'machine');
@@ -103,8 +99,8 @@ class Drawing {
     }
     if (placed.address !== undefined && device.kind.bus === 'PCI') {
       const slot = `slot:${bus?.name ?? ''}:${placed.address}`;
-      if (!this.nodes.some((n) => n.key === slot)) {
-        this.nodes.push({
+      if (!this.nodes.has(slot)) {
+        this.nodes.set(slot, {
           key: slot,
           kind: 'slot',
           half: 'front',
@@ -162,8 +158,8 @@ class Drawing {
     this.keys.set(node, key);
     if (node.layer === 'protocol' && node.filename !== undefined && node.filename !== '') {
       const file = `file:${node.filename}`;
-      if (!this.nodes.some((n) => n.key === file)) {
-        this.nodes.push({
+      if (!this.nodes.has(file)) {
+        this.nodes.set(file, {
           key: file,
           kind: 'file',
           half: 'back',
@@ -190,8 +186,7 @@ class Drawing {
     span?: TopologyNode['span'],
   ): void {
     const key = `missing:${label}`;
-    if (!this.nodes.some((n) => n.key === key))
-      this.nodes.push({ key, kind: 'missing', half: 'back', label, span });
+    if (!this.nodes.has(key)) this.nodes.set(key, { key, kind: 'missing', half: 'back', label, span });
     this.edges.push({ from, to: key, kind, broken: true });
   }
 
@@ -243,7 +238,7 @@ class Drawing {
     for (const problem of this.problems) {
       let best: TopologyNode | undefined;
       let size = Number.POSITIVE_INFINITY;
-      for (const node of this.nodes) {
+      for (const node of this.nodes.values()) {
         if (node.span === undefined) continue;
         const { start, end } = node.span;
         if (start <= problem.span.start && end >= problem.span.end && end - start < size) {

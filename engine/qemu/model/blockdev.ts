@@ -2,6 +2,7 @@
 import type { CommandLine, Option, Param, Span } from '../model.ts';
 import { FILTER_DRIVERS, parseFilename, PROTOCOL_DRIVERS } from './filename.ts';
 import { keyTree, type KeyTree } from './tree.ts';
+import { own } from './values.ts';
 
 export interface BlockChild {
   /** `file`, `backing`, `image`, `children.0`, `data-file`, … */
@@ -84,7 +85,8 @@ export function readNode(option: Option, tree: KeyTree, span: Span): BlockNode {
     if (label !== undefined) node.filename = label;
   }
   for (const [key, sub] of tree.children) {
-    if (CHILD_KEYS.has(key) && !(PLAIN_KEYS[node.driver]?.has(key) ?? false)) addChildren(node, key, sub);
+    if (CHILD_KEYS.has(key) && !(own(PLAIN_KEYS, node.driver)?.has(key) ?? false))
+      addChildren(node, key, sub);
   }
   return node;
 }

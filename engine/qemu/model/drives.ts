@@ -3,7 +3,7 @@ import type { CommandLine, Option, Param, Span, Word } from '../model.ts';
 import { layerOf, protocolNode, readNode, type BlockNode } from './blockdev.ts';
 import type { Machine } from './machine.ts';
 import { keyTree, paramAt, type KeyTree } from './tree.ts';
-import { readBool, readNumber } from './values.ts';
+import { own, readBool, readNumber } from './values.ts';
 
 export type DriveInterface = 'none' | 'ide' | 'scsi' | 'floppy' | 'pflash' | 'mtd' | 'sd' | 'virtio' | 'xen';
 
@@ -67,7 +67,7 @@ export function readDrives(line: CommandLine, machine: Machine): Drive[] {
   const place = new Places(machine);
   for (const word of line.images) found.push(shortDrive(positional(word), 'ide', 'disk', 0, machine, place));
   for (const option of line.options) {
-    const short = SHORT[option.name];
+    const short = own(SHORT, option.name);
     if (short !== undefined) {
       if (option.argument === undefined) continue;
       found.push(

@@ -1,5 +1,6 @@
 /** File names as QEMU's block layer reads them: a path, `protocol:rest`, a URL, `json:{…}`. Source: block.c, block/*.c. */
 import { readJsonObject } from '../parse/json.ts';
+import { own } from './values.ts';
 
 export interface ParsedFilename {
   /** Protocol driver: `file`, `nbd`, `iscsi`, `rbd`, `vvfat`, …; undefined for `json:` that names none. */
@@ -64,7 +65,7 @@ export function parseFilename(name: string): ParsedFilename {
       options: { filename: name },
     };
   }
-  const driver = PROTOCOLS[protocol];
+  const driver = own(PROTOCOLS, protocol);
   const rest = name.slice(protocol.length + 1);
   if (driver === undefined) return { label: name, options: { filename: name }, unknownProtocol: protocol };
   const filename = driver === 'file' || driver.startsWith('host_') ? rest : name;

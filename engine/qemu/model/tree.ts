@@ -7,12 +7,20 @@ export interface KeyTree {
   children: Map<string, KeyTree>;
 }
 
+/** Deepest nesting that is read; the rest of a longer key stays in one piece. QEMU's own is below ten. */
+const MAX_DEPTH = 32;
+
+function splitKey(key: string): string[] {
+  const parts = key.split('.', MAX_DEPTH + 1);
+  return parts.length > MAX_DEPTH ? [...parts.slice(0, MAX_DEPTH), '…'] : parts;
+}
+
 /** The tree of a list of parameters; of a key given twice the last one counts, as in QEMU. */
 export function keyTree(params: readonly Param[]): KeyTree {
   const root: KeyTree = { children: new Map() };
   for (const param of params) {
     let at = root;
-    for (const part of param.key.split('.')) {
+    for (const part of splitKey(param.key)) {
       let next = at.children.get(part);
       if (next === undefined) {
         next = { children: new Map() };

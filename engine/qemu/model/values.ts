@@ -32,3 +32,8 @@ export function readSize(value: string | undefined): number | undefined {
 export function isIdentifier(id: string): boolean {
   return /^[A-Za-z][A-Za-z0-9._-]*$/.test(id);
 }
+
+/** A table's own entry: names come from pasted text, and `constructor` is one too. */
+export function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}

@@ -27,42 +27,58 @@ export function syntaxProblem(
   return { rule, severity: 'error', span, message: `lint.${rule}.message`, params, fixes: [], ...rest };
 }
 
-/** A word under construction; `starts` and `ends` are given up when the word turns out to be plain. */
+/** A word under construction. Places are kept only from the first quote or escape on: most words have none. */
 class WordBuilder {
-  value: string[] = [];
-  starts: number[] = [];
+  value = '';
+  starts: number[] | undefined;
   ends: number[] = [];
   quoting: number[] = [];
   variables: Span[] = [];
   begin = -1;
-  plain = true;
 
   open(at: number): void {
     if (this.begin < 0) this.begin = at;
   }
 
+  /** From here on the value is no longer a stretch of the text. */
+  unplain(): void {
+    if (this.starts !== undefined) return;
+    this.starts = [];
+    for (let i = 0; i < this.value.length; i++) {
+      this.starts.push(this.begin + i);
+      this.ends.push(this.begin + i + 1);
+      this.quoting.push(PLAIN);
+    }
+  }
+
   push(char: string, start: number, end: number, quoting: number): void {
     this.open(start);
+    this.value += char;
+    if (this.starts === undefined) return;
     for (let i = 0; i < char.length; i++) {
-      this.value.push(char[i]);
       this.starts.push(start);
       this.ends.push(end);
       this.quoting.push(quoting);
     }
   }
 
-  /** Text kept letter for letter, e.g. `$name`. */
-  verbatim(text: string, start: number, end: number, quoting: number): void {
+  /** `text` from `start` to `end`, letter for letter. */
+  run(text: string, start: number, end: number, quoting: number): void {
     this.open(start);
-    for (let i = start; i < end; i++) this.push(text[i], i, i + 1, quoting);
+    this.value += text.slice(start, end);
+    if (this.starts === undefined) return;
+    for (let i = start; i < end; i++) {
+      this.starts.push(i);
+      this.ends.push(i + 1);
+      this.quoting.push(quoting);
+    }
   }
 
   finish(end: number): Word | undefined {
     if (this.begin < 0) return undefined;
-    const value = this.value.join('');
-    const word: Word = { value, span: { start: this.begin, end } };
-    if (!this.plain) {
-      this.starts.push(value.length === 0 ? end : this.ends[this.ends.length - 1]);
+    const word: Word = { value: this.value, span: { start: this.begin, end } };
+    if (this.starts !== undefined) {
+      this.starts.push(this.value.length === 0 ? end : this.ends[this.ends.length - 1]);
       word.starts = this.starts;
       word.ends = this.ends;
       word.quoting = this.quoting;
@@ -71,6 +87,9 @@ class WordBuilder {
     return word;
   }
 }
+
+/** A run of letters that mean nothing to the shell. */
+const ORDINARY = /[^\s\\'"$`#;|&<>^\u00a0]+/y;
 
 const ANSI_C: Record<string, string> = {
   n: '\n',
@@ -95,6 +114,12 @@ export function splitShell(text: string): ShellText {
   };
 
   while (i < text.length) {
+    ORDINARY.lastIndex = i;
+    if (ORDINARY.test(text) && !(text[i] === '2' && word.begin < 0 && text[i + 1] === '>')) {
+      word.run(text, i, ORDINARY.lastIndex, PLAIN);
+      i = ORDINARY.lastIndex;
+      continue;
+    }
     const c = text[i];
     if (c === ' ' || c === '\t' || c === '\n' || c === '\r' || c === '\f' || c === '\v' || c === '\u00a0') {
       flush(i);
@@ -153,11 +178,11 @@ function backslash(
 ): number {
   const next = text[i + 1];
   if (next === '\n') {
-    word.plain = false;
+    word.unplain();
     return i + 2;
   }
   if (next === '\r' && text[i + 2] === '\n') {
-    word.plain = false;
+    word.unplain();
     return i + 3;
   }
   if (next === undefined) {
@@ -186,7 +211,7 @@ function backslash(
       return end;
     }
   }
-  word.plain = false;
+  word.unplain();
   word.push(next, i, i + 2, PLAIN);
   return i + 2;
 }
@@ -212,7 +237,7 @@ function unbalanced(out: ShellText, mark: string, start: number, end: number): v
 
 function single(text: string, i: number, word: WordBuilder, out: ShellText): number {
   word.open(i);
-  word.plain = false;
+  word.unplain();
   let end = text.indexOf("'", i + 1);
   const closed = end >= 0;
   if (!closed) {
@@ -220,13 +245,13 @@ function single(text: string, i: number, word: WordBuilder, out: ShellText): num
     unbalanced(out, "'", i, Math.max(end, i + 1));
     end = text.length;
   }
-  for (let k = i + 1; k < end; k++) word.push(text[k], k, k + 1, SINGLE);
+  word.run(text, i + 1, end, SINGLE);
   return closed ? end + 1 : end;
 }
 
 function double(text: string, i: number, word: WordBuilder, out: ShellText): number {
   word.open(i);
-  word.plain = false;
+  word.unplain();
   let k = i + 1;
   while (k < text.length) {
     const c = text[k];
@@ -237,8 +262,10 @@ function double(text: string, i: number, word: WordBuilder, out: ShellText): num
     } else if (c === '$' || c === '`') {
       k = variable(text, k, word, out, DOUBLE);
     } else {
-      word.push(c, k, k + 1, DOUBLE);
-      k++;
+      let end = k + 1;
+      while (end < text.length && !'"\\$`'.includes(text[end])) end++;
+      word.run(text, k, end, DOUBLE);
+      k = end;
     }
   }
   unbalanced(out, '"', i, Math.max(text.trimEnd().length, i + 1));
@@ -248,7 +275,7 @@ function double(text: string, i: number, word: WordBuilder, out: ShellText): num
 /** `$'…'` with C escapes (bash, POSIX 2024). */
 function ansiC(text: string, i: number, word: WordBuilder, out: ShellText): number {
   word.open(i);
-  word.plain = false;
+  word.unplain();
   let k = i + 2;
   while (k < text.length && text[k] !== "'") {
     if (text[k] === '\\' && k + 1 < text.length) {
@@ -292,7 +319,7 @@ function variable(text: string, i: number, word: WordBuilder, out: ShellText, qu
     end = text.length;
   }
   const from = word.value.length;
-  word.verbatim(text, i, end, quoting);
+  word.run(text, i, end, quoting);
   word.variables.push({ start: from, end: word.value.length });
   out.variables.push({ start: i, end });
   return end;

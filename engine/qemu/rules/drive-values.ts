@@ -3,6 +3,7 @@ import { addParam, removeParam, setKey, setValue } from '../edit.ts';
 import type { Option, Param } from '../model.ts';
 import { protocolOf, PROTOCOLS } from '../model/filename.ts';
 import { paramAt } from '../model/tree.ts';
+import { own } from '../model/values.ts';
 import { schemaFor } from '../schema/bundled.ts';
 import { qapiMembers, tagValues } from '../schema/schema.ts';
 import { nearest } from '../parse/nearest.ts';
@@ -325,7 +326,7 @@ const EXTENSIONS: Record<string, string> = {
 
 /** What the file's name promises. */
 function guessFormat(file: string): string | undefined {
-  return EXTENSIONS[/\.([a-z0-9]+)$/i.exec(file)?.[1].toLowerCase() ?? ''];
+  return own(EXTENSIONS, /\.([a-z0-9]+)$/i.exec(file)?.[1].toLowerCase() ?? '');
 }
 
 /** Every place that says which format a file has. */

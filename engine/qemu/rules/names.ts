@@ -4,7 +4,7 @@ import type { Option, Param } from '../model.ts';
 import { canonicalDriver, deviceNames } from '../model/device-kinds.ts';
 import { deviceParam } from '../model/devices.ts';
 import { compareVersions } from '../model/version.ts';
-import { readBool, readNumber, readSize } from '../model/values.ts';
+import { own, readBool, readNumber, readSize } from '../model/values.ts';
 import { nearest } from '../parse/nearest.ts';
 import { bundledSchema, schemaFor } from '../schema/bundled.ts';
 import { checkQapi } from '../schema/check.ts';
@@ -118,21 +118,19 @@ export const nameRules = [
       for (const device of knownDevices(model.devices)) {
         const rows = deviceProperties(schema, canonicalDriver(device.driver));
         if (rows === undefined) continue;
-        const names = rows.map((r) => r[0]);
         for (const param of device.option.params) {
           const key = param.key.split('.')[0];
-          if (
-            DEVICE_KEYS.has(key) ||
-            names.includes(key) ||
-            names.includes(param.key) ||
-            param.variable === true
-          )
+          if (DEVICE_KEYS.has(key) || rows.has(key) || rows.has(param.key) || param.variable === true)
             continue;
           // A change by version has its own rule, and some properties came after the schema.
-          if (param.key === 'scsi' || ADDED.has(key) || (param.form !== 'pair' && names.includes(param.key)))
+          if (param.key === 'scsi' || ADDED.has(key) || (param.form !== 'pair' && rows.has(param.key)))
             continue;
-          if (names.some((n) => n.endsWith(`[${key}]`))) continue;
-          yield* unknownProperty(device, param, names, { line, model, isSure: isSure(schema, context) });
+
+          yield* unknownProperty(device, param, [...rows.keys()], {
+            line,
+            model,
+            isSure: isSure(schema, context),
+          });
         }
       }
     },
@@ -150,15 +148,12 @@ export const nameRules = [
       for (const device of knownDevices(model.devices)) {
         const rows = deviceProperties(schema, canonicalDriver(device.driver));
         if (rows === undefined) continue;
-        for (const row of rows) {
-          const param = deviceParam(device, row[0]);
-          if (
-            param === undefined ||
-            param.variable === true ||
-            param.form === 'short-on' ||
-            param.form === 'short-off'
-          )
+        for (const param of device.option.params) {
+          const row = rows.get(param.key);
+          // Of a key given twice the last one counts.
+          if (row === undefined || param !== deviceParam(device, param.key) || param.variable === true)
             continue;
+          if (param.form === 'short-on' || param.form === 'short-off') continue;
           if (param.json !== undefined && param.json !== 'string') continue;
           if (param.json === 'string' && (row[1] === 'bool' || INTEGER.test(row[1]))) continue;
           const wrong = valueProblem(row, param.value);
@@ -178,7 +173,7 @@ export const nameRules = [
       }
       for (const drive of model.drives) {
         for (const param of drive.option.params) {
-          const type = DRIVE_TYPES[param.key];
+          const type = own(DRIVE_TYPES, param.key);
           if (type === undefined || param.variable === true || param.form !== 'pair') continue;
           const bad =
             type === 'bool'

@@ -50,9 +50,20 @@ export interface Schema {
   options: Record<string, string[]>;
 }
 
-/** The properties of a device, or undefined when the schema does not know them. */
-export function deviceProperties(schema: Schema, driver: string): PropertyRow[] | undefined {
-  return deviceSchema(schema, driver)?.props?.map((index) => schema.properties[index]);
+const propertyMaps = new WeakMap<Schema, Map<string, ReadonlyMap<string, PropertyRow> | undefined>>();
+
+/** The properties of a device by name, or undefined when the schema does not know them. */
+export function deviceProperties(
+  schema: Schema,
+  driver: string,
+): ReadonlyMap<string, PropertyRow> | undefined {
+  let maps = propertyMaps.get(schema);
+  if (maps === undefined) propertyMaps.set(schema, (maps = new Map()));
+  if (!maps.has(driver)) {
+    const rows = deviceSchema(schema, driver)?.props?.map((index) => schema.properties[index]);
+    maps.set(driver, rows === undefined ? undefined : new Map(rows.map((row) => [row[0], row])));
+  }
+  return maps.get(driver);
 }
 
 /** A device by its name or its alias. */
@@ -63,7 +74,7 @@ export function deviceSchema(schema: Schema, driver: string): DeviceSchema | und
 
 /** One property of a device. */
 export function deviceProperty(schema: Schema, driver: string, name: string): PropertyRow | undefined {
-  return deviceProperties(schema, driver)?.find((p) => p[0] === name);
+  return deviceProperties(schema, driver)?.get(name);
 }
 
 /** The members of a QAPI object with those of the variant that `tagValue` selects. */
