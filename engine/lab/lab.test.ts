@@ -4,6 +4,7 @@ import type { LabFrame } from '#contract/lab.ts';
 import type { BlockNode } from '../block/node.ts';
 import { openImage } from '../block/graph.ts';
 import { MemoryStorage } from '../block/storage/memory.ts';
+import type { Maybe } from '../maybe.ts';
 import { fillPattern } from '../guest/workload.ts';
 import { parseCommandLine } from '../qemu/parse.ts';
 import { requestHistory } from '../trace/query.ts';
@@ -33,7 +34,7 @@ async function memoryNode(bytes = 16 * MIB): Promise<BlockNode> {
 
 /** The same node, answering a moment later each time. */
 function later(node: BlockNode): BlockNode {
-  const soon = <T>(work: () => T): Promise<T> =>
+  const soon = (work: () => Maybe<void>): Promise<void> =>
     new Promise((resolve, reject) => {
       setImmediate(() => {
         try {
@@ -122,11 +123,10 @@ describe('the laboratory', () => {
     await running.done();
     const stepping = lab(await memoryNode(), workload);
     let events = stepping.trace.total;
-    while (stepping.state !== 'finished') {
+    for (let ended = false; !ended; events = stepping.trace.total) {
       await stepping.step('event');
-      const grown = stepping.trace.total - events;
-      expect(grown).toBe(stepping.state === 'finished' && grown === 0 ? 0 : 1);
-      events = stepping.trace.total;
+      ended = frameOf(stepping).status === 'finished';
+      expect(stepping.trace.total - events).toBe(1);
     }
     const rows = (it: typeof running) =>
       Array.from({ length: it.trace.total }, (_, n) => {

@@ -57,7 +57,8 @@ export class Scheduler {
     const trace = this.#trace;
     for (;;) {
       const cpuDue = this.#cpuAwake && !this.cpuStopped ? this.#cpuNs : Infinity;
-      const qemuDue = this.#qemuAwake && (this.cpuStopped || !this.#cpu.inUserspace) ? this.#qemuNs : Infinity;
+      const qemuDue =
+        this.#qemuAwake && (this.cpuStopped || !this.#cpu.inUserspace) ? this.#qemuNs : Infinity;
       const diskDue = this.#host.hardwareDue;
       if (diskDue < cpuDue && diskDue < qemuDue) {
         trace.modelNs = diskDue;

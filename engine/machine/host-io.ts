@@ -11,7 +11,7 @@ import { isPromise, type Maybe } from '../maybe.ts';
 import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
-import { costTable, type CostTable } from './costs.ts';
+import type { CostTable } from './costs.ts';
 
 /** How QEMU hands I/O to the host: `aio=` of `-drive` and `-blockdev`. */
 export type AioMode = 'threads' | 'io_uring' | 'native';
@@ -24,8 +24,9 @@ export class HostRequest {
   /** Byte offset and length on the guest's disk. */
   offset = 0;
   bytes = 0;
-  /** The guest's memory, piece by piece. */
+  /** The guest's memory, piece by piece; the first `windowCount` are this request's. */
   readonly windows: Uint8Array[] = [];
+  windowCount = 0;
   /** Ask the node to give space back when zeroes are written. */
   unmap = false;
   /** Flush after writing: the write cache is off. */
@@ -105,6 +106,7 @@ const COMPLETE_EVENT = {
 
 export interface HostIoOptions {
   aio?: AioMode;
+  /** Without costs the disk takes no model time. */
   costs?: CostTable;
   /** Called when a promise of a block node came true and there is something to do again. */
   onReady?: () => void;
@@ -114,7 +116,7 @@ export class HostIo {
   /** Requests that the host has taken and not yet reported. */
   inFlight = 0;
   readonly #trace: TraceRing;
-  readonly #costs: CostTable;
+  readonly #costs: CostTable | undefined;
   readonly #submitEvent: number;
   readonly #completeEvent: number;
   readonly #onReady: (() => void) | undefined;
@@ -127,11 +129,11 @@ export class HostIo {
   constructor(trace: TraceRing, options: HostIoOptions = {}) {
     const aio = options.aio ?? 'threads';
     this.#trace = trace;
-    this.#costs = options.costs ?? costTable();
+    this.#costs = options.costs;
     this.#submitEvent = SUBMIT_EVENT[aio];
     this.#completeEvent = COMPLETE_EVENT[aio];
     this.#onReady = options.onReady;
-    this.#channels = new Float64Array(Math.max(1, Math.round(this.#costs['hardware.channels'])));
+    this.#channels = new Float64Array(Math.max(1, Math.round(options.costs?.['hardware.channels'] ?? 1)));
   }
 
   /** Takes a request whose members are set. */
@@ -141,6 +143,34 @@ export class HostIo {
     request.cancelled = false;
     this.inFlight++;
     this.#submitted.push(request);
+  }
+
+  /**
+   * Does the whole of it at once, for whoever has no scheduler: true when the request is done, false when the block node answers later
+   * (`stepThread` reports it then).
+   */
+  performNow(request: HostRequest): boolean {
+    const { requestId, op } = request;
+    request.error = undefined;
+    request.cancelled = false;
+    this.#emit(BLK_EVENT[op], request);
+    this.#emitOp(this.#submitEvent, request);
+    this.#emitOp(E.host_rq_issue, request);
+    let result: Maybe<void> = undefined;
+    try {
+      result = perform(request, 0);
+    } catch (error) {
+      request.error = error;
+    }
+    if (isPromise(result)) {
+      this.inFlight++;
+      this.#await(request, result);
+      return false;
+    }
+    const failed = request.error !== undefined;
+    this.#trace.emit(E.host_rq_complete, requestId, op, failed ? 5 : 0, 0, 0);
+    this.#trace.emit(this.#completeEvent, requestId, failed ? -5 : 0, 0, 0, 0);
+    return true;
   }
 
   /** Whether QEMU's thread has something to do here. */
@@ -158,6 +188,10 @@ export class HostIo {
   #emit(event: number, request: HostRequest): void {
     const { requestId, offset, bytes } = request;
     this.#trace.emit(event, requestId, offset >>> 0, highWord(offset), bytes, 0);
+  }
+  #emitOp(event: number, request: HostRequest): void {
+    const { requestId, op, offset, bytes } = request;
+    this.#trace.emit(event, requestId, op, offset >>> 0, highWord(offset), bytes);
   }
 
   /** QEMU's thread: completions first, then what waits to be submitted. */
@@ -183,8 +217,7 @@ export class HostIo {
       return true;
     }
     this.#submitted.shift();
-    const { requestId, op, offset, bytes } = request;
-    this.#trace.emit(this.#submitEvent, requestId, op, offset >>> 0, highWord(offset), bytes);
+    this.#emitOp(this.#submitEvent, request);
     request.dueNs = this.#trace.modelNs;
     this.#issued.push(request);
     return true;
@@ -207,8 +240,7 @@ export class HostIo {
 
   #issue(request: HostRequest): void {
     this.#issued.shift();
-    const { requestId, op, offset, bytes } = request;
-    this.#trace.emit(E.host_rq_issue, requestId, op, offset >>> 0, highWord(offset), bytes);
+    this.#emitOp(E.host_rq_issue, request);
     request.dueNs = this.#serve(request);
     let result: Maybe<void>;
     try {
@@ -218,10 +250,11 @@ export class HostIo {
       this.#done.insert(request);
       return;
     }
-    if (!isPromise(result)) {
-      this.#done.insert(request);
-      return;
-    }
+    if (isPromise(result)) this.#await(request, result);
+    else this.#done.insert(request);
+  }
+
+  #await(request: HostRequest, result: Promise<void>): void {
     result.then(
       () => this.#late(request),
       (error: unknown) => {
@@ -239,10 +272,11 @@ export class HostIo {
 
   /** Which channel of the disk is free first, and when it will be done with the request. */
   #serve(request: HostRequest): number {
+    const costs = this.#costs;
+    if (costs === undefined) return request.dueNs;
     const channels = this.#channels;
     let first = 0;
     for (let i = 1; i < channels.length; i++) if (channels[i] < channels[first]) first = i;
-    const costs = this.#costs;
     const fixed =
       request.op === OP.read
         ? costs['hardware.read']
@@ -263,7 +297,7 @@ export class HostIo {
 
 /** Does what the request asks for from window `index` on. */
 function perform(request: HostRequest, index: number): Maybe<void> {
-  const { node, op, windows } = request;
+  const { node, op, windows, windowCount } = request;
   if (op === OP.flush) return node.flush();
   if (op === OP.writeZeroes) return node.writeZeroes(request.offset, request.bytes, request.unmap);
   if (op === OP.discard) return node.discard(request.offset, request.bytes);
@@ -272,7 +306,7 @@ function perform(request: HostRequest, index: number): Maybe<void> {
   }
   let offset = request.offset;
   for (let i = 0; i < index; i++) offset += windows[i].length;
-  for (let i = index; i < windows.length; i++) {
+  for (let i = index; i < windowCount; i++) {
     const window = windows[i];
     const moved = op === OP.read ? node.read(offset, window) : node.write(offset, window);
     if (isPromise(moved)) return moved.then(() => perform(request, i + 1));

@@ -32,7 +32,10 @@ export class GuestMemory {
   view: DataView;
   readonly regions: readonly MemoryRegion[];
   readonly #owner: MemoryOwner;
+  /** Views that were made, by where they lie: making one costs more than copying a page. */
   readonly #views: (Uint8Array | undefined)[] = Array.from({ length: VIEW_SLOTS }, () => undefined);
+  readonly #viewOffsets = new Float64Array(VIEW_SLOTS).fill(-1);
+  readonly #viewLengths = new Float64Array(VIEW_SLOTS);
   #lastRegion: MemoryRegion;
 
   constructor(owner: MemoryOwner) {
@@ -50,6 +53,7 @@ export class GuestMemory {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#views.fill(undefined);
+    this.#viewOffsets.fill(-1);
   }
 
   /** Where the range lies in the buffer, or -1 when it is not wholly inside one region. */
@@ -70,16 +74,14 @@ export class GuestMemory {
   /** The buffer's bytes at `offset`; a view, kept for the next time. */
   window(offset: number, length: number): Uint8Array {
     const slot = ((offset >>> 12) ^ (offset >>> 9) ^ length) & (VIEW_SLOTS - 1);
-    const kept = this.#views[slot];
-    if (
-      kept !== undefined &&
-      kept.byteLength === length &&
-      kept.byteOffset === this.bytes.byteOffset + offset
-    ) {
-      return kept;
+    if (this.#viewOffsets[slot] === offset && this.#viewLengths[slot] === length) {
+      const kept = this.#views[slot];
+      if (kept !== undefined) return kept;
     }
     const made = this.bytes.subarray(offset, offset + length);
     this.#views[slot] = made;
+    this.#viewOffsets[slot] = offset;
+    this.#viewLengths[slot] = length;
     return made;
   }
 

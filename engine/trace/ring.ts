@@ -78,7 +78,11 @@ export class TraceRing {
 
   /** Records one event of request `requestId` (0 for none) with up to four argument words. */
   emit(event: number, requestId: number, a: number, b: number, c: number, d: number): void {
-    if (!this.enabled) return;
+    if (this.enabled) this.#record(event, requestId, a, b, c, d);
+  }
+
+  /** Apart from `emit`, so that the compiler can put the test for `enabled` everywhere and this once. */
+  #record(event: number, requestId: number, a: number, b: number, c: number, d: number): void {
     if (--this.#untilClock <= 0) this.readClock();
     this.modelNs += this.costs[event];
     this.counts[event]++;

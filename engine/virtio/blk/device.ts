@@ -63,6 +63,12 @@ export class VirtioBlk extends VirtioDevice {
   readonly #host: HostIo;
   readonly #irqfd: boolean;
   readonly #config: DataView;
+  /** Sectors of the disk. */
+  readonly #capacity: number;
+  /** Logical block size less one. */
+  readonly #blockMask: number;
+  /** `step` does one thing; otherwise a request goes on as far as it can. */
+  #single = true;
   readonly #waiting: VirtQueueState[] = [];
   readonly #requests: BlkRequest[] = [];
   readonly #pool: BlkRequest[] = [];
@@ -89,6 +95,8 @@ export class VirtioBlk extends VirtioDevice {
     this.#host = options.host;
     this.#irqfd = options.irqfd ?? false;
     this.writeback = properties.writeCache;
+    this.#capacity = Math.floor(options.node.virtualSize / SECTOR);
+    this.#blockMask = properties.logicalBlockSize - 1;
     this.configSize = blkConfigSize(properties);
     this.#config = blkConfig(options.node.virtualSize, properties, this.writeback);
   }
@@ -180,10 +188,10 @@ export class VirtioBlk extends VirtioDevice {
   /** Everything, the disk included, until nothing is left to do. For whoever has no scheduler of his own. */
   override process(): void {
     this.memory.refresh();
-    for (;;) {
-      while (this.step());
-      if (!this.#host.stepHardware()) return;
-    }
+    this.#single = false;
+    do while (this.step());
+    while (this.#host.stepHardware());
+    this.#single = true;
   }
 
   step(): boolean {
@@ -275,7 +283,7 @@ export class VirtioBlk extends VirtioDevice {
     );
     this.#request = request;
     this.#phase = HANDLE;
-    return true;
+    return this.#single || this.#handle();
   }
 
   #newRequest(): BlkRequest {
@@ -338,12 +346,8 @@ export class VirtioBlk extends VirtioDevice {
       bytes >>> 9,
       0,
     );
-    const block = this.properties.logicalBlockSize;
-    if (
-      !this.#inRange(request.sector, bytes) ||
-      bytes % block !== 0 ||
-      (request.sector * SECTOR) % block !== 0
-    ) {
+    const unaligned = (bytes & this.#blockMask) | (sectorLow & (this.#blockMask >>> 9));
+    if (unaligned !== 0 || !this.#inRange(request.sector, bytes >>> 9)) {
       return this.#finish(request, BLK_S.ioerr);
     }
     request.rw = true;
@@ -352,10 +356,9 @@ export class VirtioBlk extends VirtioDevice {
     return this.#toHost(request, write ? OP.write : OP.read, request.sector * SECTOR, bytes);
   }
 
-  /** Whole sectors that lie on the disk. Sectors past 2^53 are past its end all the more. */
-  #inRange(sector: number, bytes: number): boolean {
-    const capacity = Math.floor(this.node.virtualSize / SECTOR);
-    return bytes % SECTOR === 0 && sector <= capacity && bytes / SECTOR <= capacity - sector;
+  /** Sectors past 2^53 are past the disk's end all the more. */
+  #inRange(sector: number, sectors: number): boolean {
+    return sector <= this.#capacity && sectors <= this.#capacity - sector;
   }
 
   /** QEMU copies as much as there is room for; shorter answers than 20 bytes end with the string's NUL. */
@@ -401,19 +404,14 @@ export class VirtioBlk extends VirtioDevice {
     const flags = segment.getUint32(12, true);
     const most = zeroes ? this.properties.maxWriteZeroesSectors : this.properties.maxDiscardSectors;
     const block = this.properties.logicalBlockSize / SECTOR;
-    if (
-      sectors > most ||
-      !this.#inRange(sector, sectors * SECTOR) ||
-      sector % block !== 0 ||
-      sectors % block !== 0
-    ) {
+    if (sectors > most || !this.#inRange(sector, sectors) || sector % block !== 0 || sectors % block !== 0) {
       return this.#finish(request, BLK_S.ioerr);
     }
     const unmap = (flags & SEGMENT_UNMAP) !== 0;
     if ((flags & ~SEGMENT_UNMAP) !== 0 || (unmap && !zeroes)) return this.#finish(request, BLK_S.unsupp);
     if (this.readOnly) return this.#finish(request, BLK_S.ioerr);
     request.host.unmap = unmap;
-    request.host.windows.length = 0;
+    request.host.windowCount = 0;
     return this.#toHost(request, zeroes ? OP.writeZeroes : OP.discard, sector * SECTOR, sectors * SECTOR);
   }
 
@@ -425,9 +423,13 @@ export class VirtioBlk extends VirtioDevice {
     host.bytes = bytes;
     host.node = this.node;
     host.through = op === OP.write && !this.writeback;
+    if (!this.#single && this.#host.performNow(host)) {
+      this.#settle(request);
+      return this.#complete(request);
+    }
     request.atHost = true;
     this.#atHost++;
-    this.#host.submit(host);
+    if (this.#single) this.#host.submit(host);
     return true;
   }
 
@@ -453,6 +455,12 @@ export class VirtioBlk extends VirtioDevice {
       this.#release(request);
       return;
     }
+    this.#settle(request);
+    this.#push(request);
+  };
+
+  /** How it went. */
+  #settle(request: BlkRequest): void {
     const { host } = request;
     if (host.error === undefined) {
       request.status = BLK_S.ok;
@@ -461,8 +469,7 @@ export class VirtioBlk extends VirtioDevice {
       this.lastFailure = host.error;
       request.status = BLK_S.ioerr;
     }
-    this.#push(request);
-  };
+  }
 
   // ---- completion ----
 
@@ -470,14 +477,14 @@ export class VirtioBlk extends VirtioDevice {
     this.#request = request;
     this.#queue = request.queue;
     this.#phase = request.rw ? RW_COMPLETE : REQ_COMPLETE;
-    return this.step();
+    return request.rw ? this.#rwComplete() : this.#reqComplete();
   }
 
   #rwComplete(): boolean {
     const { requestId, status } = this.#request;
     this.trace.emit(E.virtio_blk_rw_complete, requestId, status === BLK_S.ok ? 0 : -5, 0, 0, 0);
     this.#phase = REQ_COMPLETE;
-    return true;
+    return this.#single || this.#reqComplete();
   }
 
   #reqComplete(): boolean {
@@ -487,7 +494,7 @@ export class VirtioBlk extends VirtioDevice {
     this.trace.emit(E.virtio_blk_req_complete, request.requestId, request.status, 0, 0, 0);
     this.#count(request);
     this.#phase = FILL;
-    return true;
+    return this.#single || this.#fill();
   }
 
   #count(request: BlkRequest): void {
@@ -523,14 +530,14 @@ export class VirtioBlk extends VirtioDevice {
       idx,
     );
     this.#phase = FLUSH;
-    return true;
+    return this.#single || this.#flush();
   }
 
   #flush(): boolean {
     const count = this.#queue.ring?.flush() ?? 0;
     this.trace.emit(E.virtqueue_flush, this.#request.requestId, this.#queue.index, count, 0, 0);
     this.#phase = SHOULD_NOTIFY;
-    return true;
+    return this.#single || this.#shouldNotify();
   }
 
   #shouldNotify(): boolean {

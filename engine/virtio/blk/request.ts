@@ -101,15 +101,13 @@ export class BlkRequest {
   /** Puts the data buffers of a read or a write into `host.windows`; neighbours in memory become one. */
   windows(memory: GuestMemory, write: boolean): void {
     const { offsets, lengths, outCount, inCount } = this.element;
-    const { windows } = this.host;
-    windows.length = 0;
-    const from = write ? 0 : outCount;
     const to = write ? outCount : outCount + inCount;
     let skip = write ? HEADER_SIZE : 0;
     let left = write ? this.outBytes : this.inBytes;
     let start = 0;
     let run = 0;
-    for (let i = from; i < to && left > 0; i++) {
+    this.host.windowCount = 0;
+    for (let i = write ? 0 : outCount; i < to && left > 0; i++) {
       const gap = Math.min(skip, lengths[i]);
       skip -= gap;
       const take = Math.min(lengths[i] - gap, left);
@@ -120,12 +118,16 @@ export class BlkRequest {
         run += take;
         continue;
       }
-      if (run > 0) windows.push(memory.window(start, run));
+      if (run > 0) this.#window(memory, start, run, write);
       start = at;
       run = take;
     }
-    if (run > 0) windows.push(memory.window(start, run));
-    if (!write)
-      for (const window of windows) memory.dirty(window.byteOffset - memory.bytes.byteOffset, window.length);
+    if (run > 0) this.#window(memory, start, run, write);
+  }
+
+  #window(memory: GuestMemory, offset: number, length: number, write: boolean): void {
+    const { host } = this;
+    if (!write) memory.dirty(offset, length);
+    host.windows[host.windowCount++] = memory.window(offset, length);
   }
 }
