@@ -20,6 +20,12 @@ export function keyTree(params: readonly Param[]): KeyTree {
   const root: KeyTree = { children: new Map() };
   for (const param of params) {
     let at = root;
+    if (!param.key.includes('.')) {
+      const known = root.children.get(param.key);
+      if (known === undefined) root.children.set(param.key, { param, children: new Map() });
+      else known.param = param;
+      continue;
+    }
     for (const part of splitKey(param.key)) {
       let next = at.children.get(part);
       if (next === undefined) {
@@ -35,6 +41,7 @@ export function keyTree(params: readonly Param[]): KeyTree {
 
 /** The parameter at a dotted path. */
 export function paramAt(tree: KeyTree, path: string): Param | undefined {
+  if (!path.includes('.')) return tree.children.get(path)?.param;
   let at: KeyTree | undefined = tree;
   for (const part of path.split('.')) at = at?.children.get(part);
   return at?.param;
