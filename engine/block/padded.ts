@@ -35,15 +35,20 @@ function pad(
   if (!(error instanceof PlatterError) || error.code !== 'storage.short-read') throw error;
   return andThen(storage.size(), (size) => {
     if (offset - (offset % unit) >= size) {
-      throw new PlatterError(
-        'block.past-end',
-        `The data at byte ${offset} of "${image}" would lie past the end of the file at ${size}`,
-        { image, offset, value: String(size), hint: 'The file is truncated: get a complete copy.' },
-        error,
-      );
+      throw pastEnd(image, offset, size, error);
     }
     const there = Math.max(0, Math.min(target.length, size - offset));
     target.fill(0, there);
     return storage.read(offset, target.subarray(0, there));
   });
+}
+
+/** A table points to data that the file does not reach to. */
+export function pastEnd(image: string, offset: number, size: number, cause?: unknown): PlatterError {
+  return new PlatterError(
+    'block.past-end',
+    `The data at byte ${offset} of "${image}" would lie past the end of the file at ${size}`,
+    { image, offset, value: String(size), hint: 'The file is truncated: get a complete copy.' },
+    cause,
+  );
 }

@@ -10,15 +10,22 @@ import type { Qcow2State } from './state.ts';
 /** The driver's `locate`. Runs end with a slice of the table (32 MiB of disk at the default cluster size). */
 export function locate(state: Qcow2State, offset: number, length: number, out: ExtentSlot): Maybe<void> {
   const l1Index = Math.floor(offset / state.l2Coverage);
-  const max = Math.min(length, (l1Index + 1) * state.l2Coverage - offset);
   const table = state.l2Offset(l1Index);
   if (table === 0) {
-    out.unallocated(max);
+    out.unallocated(Math.min(length, emptyUntil(state, l1Index, offset + length) - offset));
     return;
   }
+  const max = Math.min(length, (l1Index + 1) * state.l2Coverage - offset);
   const slice = state.mapping.get(state.sliceOffset(table, offset));
   if (isPromise(slice)) return slice.then((there) => locateIn(state, there, offset, max, out));
   locateIn(state, slice, offset, max, out);
+}
+
+/** The end of the stretch without L2 tables that `l1Index` begins; not searched beyond `end`. */
+function emptyUntil(state: Qcow2State, l1Index: number, end: number): number {
+  let next = l1Index + 1;
+  while (next * state.l2Coverage < end && state.l2Offset(next) === 0) next++;
+  return next * state.l2Coverage;
 }
 
 function locateIn(state: Qcow2State, slice: Slice, offset: number, max: number, out: ExtentSlot): void {

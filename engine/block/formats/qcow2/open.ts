@@ -135,6 +135,7 @@ function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
   const table = yield* readTable(storage, 'refcount table', header.refcountTableOffset, length, context);
   state.refcounts = new Refcounts(state, table);
   state.metadata = new MetadataMap(state, table);
+  state.knownSize = yield* wait(storage.size());
   // Unknown autoclear features say "whoever does not know me has not kept me up to date".
   const kept = header.autoclear & AUTOCLEAR.dataFileRaw;
   if (kept !== header.autoclear) {

@@ -63,6 +63,8 @@ export class Qcow2State {
   readonly dirtyL1 = new Set<number>();
   /** Ranges whose reference count falls by one as soon as nothing on stable storage points there any more: offset, length. */
   pendingFrees: [number, number][] = [];
+  /** The file has at least this many bytes; it never shrinks while it is open for writing. */
+  knownSize = 0;
   /** Damage was found while writing: nothing more is written. */
   broken: PlatterError | undefined;
 

@@ -3,6 +3,7 @@
  * (specification, "Extended L2 Entries"). Only the subclusters at the edges of a write are copied.
  */
 import { wait, type Steps } from '../../../maybe.ts';
+import { pastEnd } from '../../padded.ts';
 import { allocate } from './allocation.ts';
 import type { Slice } from './cache.ts';
 import { SUBCLUSTERS } from './constants.ts';
@@ -28,7 +29,11 @@ export function* writeSubclusters(state: Qcow2State, offset: number, source: Uin
   const whole = !own && (before.allocated !== 0 || before.compressed);
   const first = whole ? 0 : Math.floor(within / size);
   const last = whole ? SUBCLUSTERS - 1 : Math.floor((within + length - 1) / size);
-  if (!state.externalData) yield* state.metadata!.checkNew('data', host, clusterSize);
+  if (!state.externalData) {
+    yield* state.metadata!.checkNew('data', host, clusterSize);
+    state.knownSize = yield* wait(state.storage.size());
+    if (own && host >= state.knownSize) throw pastEnd(state.image, host, state.knownSize);
+  }
   yield* copyEdges(state, offset, length, host, { first, last, allocated: own ? before.allocated : 0 });
   yield* wait(state.dataStorage.write(host + within, source.subarray(0, length)));
   const slice = yield* wait(state.mapping.get(sliceAt));

@@ -7,6 +7,7 @@ import type { Slice } from './cache.ts';
 import { allocateUpTo } from './allocation.ts';
 import { copyAround } from './cow.ts';
 import { clusterKind, hostOffset, isCopied, type ClusterKind } from './entry.ts';
+import { pastEnd } from '../../padded.ts';
 import { releaseEntry, setEntry } from './entry-update.ts';
 import { ownL2Table } from './l2.ts';
 import type { Qcow2State } from './state.ts';
@@ -53,7 +54,7 @@ function* writeRun(state: Qcow2State, offset: number, source: Uint8Array): Steps
   const plan = makePlan(state, yield* wait(state.mapping.get(sliceAt)), first, wanted);
   if (plan.how === 'new') yield* place(state, offset - within, plan);
   const length = Math.min(source.length, plan.clusters * clusterSize - within);
-  if (!state.externalData) yield* state.metadata!.checkNew('data', plan.host + within, length);
+  if (!state.externalData) yield* checkPlace(state, plan, plan.host + within, length);
   if (plan.how !== 'in-place') {
     yield* copyAround(state, offset, length, plan.host + within, plan.clusters * clusterSize);
   }
@@ -67,6 +68,16 @@ function* writeRun(state: Qcow2State, offset: number, source: Uint8Array): Steps
     state.mapping.markDirty(slice);
   }
   return length;
+}
+
+/** Data goes neither over tables nor, where an entry already points there, past the end of the file. */
+function* checkPlace(state: Qcow2State, plan: Plan, host: number, length: number): Steps<void> {
+  yield* state.metadata!.checkNew('data', host, length);
+  state.knownSize = yield* wait(state.storage.size());
+  const start = host - (host % state.clusterSize);
+  if (plan.how === 'in-place' && start >= state.knownSize) {
+    throw pastEnd(state.image, host, state.knownSize);
+  }
 }
 
 function makePlan(state: Qcow2State, slice: Slice, first: number, wanted: number): Plan {

@@ -24,6 +24,11 @@ export class ReferenceCounts {
     if (this.#lastPage[at] < SATURATED) this.#lastPage[at]++;
   }
 
+  /** Where references were found: first cluster of each page, and clusters per page. */
+  *pages(): Generator<[start: number, count: number]> {
+    for (const index of this.#pages.keys()) yield [index * PAGE, PAGE];
+  }
+
   get(cluster: number): number {
     const index = Math.floor(cluster / PAGE);
     if (index !== this.#lastIndex) {
