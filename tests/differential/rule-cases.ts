@@ -270,7 +270,12 @@ export const RULE_CASES: RuleCase[] = [
   ...cases('R01', '-drive file=a.raw,if=none,id=x,format=raw,readonly=on -device ide-hd,drive=x'),
   ...cases('R02', `${RAW},readonly=on,copy-on-read=on ${BLK}`),
   ...cases('R03', `${RAW},snapshot=on ${BLK}`, `-snapshot ${RAW} ${BLK}`),
-  ...cases('R04', `${RAW},werror=foo ${BLK}`, `${RAW},rerror=enospc ${BLK}`),
+  ...cases(
+    'R04',
+    `${RAW},werror=foo ${BLK}`,
+    `${RAW},rerror=enospc ${BLK}`,
+    '-drive file=a.raw,if=floppy,format=raw,werror=stop',
+  ),
   ...cases(
     'G01',
     `${RAW} ${BLK},logical_block_size=4096,physical_block_size=512`,

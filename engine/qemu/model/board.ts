@@ -75,9 +75,11 @@ export function boardBuses(model: StorageModel): { roots: Bus[]; buses: Bus[] } 
     const ide = ideBuses(machine.ide.buses, machine.ide.units);
     pci.below = [...ide.toReversed(), isa];
     if (usb) pci.below.unshift({ ...newBus('usb-bus.0', 'usb-bus'), counted: true });
-    if (!q35) isa.below = [floppy];
+    // q35 makes a floppy controller only for a drive that asks for one (`pc_superio_init`).
+    const hasFloppy = !q35 || model.drives.some((d) => d.if === 'floppy');
+    if (hasFloppy) isa.below = [floppy];
     roots.push(pci);
-    buses.push(pci, ...pci.below, ...(q35 ? [] : [floppy]));
+    buses.push(pci, ...pci.below, ...isa.below);
   } else if (machine.family === 'isapc') {
     isa.below = [...ideBuses(2, 2).toReversed(), floppy];
     roots.push(isa);

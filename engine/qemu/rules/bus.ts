@@ -211,7 +211,13 @@ export const busRules = [
       for (const placed of placeDevices(model).devices) {
         const { device, bus } = placed;
         const param = deviceParam(device, 'addr');
-        if (bus?.type !== 'PCI' || param === undefined || param.variable === true) continue;
+        if (bus?.type !== 'PCI' || param?.variable === true) continue;
+        if (param === undefined) {
+          // QEMU looks for a free function 0 only, and may find a slot whose other functions are taken.
+          const slot = placed.address === undefined ? undefined : parsePciAddress(placed.address);
+          if (slot !== undefined) yield* functions(placed, bus, slot, addressParams(placed, slot, ''));
+          continue;
+        }
         const at = parsePciAddress(param.value);
         const free = freeSlot(bus);
         const fixes =
@@ -229,13 +235,7 @@ export const busRules = [
             };
           continue;
         }
-        const params = {
-          slot: String(at.slot),
-          function: String(at.fn),
-          driver: device.canonical,
-          value: param.value,
-          address: `${at.slot.toString(16)}.${String(at.fn)}`,
-        };
+        const params = addressParams(placed, at, param.value);
         if (placed.clash !== undefined) {
           const other = placed.clash === 'board' ? model.machine.type : who(placed.clash.device);
           yield {
@@ -412,6 +412,20 @@ function scsiLimits(owner: Device | undefined): { channel: number; target: numbe
   }
 }
 
+function addressParams(
+  placed: PlacedDevice,
+  at: { slot: number; fn: number },
+  value: string,
+): Record<string, string> {
+  return {
+    slot: String(at.slot),
+    function: String(at.fn),
+    driver: placed.device.canonical,
+    value,
+    address: `${at.slot.toString(16)}.${String(at.fn)}`,
+  };
+}
+
 /** Functions other than 0 want a multifunction device in function 0 (`do_pci_register_device`). */
 function* functions(
   placed: PlacedDevice,
@@ -422,7 +436,10 @@ function* functions(
   const index = bus.plugged.indexOf(placed);
   const earlier = bus.plugged.slice(0, index);
   const multi = (d: Device): boolean => readBool(deviceParam(d, 'multifunction')?.value) === true;
-  const span = deviceParam(placed.device, 'addr')?.valueSpan ?? placed.device.span;
+  const span =
+    deviceParam(placed.device, 'addr')?.valueSpan ??
+    placed.device.driverParam?.valueSpan ??
+    placed.device.span;
   if (at.fn > 0 && !multi(placed.device)) {
     const first = earlier.find((p) => p.address === pciKey(at.slot, 0));
     if (first === undefined || multi(first.device)) return;

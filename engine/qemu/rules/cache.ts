@@ -255,8 +255,13 @@ export const cacheRules = [
   rule({
     id: 'R04',
     severity: 'error',
-    qemu: ["'{value}' invalid write error action", "'{value}' invalid read error action"],
-    *find({ model }): Iterable<Finding> {
+    qemu: [
+      "'{value}' invalid write error action",
+      "'{value}' invalid read error action",
+      'werror is not supported by this bus type',
+      'rerror is not supported by this bus type',
+    ],
+    *find({ model, line }): Iterable<Finding> {
       for (const drive of model.drives) {
         const actions = ['report', 'ignore', 'stop'];
         for (const [key, values, says] of [
@@ -264,7 +269,20 @@ export const cacheRules = [
           ['rerror', actions, 1],
         ] as const) {
           const param = known(paramAt(drive.tree, key));
-          if (param === undefined || values.includes(param.value)) continue;
+          if (param === undefined) continue;
+          if (!['none', 'ide', 'virtio', 'scsi'].includes(drive.if)) {
+            yield {
+              span: param.span,
+              says: says + 2,
+              variant: 'bus',
+              params: { key, interface: drive.if },
+              fixes: [
+                fix('delete', { what: `${key}=${param.value}` }, removeParam(line, drive.option, param)),
+              ],
+            };
+            continue;
+          }
+          if (values.includes(param.value)) continue;
           yield {
             span: param.valueSpan,
             says,

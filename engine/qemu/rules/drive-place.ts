@@ -20,7 +20,7 @@ export function boardTakes(model: StorageModel, drive: Drive): boolean {
     case 'ide':
       return drive.bus < machine.ide.buses && drive.unit < machine.ide.units;
     case 'floppy':
-      return drive.unit < 2 && (machine.family === 'pc' || machine.family === 'isapc');
+      return drive.unit < 2 && machine.family !== 'microvm' && machine.family !== 'none';
     case 'pflash':
       return drive.unit < 2 && (machine.family === 'pc' || machine.family === 'q35');
     default:

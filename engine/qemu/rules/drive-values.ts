@@ -8,7 +8,7 @@ import { schemaFor } from '../schema/bundled.ts';
 import { qapiMembers, tagValues } from '../schema/schema.ts';
 import { nearest } from '../parse/nearest.ts';
 import { DRIVE_KEYS } from '../model/drives.ts';
-import type { Device, Drive, StorageModel } from '../storage-model.ts';
+import { childNode, type BlockNode, type Device, type Drive, type StorageModel } from '../storage-model.ts';
 import { driveReferences } from './references.ts';
 import { fix, rule, type Finding, type RuleScope } from './rule.ts';
 
@@ -333,19 +333,20 @@ function guessFormat(file: string): string | undefined {
 function* formats(
   model: StorageModel,
 ): Iterable<{ format: string; param: Param; file: string; option: Option }> {
-  const roots = [...model.drives.map((d) => d.root), ...model.blockdevs];
-  for (const root of roots) {
-    const param = root.driverParam;
-    const below = root.children.find((c) => c.role === 'file');
-    const node =
-      below?.node ?? (below?.ref === undefined ? undefined : model.nodeByName.get(below.ref.value));
-    if (
-      param === undefined ||
-      param.variable === true ||
-      root.layer !== 'format' ||
-      node?.filename === undefined
-    )
-      continue;
-    yield { format: param.value, param, file: node.filename, option: root.option };
+  for (const root of [...model.drives.map((d) => d.root), ...model.blockdevs]) {
+    for (const node of withChildren(root)) {
+      const param = node.driverParam;
+      const below = node.children.find((c) => c.role === 'file');
+      const file = below === undefined ? undefined : childNode(model, below)?.filename;
+      if (param === undefined || param.variable === true || node.layer !== 'format' || file === undefined)
+        continue;
+      yield { format: param.value, param, file, option: node.option };
+    }
   }
+}
+
+/** A node and the nodes that are written inside it. */
+function* withChildren(node: BlockNode): Iterable<BlockNode> {
+  yield node;
+  for (const child of node.children) if (child.node !== undefined) yield* withChildren(child.node);
 }

@@ -30,7 +30,10 @@ function deviceShares(device: Device): boolean {
 }
 
 /** The file under a node, through raw and filters, and whether a format with metadata stands over it. */
-function bottom(model: StorageModel, root: BlockNode): { node: BlockNode; metadata: boolean } | undefined {
+export function bottom(
+  model: StorageModel,
+  root: BlockNode,
+): { node: BlockNode; metadata: boolean } | undefined {
   let node: BlockNode | undefined = root;
   let metadata = false;
   for (let depth = 0; depth < 16 && node !== undefined; depth++) {

@@ -1,0 +1,347 @@
+/** One script, two devices: Platter's virtio-blk-pci (modern) and QEMU's, register by register. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Random } from '#engine/guest/workload.ts';
+import { BLK_T } from '#engine/virtio/blk/protocol.ts';
+import { arrayNode } from '#engine/virtio/testing/rig.ts';
+import { CAP_AT, COMMON, REGION } from '#engine/virtio/transport/pci-layout.ts';
+import { platterBoard, qemuBoard, type Board } from './board.ts';
+import { isCompared } from './differences.ts';
+import { BAR_BASE, MSIX_BASE, ScriptDriver, SIZE } from './driver.ts';
+import { QTest } from './qtest.ts';
+
+const DISK_BYTES = 16 * 1024 * 1024;
+const SERIAL = 'platter-1';
+/** VERSION_1 and the bits of the block device that both sides offer, without ring features. */
+const PLAIN: [number, number] = [0x0000_6a44, 1];
+const INDIRECT = 1 << 28;
+const EVENT_IDX = 1 << 29;
+
+function diskContent(): Uint8Array {
+  const disk = new Uint8Array(DISK_BYTES);
+  const words = new Uint32Array(disk.buffer);
+  for (let i = 0; i < words.length; i++) words[i] = Math.imul(i, 2654435761) ^ 0x5bd1e995;
+  return disk;
+}
+
+let folder: string;
+let boards: Board[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'platter-qtest-'));
+  const content = diskContent();
+  const image = join(folder, 'disk.img');
+  await writeFile(image, content);
+  const qtest = await QTest.start(join(folder, 'q.sock'), [
+    '-drive',
+    `file=${image},if=none,id=d0,format=raw`,
+    '-device',
+    `virtio-blk-pci,drive=d0,addr=4,disable-legacy=on,serial=${SERIAL}`,
+  ]);
+  const node = arrayNode(DISK_BYTES);
+  node.disk.set(content);
+  boards = [platterBoard(node, { serial: SERIAL }), qemuBoard(qtest)];
+  await qtest.ask('irq_intercept_in ioapic');
+});
+
+afterEach(async () => {
+  for (const board of boards ?? []) await board.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Runs the script on both and compares what they answered. */
+async function same(script: (driver: ScriptDriver) => Promise<void>): Promise<void> {
+  const logs: string[][] = [];
+  for (const board of boards) {
+    const driver = new ScriptDriver(board);
+    await script(driver);
+    logs.push(driver.log.filter(isCompared));
+  }
+  const [platter, qemu] = logs;
+  expect(qemu.length).toBeGreaterThan(0);
+  expect(platter).toEqual(qemu);
+}
+
+describe('virtio-blk-pci beside QEMU', () => {
+  it('discovery: configuration space, BARs, capabilities', async () => {
+    await same(async (driver) => {
+      await driver.noteConfigSpace('fresh');
+      await driver.assign();
+      await driver.noteConfigSpace('assigned');
+      for (let at = 0; at < 256; at += 4) {
+        if (at >= 0x10 && at < 0x28) continue;
+        if (at === 4 || (at >= CAP_AT.pci && at < CAP_AT.msix)) continue;
+        await driver.setConfig(at, 4, 0xffff_ffff);
+      }
+      await driver.noteConfigSpace('after writing all ones');
+    });
+  });
+
+  it('registers: common and device configuration at every width', async () => {
+    await same(async (driver) => {
+      await driver.assign();
+      for (const size of [1, 2, 4] as const) {
+        for (let at = 0; at < 0x3c; at += size)
+          driver.note(`common ${size} ${at}`, await driver.common(at, size));
+        for (let at = 0; at < 0x48; at += size)
+          driver.note(`device ${size} ${at}`, await driver.device(at, size));
+      }
+      for (let at = 0; at < 0x30; at += 4)
+        driver.note(`msix ${at}`, await driver.board.read(MSIX_BASE + at, 4));
+    });
+  });
+
+  it('negotiation: features, status, queue registers, vectors', async () => {
+    await same(async (driver) => {
+      await driver.assign();
+      for (const half of [0, 1, 2]) {
+        await driver.setCommon(COMMON.deviceFeatureSelect, 4, half);
+        driver.note(`offered ${half}`, await driver.common(COMMON.deviceFeature, 4));
+        await driver.setCommon(COMMON.driverFeatureSelect, 4, half);
+        await driver.setCommon(COMMON.driverFeature, 4, 0xffff_ffff);
+        driver.note(`written ${half}`, await driver.common(COMMON.driverFeature, 4));
+      }
+      for (const status of [1, 3, 11, 0]) {
+        await driver.setCommon(COMMON.status, 1, status);
+        driver.note(`status ${status}`, await driver.common(COMMON.status, 1));
+      }
+      driver.note('features after reset', await driver.common(COMMON.driverFeature, 4));
+      for (const vector of [0, 1, 2, 0xffff]) {
+        await driver.setCommon(COMMON.configVector, 2, vector);
+        driver.note(`config vector ${vector}`, await driver.common(COMMON.configVector, 2));
+        await driver.setCommon(COMMON.queueVector, 2, vector);
+        driver.note(`queue vector ${vector}`, await driver.common(COMMON.queueVector, 2));
+      }
+      for (const queue of [0, 1, 5]) {
+        await driver.setCommon(COMMON.queueSelect, 2, queue);
+        for (const at of [COMMON.queueSelect, COMMON.queueSize, COMMON.queueEnable]) {
+          driver.note(`queue ${queue} register ${at}`, await driver.common(at, 2));
+        }
+      }
+    });
+  });
+
+  it('the window through configuration space (section 4.1.4.9)', async () => {
+    await same(async (driver) => {
+      await driver.assign();
+      const window = async (offset: number, length: number): Promise<void> => {
+        await driver.setConfig(CAP_AT.pci + 4, 1, 4);
+        await driver.setConfig(CAP_AT.pci + 8, 4, offset);
+        await driver.setConfig(CAP_AT.pci + 12, 4, length);
+      };
+      for (const [offset, length] of [
+        [REGION.device, 4],
+        [REGION.device + 4, 4],
+        [REGION.device + 18, 2],
+        [REGION.device + 19, 1],
+        [REGION.common + COMMON.numQueues, 2],
+      ]) {
+        await window(offset, length);
+        driver.note(`window ${offset} ${length}`, await driver.config(CAP_AT.pci + 16, 4));
+      }
+      await window(REGION.common + COMMON.status, 1);
+      await driver.setConfig(CAP_AT.pci + 16, 1, 3);
+      driver.note('status through the window', await driver.common(COMMON.status, 1));
+    });
+  });
+
+  it.each([
+    ['plain rings', 0, false],
+    ['indirect descriptors', INDIRECT, true],
+    ['EVENT_IDX', EVENT_IDX, false],
+    ['both', INDIRECT | EVENT_IDX, true],
+  ])('requests with %s: data, status, used ring, MSI-X, ISR', async (_, ring, indirect) => {
+    await same(async (driver) => {
+      await driver.assign();
+      await driver.enableMsix();
+      await driver.initialise([PLAIN[0] | ring, PLAIN[1]], true);
+      await everyRequest(driver, indirect);
+    });
+  });
+
+  it('requests with INTx: the line and the ISR', async () => {
+    await same(async (driver) => {
+      await driver.assign();
+      await driver.initialise(PLAIN, false);
+      await driver.read(8, 512);
+      for (const line of await driver.board.lines()) driver.note('line', line);
+      await driver.read(9, 512);
+      for (const line of await driver.board.lines()) driver.note('line', line);
+    });
+  });
+
+  it.each([
+    ['no writable buffer', [{ bytes: new Uint8Array(16) }]],
+    ['a short header', [{ bytes: new Uint8Array(8) }, { bytes: 512 }, { bytes: 1 }]],
+    ['no header', [{ bytes: 512 }, { bytes: 1 }]],
+  ])('a broken request: %s lays the device down until it is reset', async (_, pieces) => {
+    await same(async (driver) => {
+      await driver.assign();
+      await driver.enableMsix();
+      await driver.initialise(PLAIN, true);
+      await driver.chain('broken', pieces);
+      driver.note('isr', await driver.board.read(BAR_BASE + REGION.isr, 1));
+      driver.note('generation', await driver.common(COMMON.configGeneration, 1));
+      driver.note('messages', await driver.board.readBytes(0x20_0000, 8));
+      await driver.initialise(PLAIN, true);
+      await driver.read(0, 512);
+    });
+  });
+
+  it.each([
+    ['a head past the queue', async (driver: ScriptDriver) => driver.kick(SIZE)],
+    ['a loop', async (driver: ScriptDriver) => ring(driver, [0x40_0000, 0, 16, 0x0000_0001])],
+    ['a buffer outside memory', async (driver: ScriptDriver) => ring(driver, [0xf000_0000, 0, 16, 0])],
+    [
+      'an address that wraps',
+      async (driver: ScriptDriver) => ring(driver, [0xffff_fff8, 0xffff_ffff, 16, 0]),
+    ],
+    ['an empty buffer', async (driver: ScriptDriver) => ring(driver, [0x40_0000, 0, 0, 0])],
+    ['next past the table', async (driver: ScriptDriver) => ring(driver, [0x40_0000, 0, 16, 0x0100_0001])],
+    ['INDIRECT and NEXT', async (driver: ScriptDriver) => ring(driver, [0x40_0000, 0, 32, 0x0001_0005])],
+    ['a table of half an entry', async (driver: ScriptDriver) => ring(driver, [0x40_0000, 0, 24, 4])],
+  ])('a broken ring: %s', async (_, attack) => {
+    await same(async (driver) => {
+      await driver.assign();
+      await driver.enableMsix();
+      await driver.initialise([PLAIN[0] | INDIRECT, PLAIN[1]], true);
+      driver.note('answered', (await attack(driver)) ? 1 : 0);
+      driver.note('status', await driver.common(COMMON.status, 1));
+      driver.note('messages', await driver.board.readBytes(0x20_0000, 8));
+      await driver.initialise(PLAIN, true);
+      await driver.read(0, 512);
+    });
+  });
+
+  it.each([1, 2, 3])('random requests, seed %i', async (seed) => {
+    await same(async (driver) => {
+      const random = new Random(seed);
+      const pick = (most: number): number => Math.floor(random.next() * most);
+      await driver.assign();
+      await driver.enableMsix();
+      const indirect = pick(2) === 1;
+      const features = PLAIN[0] | (indirect ? INDIRECT : 0) | (pick(2) === 1 ? EVENT_IDX : 0);
+      await driver.initialise([features, PLAIN[1]], true);
+      for (let i = 0; i < 60; i++) await randomRequest(driver, pick, indirect);
+    });
+  });
+
+  it.each([4, 5])('random register writes, seed %i', async (seed) => {
+    await same(async (driver) => {
+      const random = new Random(seed);
+      const pick = (most: number): number => Math.floor(random.next() * most);
+      await driver.assign();
+      const registers = [
+        [COMMON.deviceFeatureSelect, 4],
+        [COMMON.driverFeatureSelect, 4],
+        [COMMON.driverFeature, 4],
+        [COMMON.configVector, 2],
+        [COMMON.queueVector, 2],
+        [COMMON.queueDesc, 4],
+        [COMMON.queueDriver + 4, 4],
+        [COMMON.queueDevice, 4],
+      ] as const;
+      for (let i = 0; i < 200; i++) {
+        const [at, size] = registers[pick(registers.length)];
+        await driver.setCommon(at, size, pick(3) === 0 ? pick(4) : pick(size === 4 ? 0xffff_ffff : 0xffff));
+        const [other, width] = registers[pick(registers.length)];
+        driver.note(`${i}: ${other}`, await driver.common(other, width));
+        if (pick(20) === 0) await driver.setCommon(COMMON.status, 1, [0, 1, 3][pick(3)]);
+        driver.note(`${i}: status`, await driver.common(COMMON.status, 1));
+      }
+    });
+  });
+});
+
+/** Writes descriptor 0 as four words and offers it. */
+async function ring(driver: ScriptDriver, words: readonly number[]): Promise<boolean> {
+  await driver.board.writeBytes(0x30_0000, new Uint8Array(Uint32Array.from(words).buffer));
+  return driver.kick();
+}
+
+const bytes = (length: number, seed: number): Uint8Array =>
+  Uint8Array.from({ length }, (_, i) => (i * 13 + seed) & 255);
+
+function segment(sector: number, sectors: number, flags: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(16));
+  view.setUint32(0, sector, true);
+  view.setUint32(8, sectors, true);
+  view.setUint32(12, flags, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** Every type of request, the good ones and the bad ones. */
+async function everyRequest(driver: ScriptDriver, indirect: boolean): Promise<void> {
+  const last = DISK_BYTES / 512;
+  const write = (sector: number | bigint, data: Uint8Array): Promise<void> =>
+    driver.request(BLK_T.out, sector, [{ bytes: data }], indirect);
+  await driver.read(0, 4096, indirect);
+  await write(8, bytes(4096, 3));
+  await driver.read(6, 8192, indirect);
+  await driver.request(BLK_T.in, 8, [{ bytes: 100 }, { bytes: 412 }, { bytes: 512 }], indirect);
+  await driver.request(BLK_T.out, 20, [{ bytes: bytes(1, 1) }, { bytes: bytes(511, 2) }], indirect);
+  await driver.read(20, 512, indirect);
+  await driver.request(BLK_T.flush, 0, [], indirect);
+  await driver.request(BLK_T.getId, 0, [{ bytes: 20 }], indirect);
+  await driver.request(BLK_T.getId, 0, [{ bytes: 4 }], indirect);
+  await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(9, 2, 0) }], indirect);
+  await driver.read(8, 4096, indirect);
+  await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(8, 2, 1) }], indirect);
+  await driver.read(8, 4096, indirect);
+  await driver.request(BLK_T.discard, 0, [{ bytes: segment(100, 8, 0) }], indirect);
+  for (const flags of [1, 2]) {
+    await driver.request(BLK_T.discard, 0, [{ bytes: segment(100, 8, flags) }], indirect);
+    await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(100, 8, flags << 1) }], indirect);
+  }
+  await driver.request(BLK_T.discard, 0, [{ bytes: segment(last, 1, 0) }], indirect);
+  await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(0, 0x40_0000, 0) }], indirect);
+  await driver.request(BLK_T.discard, 0, [{ bytes: new Uint8Array(32) }], indirect);
+  await driver.read(last, 512, indirect);
+  await driver.read(last - 1, 1024, indirect);
+  await driver.read(0xffff_ffff_ffff_ffffn, 512, indirect);
+  await write(0x0080_0000_0000_0000n, bytes(512, 1));
+  await write(last, bytes(512, 1));
+  await driver.read(0, 100, indirect);
+  await write(0, bytes(700, 1));
+  for (const type of [2, 3, 5, 9, 10, 14, 0xffff]) await driver.request(type, 0, [{ bytes: 16 }], indirect);
+}
+
+async function randomRequest(
+  driver: ScriptDriver,
+  pick: (most: number) => number,
+  indirect: boolean,
+): Promise<void> {
+  const sector = pick(30) === 0 ? DISK_BYTES / 512 - pick(4) : pick(64);
+  const sectors = 1 + pick(4);
+  const cut = pick(sectors * 512 + 1);
+  const parts = [cut, sectors * 512 - cut].filter((length) => length > 0);
+  switch (pick(6)) {
+    case 0:
+    case 1:
+      return driver.request(
+        BLK_T.in,
+        sector,
+        parts.map((length) => ({ bytes: length })),
+        indirect,
+      );
+    case 2:
+    case 3:
+      return driver.request(
+        BLK_T.out,
+        sector,
+        parts.map((length) => ({ bytes: bytes(length, pick(256)) })),
+        indirect,
+      );
+    case 4:
+      return driver.request(
+        pick(2) === 0 ? BLK_T.discard : BLK_T.writeZeroes,
+        0,
+        [{ bytes: segment(sector, sectors, pick(4) === 0 ? pick(4) : 0) }],
+        indirect,
+      );
+    default:
+      return driver.request([BLK_T.flush, BLK_T.getId, 2, 77][pick(4)], sector, [{ bytes: 20 }], indirect);
+  }
+}
