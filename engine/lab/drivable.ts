@@ -28,6 +28,8 @@ export interface DrivableDevice {
   iothread: boolean;
   aio: AioMode;
   readOnly: boolean;
+  /** `discard=unmap` (or `on`) of the drive. */
+  unmap: boolean;
 }
 
 const param = (option: Option | undefined, key: string): string | undefined =>
@@ -133,6 +135,11 @@ function aioOf(option: Option | undefined): AioMode {
   return aio === 'io_uring' || aio === 'native' ? aio : 'threads';
 }
 
+function unmapOf(option: Option): boolean {
+  const discard = param(option, 'discard');
+  return discard === 'unmap' || discard === 'on';
+}
+
 function describe(option: Option, line: CommandLine): DrivableDevice {
   const driver = param(option, 'driver') ?? '';
   const id = param(option, 'id') ?? '';
@@ -171,6 +178,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     iothread: param(option, 'iothread') !== undefined,
     aio: aioOf(back),
     readOnly: isOn(back, 'readonly', isOn(back, 'read-only', false)),
+    unmap: unmapOf(back),
   };
 }
 
@@ -197,6 +205,7 @@ function implicitDevice(line: CommandLine, deviceId: string | undefined): Drivab
     iothread: false,
     aio: aioOf(option),
     readOnly: isOn(option, 'readonly', false),
+    unmap: unmapOf(option),
   };
 }
 

@@ -75,6 +75,7 @@ export function buildMachine(options: MachineOptions): Machine {
     nextRequestId,
     properties: wanted.properties,
     readOnly: wanted.readOnly,
+    unmap: wanted.unmap,
     irqfd: wanted.iothread,
   });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);

@@ -75,11 +75,13 @@ function argumentWords(value: unknown, definition: EventDefinition, line: number
 export function loadTrace(lines: Iterable<string>): TraceRing {
   const rows: Uint32Array[] = [];
   let line = 0;
+  let headed = false;
   for (const text of lines) {
     line++;
     if (text.trim() === '') continue;
     const value = parseLine(text, line);
-    if (line === 1) {
+    if (!headed) {
+      headed = true;
       if (value['platter-trace'] !== VERSION) {
         throw new PlatterError(
           'trace.not-a-trace',
@@ -108,7 +110,7 @@ export function loadTrace(lines: Iterable<string>): TraceRing {
       });
     }
   }
-  if (line === 0) {
+  if (!headed) {
     throw new PlatterError('trace.not-a-trace', 'the file is empty', { field: 'platter-trace' });
   }
   const trace = new TraceRing({ capacity: rows.length });

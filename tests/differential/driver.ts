@@ -26,9 +26,11 @@ export class ScriptDriver {
   readonly board: Board;
   /** What happened, one line each: the transcript that is compared. */
   readonly log: string[] = [];
+  /** Numbers of the requests whose status was not OK. */
+  readonly failedRequests = new Set<string>();
   #avail = 0;
   #used = 0;
-  #messages = 0;
+  #count = 0;
 
   constructor(board: Board) {
     this.board = board;
@@ -117,7 +119,7 @@ export class ScriptDriver {
     await this.setCommon(COMMON.status, 1, 15);
     this.note('status running', await this.common(COMMON.status, 1));
     this.#avail = this.#used = 0;
-    this.#messages = 0;
+    this.#count = 0;
   }
 
   /** Offers one chain, optionally through an indirect table, rings the doorbell, and waits for the answer or for a fault. */
@@ -167,6 +169,11 @@ export class ScriptDriver {
     throw new Error(`${this.board.name} did not answer within ${PATIENCE} ms`);
   }
 
+  /** Remembers a request whose status byte, the last one of its last buffer, is not OK. */
+  async #noteStatus(label: string, at: number): Promise<void> {
+    if ((await this.board.read(at, 1)) !== 0) this.failedRequests.add(label.split(' ')[1]);
+  }
+
   async #noteAnswer(label: string, pieces: readonly Piece[], places: readonly number[]): Promise<void> {
     const element = USED + 4 + (this.#used % SIZE) * 8;
     this.#used = (this.#used + 1) & 0xffff;
@@ -177,6 +184,7 @@ export class ScriptDriver {
       if (typeof bytes === 'number')
         this.note(`${label} buffer ${i}`, await this.board.readBytes(places[i], bytes));
     }
+    await this.#noteStatus(label, places[places.length - 1]);
     this.note(`${label} used.flags`, await this.board.read(USED, 2));
     this.note(`${label} avail_event`, await this.board.read(USED + 4 + SIZE * 8, 2));
     await this.#noteInterrupts(label);
@@ -194,7 +202,7 @@ export class ScriptDriver {
     const header = new DataView(new ArrayBuffer(16));
     header.setUint32(0, type, true);
     header.setBigUint64(8, BigInt(sector), true);
-    const label = `request ${++this.#messages} type ${type} sector ${sector}`;
+    const label = `request ${++this.#count} type ${type} sector ${sector}`;
     return this.chain(label, [{ bytes: new Uint8Array(header.buffer) }, ...data, { bytes: 1 }], indirect);
   }
 

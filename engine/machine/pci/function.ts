@@ -22,6 +22,8 @@ export const PCI = {
   interruptPin: 0x3d,
 } as const;
 
+const HEADER_SIZE = 0x40;
+
 export const COMMAND = { io: 1, memory: 2, master: 4, interruptDisable: 0x400 } as const;
 const STATUS_CAPABILITIES = 0x10;
 const STATUS_INTERRUPT = 0x08;
@@ -76,7 +78,9 @@ export class PciFunction {
     this.#view.setUint16(PCI.subsystemVendor, identity.subsystemVendor, true);
     this.#view.setUint16(PCI.subsystem, identity.subsystem, true);
     this.config[PCI.interruptPin] = identity.interruptPin;
-    this.#writable.fill(0xff, PCI.interruptLine, PCI.interruptLine + 1);
+    // As QEMU: what no capability has claimed can be written and read back.
+    this.#writable.fill(0xff, HEADER_SIZE);
+    this.#writable[PCI.interruptLine] = 0xff;
     this.#writable[0x0c] = 0xff;
     new DataView(this.#writable.buffer).setUint16(PCI.command, 0x0547, true);
   }
@@ -119,6 +123,7 @@ export class PciFunction {
     this.config[offset] = id;
     this.config[offset + 1] = this.config[PCI.capabilities];
     this.config.set(body, offset + 2);
+    this.#writable.fill(0, offset, offset + 2 + body.length);
     if (writable !== undefined) this.#writable.set(writable, offset + 2);
     this.config[PCI.capabilities] = offset;
     this.#view.setUint16(PCI.status, this.#view.getUint16(PCI.status, true) | STATUS_CAPABILITIES, true);

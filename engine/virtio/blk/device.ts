@@ -34,6 +34,8 @@ export interface VirtioBlkOptions extends Pick<
   properties?: Partial<BlkProperties>;
   /** Offer the disk read-only although the node could be written. */
   readOnly?: boolean;
+  /** `discard=unmap` of the drive: discards reach the node. QEMU's default answers them without doing anything. */
+  unmap?: boolean;
   /** The device is served by an IOThread and interrupts through irqfds. */
   irqfd?: boolean;
 }
@@ -62,6 +64,7 @@ export class VirtioBlk extends VirtioDevice {
   writeback: boolean;
   readonly #host: HostIo;
   readonly #irqfd: boolean;
+  readonly #unmap: boolean;
   readonly #config: DataView;
   /** Sectors of the disk. */
   readonly #capacity: number;
@@ -94,6 +97,7 @@ export class VirtioBlk extends VirtioDevice {
     this.readOnly = options.readOnly === true || options.node.readOnly;
     this.#host = options.host;
     this.#irqfd = options.irqfd ?? false;
+    this.#unmap = options.unmap ?? false;
     this.writeback = properties.writeCache;
     this.#capacity = Math.floor(options.node.virtualSize / SECTOR);
     this.#blockMask = properties.logicalBlockSize - 1;
@@ -410,7 +414,8 @@ export class VirtioBlk extends VirtioDevice {
     const unmap = (flags & SEGMENT_UNMAP) !== 0;
     if ((flags & ~SEGMENT_UNMAP) !== 0 || (unmap && !zeroes)) return this.#finish(request, BLK_S.unsupp);
     if (this.readOnly) return this.#finish(request, BLK_S.ioerr);
-    request.host.unmap = unmap;
+    if (!zeroes && !this.#unmap) return this.#finish(request, BLK_S.ok);
+    request.host.unmap = unmap && this.#unmap;
     request.host.windowCount = 0;
     return this.#toHost(request, zeroes ? OP.writeZeroes : OP.discard, sector * SECTOR, sectors * SECTOR);
   }

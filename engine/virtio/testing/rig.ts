@@ -91,7 +91,15 @@ export function openRig(options: RigOptions = {}): Rig {
   const trace = new TraceRing({ capacity: 4096 });
   const node = options.node ?? arrayNode(MIB);
   const host = new HostIo(trace, { onReady: () => rig.device.process() });
-  const device = new VirtioBlk({ name: 'disk', memory, trace, node, host, properties: options.properties });
+  const device = new VirtioBlk({
+    name: 'disk',
+    memory,
+    trace,
+    node,
+    host,
+    properties: options.properties,
+    unmap: true,
+  });
   const interrupts = { queue: 0, config: 0 };
   device.transport = {
     queueInterrupt: () => void interrupts.queue++,

@@ -171,10 +171,8 @@ export class CommonConfig implements RegisterRange {
     this.#device.enableQueue(queue);
   }
 
-  /** The registers that only this transport has, as after power-on. */
+  /** The device was reset. As in QEMU the two feature selectors stay where they are; a driver sets them before it uses them. */
   reset(): void {
-    this.#deviceFeatureSelect = 0;
-    this.#driverFeatureSelect = 0;
     this.#queueSelect = 0;
     this.#driverFeatures.fill(0);
     for (const words of this.#addresses) words.fill(0);

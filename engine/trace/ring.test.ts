@@ -1,0 +1,128 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { findEvents, requestHistory } from './query.ts';
+import { E, eventByName } from './registry.ts';
+import { highWord, TraceRing } from './ring.ts';
+import { decodeRow } from './row.ts';
+import { loadTrace, saveTrace } from './save.ts';
+import { formatArg } from './format.ts';
+
+function filled(events: number, capacity = 1024): TraceRing {
+  const trace = new TraceRing({ capacity });
+  for (let i = 0; i < events; i++) {
+    trace.emit(i % 2 === 0 ? E.virtqueue_pop : E.virtio_blk_handle_read, (i % 7) + 1, i, 0, 0, 0);
+  }
+  return trace;
+}
+
+describe('the ring of events', () => {
+  it('keeps the newest events under their absolute numbers', () => {
+    const trace = filled(3000);
+    expect(trace.total).toBe(3000);
+    expect(trace.first).toBe(3000 - 1024);
+    const numbers = findEvents(trace, 0, 5);
+    expect(numbers).toEqual([1976, 1977, 1978, 1979, 1980]);
+    expect(decodeRow(trace.copy(numbers), 2)).toMatchObject({ name: 'virtqueue_pop', args: [1978, 0, 0, 0] });
+  });
+
+  it('finds the newest, those of one request, of one event, of one station', () => {
+    const trace = filled(100);
+    expect(findEvents(trace, -1, 3)).toEqual([97, 98, 99]);
+    expect(requestHistory(trace, 3)).toEqual(Array.from({ length: 14 }, (_, i) => 2 + i * 7));
+    expect(findEvents(trace, 0, 2, { events: new Set([E.virtio_blk_handle_read]) })).toEqual([1, 3]);
+    expect(findEvents(trace, 0, 100, { stations: new Set([6]) })).toEqual([]);
+  });
+
+  it('stamps both clocks: the real one now and then, the model one with the cost of each event', () => {
+    let now = 1000;
+    const trace = new TraceRing({ capacity: 1024, clock: () => (now += 10) });
+    trace.costs[E.kvm_exit] = 500;
+    for (let i = 0; i < 200; i++) trace.emit(E.kvm_exit, 0, 0, 0, 0, 0);
+    const rows = trace.copy(findEvents(trace, 0, 200));
+    const times = Array.from({ length: 200 }, (_, i) => decodeRow(rows, i));
+    expect(times.map(({ modelNs }) => modelNs)).toEqual(Array.from({ length: 200 }, (_, i) => (i + 1) * 500));
+    expect(new Set(times.map(({ realNs }) => realNs)).size).toBeLessThan(10);
+    trace.exactClock = true;
+    trace.readClock();
+    for (let i = 0; i < 10; i++) trace.emit(E.kvm_exit, 0, 0, 0, 0, 0);
+    const exact = trace.copy(findEvents(trace, -1, 10));
+    expect(new Set(Array.from({ length: 10 }, (_, i) => decodeRow(exact, i).realNs)).size).toBe(10);
+  });
+
+  it('records nothing while it is off', () => {
+    const trace = new TraceRing();
+    trace.enabled = false;
+    trace.emit(E.kvm_exit, 1, 0, 0, 0, 0);
+    expect(trace.total).toBe(0);
+    expect(trace.counts[E.kvm_exit]).toBe(0);
+  });
+
+  it('carries 64-bit arguments up to 2^53 whole', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (address) => {
+        const trace = new TraceRing({ capacity: 1024 });
+        trace.emit(E.kvm_exit, 0, 2, address >>> 0, highWord(address), 4);
+        expect(decodeRow(trace.copy([0]), 0).args).toEqual([2, address, 4]);
+      }),
+    );
+  });
+
+  it('decodes any words without throwing: rows come from another process', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(0xffff_ffff), { maxLength: 10 }), (words) => {
+        const row = decodeRow(Uint32Array.from(words), 0);
+        expect(Number.isFinite(row.realNs) && Number.isFinite(row.modelNs)).toBe(true);
+      }),
+    );
+  });
+
+  it('shows arguments in words of the field', () => {
+    expect(formatArg('device-status', 15)).toBe('ACKNOWLEDGE|DRIVER|DRIVER_OK|FEATURES_OK');
+    expect(formatArg('signed', 0xffff_fffb)).toBe('-5');
+    expect(formatArg('exit', 0)).toBe('EPT_MISCONFIG');
+    expect(formatArg('blk-type', 77)).toBe('0x4d');
+  });
+});
+
+describe('saved traces', () => {
+  it('come back as they were', () => {
+    const trace = filled(50);
+    const loaded = loadTrace(saveTrace(trace));
+    expect(loaded.total).toBe(50);
+    const numbers = findEvents(trace, 0, 50);
+    expect(loaded.copy(numbers)).toEqual(trace.copy(numbers));
+  });
+
+  const header = '{"platter-trace":1}';
+  const row = (change: object): string =>
+    JSON.stringify({
+      event: 'virtqueue_flush',
+      request: 1,
+      real_ns: 1,
+      model_ns: 2,
+      args: { queue: 0, count: 1 },
+      ...change,
+    });
+  it.each([
+    ['trace.not-a-trace', ['']],
+    ['trace.not-a-trace', ['{}']],
+    ['trace.not-a-trace', ['{"platter-trace":2}']],
+    ['trace.invalid', ['not json']],
+    ['trace.invalid', [header, '[]']],
+    ['trace.invalid', [header, row({ event: '__proto__' })]],
+    ['trace.invalid', [header, row({ request: -1 })]],
+    ['trace.invalid', [header, row({ request: 2 ** 32 })]],
+    ['trace.invalid', [header, row({ real_ns: '1' })]],
+    ['trace.invalid', [header, row({ model_ns: null })]],
+    ['trace.invalid', [header, row({ args: null })]],
+    ['trace.invalid', [header, row({ args: { queue: 0, count: 1e300 } })]],
+    ['trace.invalid', [header, `${row({})}${' '.repeat(5000)}`]],
+  ])('hostile inputs, devices, line 16: %s for %j', (code, lines) => {
+    expect(() => loadTrace(lines)).toThrowError(expect.objectContaining({ code }));
+  });
+
+  it('name the line that is wrong', () => {
+    expect(() => loadTrace([header, row({}), row({ event: 'nothing' })])).toThrow(/line 3/);
+    expect(loadTrace([header, row({})]).eventAt(0)).toBe(eventByName('virtqueue_flush')?.id);
+  });
+});
