@@ -91,7 +91,7 @@ class Context implements OpenContext {
 
   constructor(storage: Storage, options: OpenOptions, place: Place) {
     this.image = storage.name;
-    this.readOnly = storage.readOnly;
+    this.readOnly = storage.readOnly || (options.readOnly ?? true);
     this.probed = options.format === undefined;
     this.gate = options.gate ?? denyAll;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };

@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
+import { alignedBuffer } from '../../bytes/aligned.ts';
 import { isZero } from '../../bytes/zeroes.ts';
 import { PlatterError } from '../../errors.ts';
 import { run } from '../../maybe.ts';
@@ -70,7 +71,7 @@ export async function copyContents(
 ): Promise<void> {
   const pace = new JobPace(options);
   const total = source.virtualSize;
-  const buffer = new Uint8Array(PIECE);
+  const buffer = alignedBuffer(PIECE);
   const sparse = options.sparse ?? 4096;
   pace.check();
   for (let at = 0; at < total;) {

@@ -158,11 +158,11 @@ function fill(
   }
 }
 
-/** Data clusters that lie on metadata are never written to: the writer's path then finds and reports them. */
+/** Data clusters on metadata or past the end of the file are never overwritten: the writer's path finds and reports them. */
 function inPlace(state: Qcow2State, host: number, length: number): boolean {
-  return (
-    state.broken === undefined && (state.externalData || state.metadata?.find(host, length) === undefined)
-  );
+  if (state.broken !== undefined) return false;
+  if (state.externalData) return true;
+  return host < state.knownSize && state.metadata?.find(host, length) === undefined;
 }
 
 function compressed(state: Qcow2State, high: number, low: number, length: number, out: ExtentSlot): void {

@@ -25,12 +25,12 @@ export class RawDriver implements FormatDriver {
   readonly storage: Storage;
   /** Only guessed to be raw: sector 0 must not become another format's magic. */
   readonly #guarded: boolean;
-  readonly #context: Pick<OpenContext, 'probed' | 'looksLike'>;
+  readonly #context: Pick<OpenContext, 'probed' | 'looksLike' | 'readOnly'>;
 
-  constructor(storage: Storage, size: number, context: Pick<OpenContext, 'probed' | 'looksLike'>) {
+  constructor(storage: Storage, size: number, context: Pick<OpenContext, 'probed' | 'looksLike' | 'readOnly'>) {
     this.storage = storage;
     this.virtualSize = size;
-    this.readOnly = storage.readOnly;
+    this.readOnly = storage.readOnly || context.readOnly;
     this.#guarded = context.probed;
     this.#context = context;
   }

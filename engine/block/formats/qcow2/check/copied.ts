@@ -6,15 +6,14 @@ import type { Refcounts } from '../refcount.ts';
 import { hex, readWhole, type CheckContext } from './tables.ts';
 
 export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps<void> {
-  const { state, report, fileSize } = context;
+  const { state, report } = context;
   const table = new Uint8Array(state.clusterSize);
   const view = new DataView(table.buffer);
-  const clusters = Math.ceil(fileSize / state.clusterSize);
   for (let index = 0; index < state.l1.length / TABLE_ENTRY; index++) {
     const high = state.l1View.getUint32(index * TABLE_ENTRY);
     const offset = hostOffset(high, state.l1View.getUint32(index * TABLE_ENTRY + 4));
     if (offset === 0 || offset % state.clusterSize !== 0) continue;
-    const l2Count = yield* count(refcounts, offset / state.clusterSize, clusters);
+    const l2Count = yield* count(refcounts, offset / state.clusterSize);
     if ((l2Count === 1) !== ((high & COPIED_HIGH) !== 0)) {
       report.corruption(
         `OFLAG_COPIED L2 cluster: l1_index=${index} offset=${hex(offset)} refcount=${l2Count}`,
@@ -27,7 +26,7 @@ export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps
       if (clusterKind(entryHigh, entryLow) === 'compressed') continue;
       const data = hostOffset(entryHigh, entryLow);
       if (data === 0 || data % state.clusterSize !== 0) continue;
-      const own = state.externalData || (yield* count(refcounts, data / state.clusterSize, clusters)) === 1;
+      const own = state.externalData || (yield* count(refcounts, data / state.clusterSize)) === 1;
       if (own !== ((entryHigh & COPIED_HIGH) !== 0)) {
         report.corruption(`OFLAG_COPIED data cluster: l2_entry at ${hex(offset + at)} offset=${hex(data)}`);
       }
@@ -35,8 +34,7 @@ export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps
   }
 }
 
-function* count(refcounts: Refcounts, cluster: number, clusters: number): Steps<number> {
-  if (cluster >= clusters) return 0;
+function* count(refcounts: Refcounts, cluster: number): Steps<number> {
   const block = refcounts.blockOffset(Math.floor(cluster / refcounts.perBlock));
   if (block === 0) return 0;
   const slice = refcounts.cache.peek(refcounts.sliceOf(block, cluster));
