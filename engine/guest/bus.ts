@@ -28,12 +28,24 @@ export class GuestBus {
   }
 
   read(address: number, size: AccessSize): number {
+    const steps = this.readSteps(address, size);
+    for (let step = steps.next(); ; step = steps.next()) {
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** The same, standing still after each of its events. */
+  *readSteps(address: number, size: AccessSize): Generator<void, number> {
     const trace = this.#trace;
     this.#exit(EXIT.eptMisconfig, address, size);
+    yield;
     trace.emit(E.kvm_userspace_exit, 0, EXIT.eptMisconfig, 0, 0, 0);
+    yield;
     const value = this.memory.read(address, size);
     trace.emit(E.memory_region_ops_read, 0, address >>> 0, highWord(address), value, size);
+    yield;
     trace.emit(E.kvm_mmio, 0, 0, address >>> 0, highWord(address), value);
+    yield;
     this.#back();
     return value;
   }

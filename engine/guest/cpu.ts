@@ -83,6 +83,7 @@ export class GuestCpu {
   #doorbell: Doorbell | undefined;
   #irq: PendingInterrupt | undefined;
   #irqQueues: GuestQueue[] = [];
+  #isr: Generator<void, number> | undefined;
   /** The driver said that its ring is full; it looks again after the next completion. */
   #stopped = false;
 
@@ -348,10 +349,14 @@ export class GuestCpu {
     return this.#emit(E.irq_handler_entry, irq?.requestId ?? 0, irq?.vector ?? 0);
   }
 
-  /** With INTx the handler must ask the device whether it was it: one more exit. */
+  /** With INTx the handler must ask the device whether it was it: one more exit, and a slow one. */
   #readIsr(): boolean {
-    const isr = this.#o.driver.transport.readIsr();
-    this.#phase = (isr & 1) === 1 ? P.done : P.irqExit;
+    this.#isr ??= this.#o.driver.transport.readIsr();
+    const step = this.#isr.next();
+    if (step.done === true) {
+      this.#isr = undefined;
+      this.#phase = (step.value & 1) === 1 ? P.done : P.irqExit;
+    }
     return true;
   }
 

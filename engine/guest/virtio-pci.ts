@@ -185,8 +185,8 @@ export class VirtioPciDriver {
     this.#status(STATUS.driverOk);
   }
 
-  /** Section 4.1.5.3: reading acknowledges an INTx interrupt. */
-  readIsr(): number {
-    return this.bus.read(this.#isr, 1);
+  /** Section 4.1.5.3: reading acknowledges an INTx interrupt; one event at a time. */
+  readIsr(): Generator<void, number> {
+    return this.bus.readSteps(this.#isr, 1);
   }
 }

@@ -116,25 +116,31 @@ describe('the laboratory', () => {
     expect([...new Set(all)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
   });
 
-  it('stops between any two events, and stepping gives the very trace that running gives', async () => {
-    const workload = { numberIos: 12, iodepth: 4, rw: 'randrw' as const, iodepthBatch: 2 };
-    const running = lab(await memoryNode(), workload);
-    running.run();
-    await running.done();
-    const stepping = lab(await memoryNode(), workload);
-    let events = stepping.trace.total;
-    for (let ended = false; !ended; events = stepping.trace.total) {
-      await stepping.step('event');
-      ended = frameOf(stepping).status === 'finished';
-      expect(stepping.trace.total - events).toBe(1);
-    }
-    const rows = (it: typeof running) =>
-      Array.from({ length: it.trace.total }, (_, n) => {
-        const { realNs: _real, ...row } = decodeRow(it.trace.copy([n]), 0);
-        return row;
-      });
-    expect(rows(stepping)).toEqual(rows(running));
-  });
+  it.each([
+    ['with MSI-X and ioeventfd', ''],
+    ['with INTx and without ioeventfd', ',vectors=0,ioeventfd=off'],
+  ])(
+    'stops between any two events, and stepping gives the very trace that running gives, %s',
+    async (_, more) => {
+      const workload = { numberIos: 12, iodepth: 4, rw: 'randrw' as const, iodepthBatch: 2 };
+      const running = lab(await memoryNode(), workload, LINE + more);
+      running.run();
+      await running.done();
+      const stepping = lab(await memoryNode(), workload, LINE + more);
+      let events = stepping.trace.total;
+      for (let ended = false; !ended; events = stepping.trace.total) {
+        await stepping.step('event');
+        ended = frameOf(stepping).status === 'finished';
+        expect(stepping.trace.total - events).toBe(1);
+      }
+      const rows = (it: typeof running) =>
+        Array.from({ length: it.trace.total }, (_, n) => {
+          const { realNs: _real, ...row } = decodeRow(it.trace.copy([n]), 0);
+          return row;
+        });
+      expect(rows(stepping)).toEqual(rows(running));
+    },
+  );
 
   it('steps over one request', async () => {
     const it = lab(await memoryNode(), { numberIos: 3, iodepth: 1 });
