@@ -268,6 +268,11 @@ export const RULE_CASES: RuleCase[] = [
   ),
   ...cases('P08', '-boot order=z', '-boot order=cc'),
   ...cases('R01', '-drive file=a.raw,if=none,id=x,format=raw,readonly=on -device ide-hd,drive=x'),
+  ...cases(
+    'G03',
+    `${RAW} -device ide-hd,drive=x,cyls=10`,
+    `${RAW} -device ide-hd,drive=x,cyls=10,heads=17,secs=3`,
+  ),
   ...cases('R02', `${RAW},readonly=on,copy-on-read=on ${BLK}`),
   ...cases('R03', `${RAW},snapshot=on ${BLK}`, `-snapshot ${RAW} ${BLK}`),
   ...cases(

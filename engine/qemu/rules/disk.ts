@@ -140,6 +140,35 @@ export const diskRules = [
     },
   }),
   rule({
+    // hw/block/block.c (`blkconf_geometry`): whoever sets one of the three sets all.
+    id: 'G03',
+    severity: 'error',
+    qemu: ['{key} must be between 1 and {limit}'],
+    *find({ model, line }): Iterable<Finding> {
+      for (const device of model.devices) {
+        const family = device.kind?.family;
+        if (family !== 'ide-disk' && family !== 'virtio-blk' && family !== 'scsi-disk') continue;
+        const given = ['cyls', 'heads', 'secs'].map((key) => deviceParam(device, key));
+        const first = given.find((p) => p !== undefined && readNumber(p.value) !== 0);
+        if (first === undefined || given.some((p) => p?.variable === true)) continue;
+        for (const [i, key] of ['cyls', 'heads', 'secs'].entries()) {
+          const limit = key === 'cyls' ? 65535 : key === 'heads' && family === 'ide-disk' ? 16 : 255;
+          const value = readNumber(given[i]?.value) ?? 0;
+          if (value >= 1 && value <= limit) continue;
+          yield {
+            span: given[i]?.span ?? first.span,
+            params: { key, limit: String(limit), device: who(device) },
+            fixes:
+              given[i] === undefined
+                ? [fix('delete', { what: first.key }, removeParam(line, device.option, first))]
+                : [],
+          };
+          break;
+        }
+      }
+    },
+  }),
+  rule({
     id: 'S03',
     severity: 'error',
     qemu: ['cannot get SG_IO version number: {errno}', 'Is this a SCSI device?'],
