@@ -1,8 +1,8 @@
 /**
  * The order in which metadata reaches the file, so that the image is sound whenever the power fails: at worst clusters leak.
  *
- * 1. reference counts that rose, 2. everything so far made stable, 3. L2 tables, made stable, 4. L1 entries, made stable,
- * 5. reference counts that fall. A cluster is free for others only after step 4 took the last pointer to it away.
+ * 1. data, the first contents of new tables, and reference counts that rose; made stable. 2. L2 and L1 entries; made stable.
+ * 3. reference counts that fall: a cluster is free for others only when no pointer to it can come back.
  */
 import { wait, type Steps } from '../../../maybe.ts';
 import { TABLE_ENTRY } from './constants.ts';
@@ -15,16 +15,11 @@ export function* writeBackInOrder(state: Qcow2State): Steps<void> {
   const frees = state.pendingFrees;
   if (state.mapping.dirty || state.dirtyL1.size > 0 || frees.length > 0) {
     yield* flushStorages(state);
-    if (state.mapping.dirty) {
-      yield* wait(state.mapping.writeBack());
-      if (state.dirtyL1.size > 0 || frees.length > 0) yield* wait(state.storage.flush());
-    }
-    if (state.dirtyL1.size > 0) {
-      yield* writeL1(state);
-      if (frees.length > 0) yield* wait(state.storage.flush());
-    }
+    if (state.mapping.dirty) yield* wait(state.mapping.writeBack());
+    if (state.dirtyL1.size > 0) yield* writeL1(state);
   }
   if (frees.length === 0) return;
+  yield* wait(state.storage.flush());
   state.pendingFrees = [];
   for (const [offset, length] of frees) yield* refcounts.change(offset, length, -1);
   yield* refcounts.writeBack();

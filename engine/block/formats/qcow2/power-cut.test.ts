@@ -45,7 +45,7 @@ it.each([
   await node.close();
 
   for (let epoch = flushed; epoch <= storage.epochs; epoch++) {
-    for (let seed = 0; seed < 3; seed++) {
+    for (let seed = 0; seed < 6; seed++) {
       const left = at('left.qcow2');
       // All of the epoch, none of it, and a random part.
       const random = coin(epoch * 7 + seed);
