@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { isPromise, run, wait, type Maybe, type Steps } from './maybe.ts';
+import { isPromise, run, wait, type Maybe, type Steps } from '#engine/maybe.ts';
 
 function* sum(values: Maybe<number>[]): Steps<number> {
   let total = 0;
