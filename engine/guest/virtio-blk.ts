@@ -116,7 +116,7 @@ export class VirtioBlkDriver {
   /** Second half: header, data, status. Answers the head; the device does not know yet. */
   add(queue: GuestQueue, request: BlockRequest): number {
     const { ring } = queue;
-    ring.begin(this.#buffers(request));
+    ring.begin(this.#buffers(request), request.requestId);
     const at = queue.headers + ring.nextHead * SLOT_BYTES;
     this.#header(at, request);
     ring.add(at, HEADER_SIZE, false);
@@ -126,7 +126,7 @@ export class VirtioBlkDriver {
       }
     }
     ring.add(at + STATUS_AT, 1, true);
-    const head = ring.commit(request.requestId);
+    const head = ring.commit();
     queue.requests[head] = request;
     return head;
   }

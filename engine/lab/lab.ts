@@ -2,9 +2,9 @@
 import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
 import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
-import { findEvents } from '../trace/query.ts';
+import { currentStations, findEvents } from '../trace/query.ts';
 import { E, EVENTS } from '../trace/registry.ts';
-import { REQUEST_SLOTS, TraceRing } from '../trace/ring.ts';
+import { TraceRing } from '../trace/ring.ts';
 import { STATIONS } from '../trace/stations.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
@@ -314,8 +314,8 @@ class Laboratory implements Lab {
 
   #stationOccupancy(): Float64Array {
     const occupancy = new Float64Array(STATIONS.length);
-    for (const { busy, requestId } of this.#machine.cpu.slots) {
-      const station = busy ? this.trace.stationOf[requestId & (REQUEST_SLOTS - 1)] : 0;
+    const ids = this.#machine.cpu.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
+    for (const station of currentStations(this.trace, ids).values()) {
       if (station > 0) occupancy[station - 1]++;
     }
     return occupancy;

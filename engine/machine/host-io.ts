@@ -146,16 +146,13 @@ export class HostIo {
   }
 
   /**
-   * Does the whole of it at once, for whoever has no scheduler: true when the request is done, false when the block node answers later
-   * (`stepThread` reports it then).
+   * Does it at once, for whoever has no scheduler: true when the request is done, false when the block node answers later
+   * (`stepThread` reports it then). The host's own stations are only a model and are left out.
    */
   performNow(request: HostRequest): boolean {
-    const { requestId, op } = request;
     request.error = undefined;
     request.cancelled = false;
-    this.#emit(BLK_EVENT[op], request);
-    this.#emitOp(this.#submitEvent, request);
-    this.#emitOp(E.host_rq_issue, request);
+    this.#emit(BLK_EVENT[request.op], request);
     let result: Maybe<void> = undefined;
     try {
       result = perform(request, 0);
@@ -167,9 +164,6 @@ export class HostIo {
       this.#await(request, result);
       return false;
     }
-    const failed = request.error !== undefined;
-    this.#trace.emit(E.host_rq_complete, requestId, op, failed ? 5 : 0, 0, 0);
-    this.#trace.emit(this.#completeEvent, requestId, failed ? -5 : 0, 0, 0, 0);
     return true;
   }
 

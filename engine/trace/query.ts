@@ -47,3 +47,14 @@ export function findEvents(
 export function requestHistory(trace: TraceRing, requestId: number): number[] {
   return findEvents(trace, 0, trace.capacity, { requestId });
 }
+
+/** The station of the newest event of each of these requests; those of which the ring holds none are missing. */
+export function currentStations(trace: TraceRing, requestIds: Iterable<number>): Map<number, number> {
+  const wanted = new Set(requestIds);
+  const stations = new Map<number, number>();
+  for (let n = trace.total - 1; n >= trace.first && stations.size < wanted.size; n--) {
+    const id = trace.requestAt(n);
+    if (wanted.has(id) && !stations.has(id)) stations.set(id, EVENTS[trace.eventAt(n)]?.station ?? 0);
+  }
+  return stations;
+}

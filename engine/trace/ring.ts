@@ -3,15 +3,13 @@
  * holds the newest `capacity` of them. Recording allocates nothing and reads the real clock once in `CLOCK_EVERY` events
  * (a reading costs as much as ten events), or at every event while `exactClock` is set, as it is when a person steps.
  */
-import { EVENT_LIMIT, EVENTS } from './registry.ts';
+import { EVENT_LIMIT } from './registry.ts';
 import { ROW_ARGS, ROW_WORDS } from './row.ts';
 
 const CLOCK_EVERY = 64;
-/** Request ids are remembered modulo this for `stationOf`. */
-export const REQUEST_SLOTS = 1 << 16;
-
-const stationOfEvent = Uint8Array.from(EVENTS, (definition) => definition?.station ?? 0);
-
+/** Places in `#now`. */
+const REAL = 0;
+const MODEL = 1;
 export interface TraceRingOptions {
   /** Rows to hold; rounded up to a power of two, 2^10 to 2^22. */
   capacity?: number;
@@ -23,26 +21,21 @@ export class TraceRing {
   readonly capacity: number;
   /** False: nothing is recorded nor counted, and the model clock stands still. */
   enabled = true;
-  /** Read the real clock at every event. */
-  exactClock = false;
   /** Events so far; also the number that the next one gets. */
   total = 0;
-  /** The model clock of whoever runs now, nanoseconds. Recording an event adds its cost before it is stamped. */
-  modelNs = 0;
-  /** The last reading of the real clock, nanoseconds since `restart`. */
-  realNs = 0;
   /** Model cost by event number, nanoseconds. */
   readonly costs = new Float64Array(EVENT_LIMIT);
   /** Events so far, by event number. */
   readonly counts = new Float64Array(EVENT_LIMIT);
-  /** The station of the last event of a request, by request id modulo `REQUEST_SLOTS`. */
-  readonly stationOf = new Uint8Array(REQUEST_SLOTS);
   readonly #words: Uint32Array;
   readonly #times: Float64Array;
   readonly #mask: number;
   readonly #clock: (() => number) | undefined;
+  /** Both clocks side by side: a field of its own would be an object on the heap for each. */
+  readonly #now = new Float64Array(2);
   #origin = 0;
-  #untilClock = 1;
+  /** The real clock is read at events whose number has none of these bits. */
+  #clockMask = CLOCK_EVERY - 1;
 
   constructor(options: TraceRingOptions = {}) {
     const wanted = Math.min(Math.max(options.capacity ?? 1 << 16, 1 << 10), 1 << 22);
@@ -62,18 +55,36 @@ export class TraceRing {
   /** Forgets everything and sets both clocks to zero. */
   restart(): void {
     this.total = 0;
-    this.modelNs = 0;
-    this.realNs = 0;
+    this.#now.fill(0);
     this.counts.fill(0);
-    this.stationOf.fill(0);
     this.#origin = this.#clock?.() ?? 0;
-    this.#untilClock = 1;
+  }
+
+  /** Read the real clock at every event, or now and then. */
+  get exactClock(): boolean {
+    return this.#clockMask === 0;
+  }
+  set exactClock(exact: boolean) {
+    this.#clockMask = exact ? 0 : CLOCK_EVERY - 1;
+    this.readClock();
+  }
+
+  /** The model clock of whoever runs now, nanoseconds. Recording an event adds its cost before it is stamped. */
+  get modelNs(): number {
+    return this.#now[MODEL];
+  }
+  set modelNs(ns: number) {
+    this.#now[MODEL] = ns;
+  }
+
+  /** The last reading of the real clock, nanoseconds since `restart`. */
+  get realNs(): number {
+    return this.#now[REAL];
   }
 
   /** Takes a new reading of the real clock. */
   readClock(): void {
-    this.#untilClock = this.exactClock ? 1 : CLOCK_EVERY;
-    if (this.#clock !== undefined) this.realNs = this.#clock() - this.#origin;
+    if (this.#clock !== undefined) this.#now[REAL] = this.#clock() - this.#origin;
   }
 
   /** Records one event of request `requestId` (0 for none) with up to four argument words. */
@@ -83,19 +94,20 @@ export class TraceRing {
 
   /** Apart from `emit`, so that the compiler can put the test for `enabled` everywhere and this once. */
   #record(event: number, requestId: number, a: number, b: number, c: number, d: number): void {
-    if (--this.#untilClock <= 0) this.readClock();
-    this.modelNs += this.costs[event];
+    const number = this.total++;
+    if ((number & this.#clockMask) === 0) this.readClock();
+    const now = this.#now;
+    now[MODEL] += this.costs[event];
     this.counts[event]++;
-    this.stationOf[requestId & (REQUEST_SLOTS - 1)] = stationOfEvent[event];
-    const row = this.total++ & this.#mask;
+    const row = number & this.#mask;
     const words = this.#words;
     const at = row * ROW_WORDS;
     words[at] = event;
     words[at + 1] = requestId;
     const times = this.#times;
     const timeAt = row * (ROW_WORDS / 2) + 1;
-    times[timeAt] = this.realNs;
-    times[timeAt + 1] = this.modelNs;
+    times[timeAt] = now[REAL];
+    times[timeAt + 1] = now[MODEL];
     words[at + ROW_ARGS] = a;
     words[at + ROW_ARGS + 1] = b;
     words[at + ROW_ARGS + 2] = c;
@@ -106,9 +118,7 @@ export class TraceRing {
   append(row: Uint32Array): void {
     const at = (this.total++ & this.#mask) * ROW_WORDS;
     this.#words.set(row.subarray(0, ROW_WORDS), at);
-    const event = Math.min(row[0], EVENT_LIMIT - 1);
-    this.counts[event]++;
-    this.stationOf[row[1] & (REQUEST_SLOTS - 1)] = stationOfEvent[event];
+    this.counts[Math.min(row[0], EVENT_LIMIT - 1)]++;
   }
 
   /** Event number and request id of the absolute event `number`, which must still be held. */

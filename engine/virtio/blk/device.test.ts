@@ -103,6 +103,21 @@ describe('virtio 1.2, section 5.2.6: requests of the block device', () => {
   });
 });
 
+describe('virtio 1.2, section 2.7.5: what the driver gave to read is never written', () => {
+  it('even when a readable buffer is as long as the data that is asked for', () => {
+    const node = arrayNode(65536);
+    node.disk.fill(0x55);
+    const rig = openRig({ node });
+    const places = rig.offer([header(BLK_T.in, 0), pattern(512), 513]);
+    rig.go();
+    const given = new Uint8Array(512);
+    rig.memory.read(places[1], given);
+    expect(given).toEqual(pattern(512));
+    rig.memory.read(places[2], given);
+    expect(given.every((byte) => byte === 0x55)).toBe(true);
+  });
+});
+
 describe('hostile inputs, devices, line 14: sector arithmetic', () => {
   const past: [string, number | bigint, number][] = [
     ['at the end', 128, 512],

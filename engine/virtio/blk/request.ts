@@ -107,6 +107,16 @@ export class BlkRequest {
     let start = 0;
     let run = 0;
     this.host.windowCount = 0;
+    // As nearly every driver cuts it: header, one buffer, status byte.
+    if (
+      outCount === (write ? 2 : 1) &&
+      outCount + inCount === 3 &&
+      lengths[0] === HEADER_SIZE &&
+      lengths[1] === left
+    ) {
+      this.#window(memory, offsets[1], left, write);
+      return;
+    }
     for (let i = write ? 0 : outCount; i < to && left > 0; i++) {
       const gap = Math.min(skip, lengths[i]);
       skip -= gap;

@@ -4,6 +4,7 @@
  */
 import { PlatterError } from '../../errors.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
+import { highWord } from '../../trace/ring.ts';
 import {
   AVAIL_F_NO_INTERRUPT,
   AVAIL_IDX,
@@ -66,12 +67,15 @@ export class SplitDriverQueue {
   /** The driver's own copy of the free list and of chain lengths: what the device could scribble over is not trusted. */
   readonly #next: Uint16Array;
   readonly #chain: Uint16Array;
+  readonly #tailOf: Uint16Array;
   #freeHead = 0;
   #kicked = 0;
   // The chain being built.
   #head = 0;
-  #tail = -1;
+  #last = 0;
+  #left = 0;
   #count = 0;
+  #requestId = 0;
   #indirectNow = false;
 
   /** `base` must be aligned to 4096 and have `splitQueueBytes` bytes. */
@@ -96,6 +100,7 @@ export class SplitDriverQueue {
     this.free = size;
     this.#next = Uint16Array.from({ length: size }, (_, i) => i + 1);
     this.#chain = new Uint16Array(size);
+    this.#tailOf = new Uint16Array(size);
     this.requestOf = new Uint32Array(size);
   }
 
@@ -104,58 +109,62 @@ export class SplitDriverQueue {
     return this.#head;
   }
 
-  /** Begins a chain of `count` buffers. False when there are not enough free descriptors. */
-  begin(count: number): boolean {
+  /** Begins a chain of `count` buffers for request `requestId`. False when there are not enough free descriptors. */
+  begin(count: number, requestId = 0): boolean {
     this.#indirectNow = count > 1 && count <= this.#indirectEntries;
     if (this.free < (this.#indirectNow ? 1 : count)) return false;
     this.#head = this.#freeHead;
-    this.#tail = -1;
+    this.#left = count;
     this.#count = 0;
+    this.#requestId = requestId;
     return true;
   }
 
   /** Adds one buffer: guest physical address and bytes; device-readable ones first. */
   add(address: number, length: number, writable: boolean): void {
-    const view = this.#memory.view;
-    const index = this.#indirectNow ? this.#count : this.#freeHead;
-    const table = this.#indirectNow
-      ? this.#tables + this.#head * this.#indirectEntries * DESC_SIZE
-      : this.#desc;
-    const at = table + index * DESC_SIZE;
-    if (this.#tail >= 0) {
-      const before = table + this.#tail * DESC_SIZE;
-      view.setUint16(before + DESC_FLAGS, view.getUint16(before + DESC_FLAGS, true) | DESC_F_NEXT, true);
-      view.setUint16(before + DESC_NEXT, index, true);
+    if (this.#indirectNow) {
+      const table = this.#tables + this.#head * this.#indirectEntries * DESC_SIZE;
+      this.#write(table + this.#count * DESC_SIZE, address, length, writable, this.#count + 1);
+    } else {
+      const index = this.#freeHead;
+      this.#freeHead = this.#next[index];
+      this.#last = index;
+      this.requestOf[index] = this.#requestId;
+      this.#write(this.#desc + index * DESC_SIZE, address, length, writable, this.#freeHead);
     }
-    view.setUint32(at + DESC_ADDR, address, true);
-    view.setUint32(at + DESC_ADDR + 4, address >= 0x1_0000_0000 ? (address / 0x1_0000_0000) | 0 : 0, true);
-    view.setUint32(at + DESC_LEN, length, true);
-    view.setUint16(at + DESC_FLAGS, writable ? DESC_F_WRITE : 0, true);
-    this.#tail = index;
     this.#count++;
-    if (!this.#indirectNow) this.#freeHead = this.#next[index];
   }
 
-  /** Ends the chain and makes it available to the device. Answers its head. */
-  commit(requestId = 0): number {
+  #write(at: number, address: number, length: number, writable: boolean, next: number): void {
+    const view = this.#memory.view;
+    const more = --this.#left > 0;
+    view.setUint32(at + DESC_ADDR, address, true);
+    view.setUint32(at + DESC_ADDR + 4, address >= 0x1_0000_0000 ? highWord(address) : 0, true);
+    view.setUint32(at + DESC_LEN, length, true);
+    view.setUint16(at + DESC_FLAGS, (writable ? DESC_F_WRITE : 0) | (more ? DESC_F_NEXT : 0), true);
+    view.setUint16(at + DESC_NEXT, more ? next : 0, true);
+  }
+
+  /** Ends the chain, which must have all its buffers, and makes it available to the device. Answers its head. */
+  commit(): number {
     const view = this.#memory.view;
     const head = this.#head;
+    let used = this.#count;
     if (this.#indirectNow) {
+      used = 1;
+      this.#last = head;
+      this.requestOf[head] = this.#requestId;
+      this.#freeHead = this.#next[head];
       const table = this.#tablesAddress + head * this.#indirectEntries * DESC_SIZE;
       const at = this.#desc + head * DESC_SIZE;
       view.setUint32(at + DESC_ADDR, table, true);
-      view.setUint32(at + DESC_ADDR + 4, (table / 0x1_0000_0000) | 0, true);
+      view.setUint32(at + DESC_ADDR + 4, highWord(table), true);
       view.setUint32(at + DESC_LEN, this.#count * DESC_SIZE, true);
       view.setUint16(at + DESC_FLAGS, DESC_F_INDIRECT, true);
-      this.#freeHead = this.#next[head];
     }
-    const used = this.#indirectNow ? 1 : this.#count;
     this.#chain[head] = used;
+    this.#tailOf[head] = this.#last;
     this.free -= used;
-    for (let i = 0, index = head; i < used; i++) {
-      this.requestOf[index] = requestId;
-      index = this.#next[index];
-    }
     view.setUint16(this.#avail + AVAIL_RING + (this.availIdx & this.#mask) * 2, head, true);
     this.availIdx = (this.availIdx + 1) & 0xffff;
     // Section 2.7.13.3: the index is written after the entry; one thread needs no barrier for that.
@@ -208,12 +217,10 @@ export class SplitDriverQueue {
   #freeChain(head: number): void {
     const count = this.#chain[head];
     this.#chain[head] = 0;
-    let last = head;
-    for (let i = 0; i < count; i++) {
-      this.requestOf[last] = 0;
-      if (i < count - 1) last = this.#next[last];
+    if (this.requestOf[head] !== 0) {
+      for (let i = 0, index = head; i < count; i++, index = this.#next[index]) this.requestOf[index] = 0;
     }
-    this.#next[last] = this.#freeHead;
+    this.#next[this.#tailOf[head]] = this.#freeHead;
     this.#freeHead = head;
     this.free += count;
   }
