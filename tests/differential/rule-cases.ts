@@ -269,6 +269,16 @@ export const RULE_CASES: RuleCase[] = [
   ...cases('P08', '-boot order=z', '-boot order=cc'),
   ...cases('R01', '-drive file=a.raw,if=none,id=x,format=raw,readonly=on -device ide-hd,drive=x'),
   ...cases(
+    'D22',
+    '-drive file=a.raw,if=none,id=x,format=qcow3 -device virtio-blk-pci,drive=x',
+    '-drive file=a.raw,if=none,id=x,format=zzzz -device virtio-blk-pci,drive=x',
+  ),
+  ...cases('R04', `${RAW},rerror=stop -device floppy,drive=x`, `${RAW},werror=stop -device floppy,drive=x`),
+  ...cases(
+    'C01',
+    '-blockdev driver=raw,node-name=q,file.driver=file,file.filename=a.raw,file.aio=native -device virtio-blk-pci,drive=q',
+  ),
+  ...cases(
     'G03',
     `${RAW} -device ide-hd,drive=x,cyls=10`,
     `${RAW} -device ide-hd,drive=x,cyls=10,heads=17,secs=3`,
@@ -328,6 +338,7 @@ export const RULE_CASES: RuleCase[] = [
 
 /** Correct lines: the linter says nothing, QEMU accepts. */
 export const CLEAN_LINES: string[] = [
+  '-blockdev driver=raw,node-name=q,cache.direct=on,file.driver=file,file.filename=a.raw,file.aio=native -device virtio-blk-pci,drive=q',
   `${RAW} ${BLK}`,
   `${RAW} ${QCOW} ${BLK},bootindex=0 -device virtio-blk-pci,drive=y,bootindex=1`,
   `${RAW} -device virtio-blk-pci,drive=none0`.replace(',id=x', ''),

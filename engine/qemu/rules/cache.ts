@@ -43,17 +43,17 @@ function* fileNodes(
     const aio = known(paramAt(drive.tree, 'aio')) ?? known(paramAt(drive.tree, 'file.aio'));
     if (aio !== undefined) yield { aio, tree: drive.tree, node: drive.root, drive };
   }
+  // Children that stand inline take the cache options of the node above them, unless they say otherwise.
   const visit = function* (
     node: BlockNode,
-    isRoot: boolean,
+    above: KeyTree,
   ): Iterable<{ aio: Param; tree: KeyTree; node: BlockNode }> {
+    const tree = paramAt(node.tree, 'cache.direct') === undefined ? above : node.tree;
     const aio = known(paramAt(node.tree, 'aio'));
-    // Children that stand inline inherit the cache options of the node above them.
-    if (aio !== undefined && isRoot) yield { aio, tree: node.tree, node };
-    else if (aio !== undefined && paramAt(node.tree, 'cache.direct') === undefined) return;
-    for (const child of node.children) if (child.node !== undefined) yield* visit(child.node, false);
+    if (aio !== undefined) yield { aio, tree, node };
+    for (const child of node.children) if (child.node !== undefined) yield* visit(child.node, tree);
   };
-  for (const node of model.blockdevs) yield* visit(node, true);
+  for (const node of model.blockdevs) yield* visit(node, node.tree);
 }
 
 export const cacheRules = [
@@ -260,6 +260,8 @@ export const cacheRules = [
       "'{value}' invalid read error action",
       'werror is not supported by this bus type',
       'rerror is not supported by this bus type',
+      "fdc doesn't support drive option werror",
+      "fdc doesn't support drive option rerror",
     ],
     *find({ model, line }): Iterable<Finding> {
       for (const drive of model.drives) {
@@ -270,6 +272,26 @@ export const cacheRules = [
         ] as const) {
           const param = known(paramAt(drive.tree, key));
           if (param === undefined) continue;
+          const floppy = driveReferences(model).find(
+            (r) => r.target === drive && r.device.canonical === 'floppy',
+          );
+          if (
+            floppy !== undefined &&
+            values.includes(param.value) &&
+            param.value !== (key === 'werror' ? 'enospc' : 'report')
+          ) {
+            yield {
+              span: param.span,
+              says: says + 4,
+              variant: 'floppy',
+              params: { key, device: floppy.device.id ?? floppy.device.driver },
+              related: [floppy.device.span],
+              fixes: [
+                fix('delete', { what: `${key}=${param.value}` }, removeParam(line, drive.option, param)),
+              ],
+            };
+            continue;
+          }
           if (!['none', 'ide', 'virtio', 'scsi'].includes(drive.if)) {
             yield {
               span: param.span,

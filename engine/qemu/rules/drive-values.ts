@@ -9,6 +9,7 @@ import { qapiMembers, tagValues } from '../schema/schema.ts';
 import { nearest } from '../parse/nearest.ts';
 import { DRIVE_KEYS } from '../model/drives.ts';
 import { childNode, type BlockNode, type Device, type Drive, type StorageModel } from '../storage-model.ts';
+import { CHANGES } from './changes.ts';
 import { driveReferences } from './references.ts';
 import { fix, rule, type Finding, type RuleScope } from './rule.ts';
 
@@ -250,6 +251,36 @@ export const driveValueRules = [
     from: '3.0',
     qemu: ["Block format '{format}' does not support the option '{key}'"],
     find: removedKeys,
+  }),
+  rule({
+    id: 'D22',
+    severity: 'error',
+    qemu: ["Unknown driver '{format}'"],
+    *find({ model, context }): Iterable<Finding> {
+      const schema = schemaFor(context);
+      const drivers = tagValues(schema, 'BlockdevOptions');
+      for (const drive of model.drives) {
+        const param = known(drive.formatParam);
+        if (
+          param === undefined ||
+          drivers.includes(param.value) ||
+          CHANGES.some((c) => c.name === param.value)
+        )
+          continue;
+        const near = nearest(param.value, drivers);
+        // A newer QEMU may have a driver more.
+        if (near === undefined && context.version !== schema.version) continue;
+        yield {
+          span: param.valueSpan,
+          params: { format: param.value, ...(near === undefined ? {} : { near }) },
+          ...(near === undefined ? {} : { variant: 'suggest' }),
+          fixes:
+            near === undefined
+              ? []
+              : [fix('replace', { from: param.value, to: near }, setValue(drive.option, param, near))],
+        };
+      }
+    },
   }),
   rule({
     id: 'D18',
