@@ -5,7 +5,11 @@ import type { FormatDescriptor } from '../format.ts';
 import type { Storage } from '../storage/storage.ts';
 import { qcow2 } from './qcow2/driver.ts';
 import { raw } from './raw/driver.ts';
+import { bochs } from './bochs/index.ts';
+import { cloop } from './cloop/index.ts';
+import { dmg } from './dmg/index.ts';
 import { parallels } from './parallels/index.ts';
+import { qcow } from './qcow/index.ts';
 import { qed } from './qed/index.ts';
 import { vdi } from './vdi/index.ts';
 import { vhdx } from './vhdx/index.ts';
@@ -13,7 +17,20 @@ import { vmdk } from './vmdk/index.ts';
 import { vpc } from './vpc/index.ts';
 
 /** In QEMU's order of trust: of two formats with the same score the earlier one wins. */
-export const FORMATS: readonly FormatDescriptor[] = [qcow2, raw, vdi, vpc, vhdx, vmdk, qed, parallels];
+export const FORMATS: readonly FormatDescriptor[] = [
+  qcow2,
+  raw,
+  vdi,
+  vpc,
+  vhdx,
+  vmdk,
+  qed,
+  parallels,
+  qcow,
+  bochs,
+  cloop,
+  dmg,
+];
 
 /** Bytes of the file's start and end that probes see. */
 const HEAD = 2048;
