@@ -106,7 +106,10 @@ export interface LabFrame {
     notifications: number;
     errors: number;
   };
-  /** Nanoseconds spent running on the real clock, and on the model clock. */
+  /**
+   * Nanoseconds spent running on the real clock, and on the model clock since the guest was up; the rows' model times
+   * count from the same moment, so that those of the boot are negative.
+   */
   realNs: number;
   modelNs: number;
   queue: QueueView | null;

@@ -9,7 +9,7 @@ import { fillPattern } from '../guest/workload.ts';
 import { parseCommandLine } from '../qemu/parse.ts';
 import { requestHistory } from '../trace/query.ts';
 import { E, EVENTS } from '../trace/registry.ts';
-import { decodeRow } from '../trace/row.ts';
+import { decodeRow, ROW_WORDS } from '../trace/row.ts';
 import { createLab } from './lab.ts';
 import type { LabOptions } from './types.ts';
 
@@ -85,6 +85,10 @@ describe('the laboratory', () => {
     expect(frame.counters.exits).toBeGreaterThan(0);
     expect(frame.counters.interrupts).toBe(frame.vectors[1].count);
     expect(frame.modelNs).toBeGreaterThan(0);
+    const times = frame.rows.length / ROW_WORDS;
+    const last = Math.max(...Array.from({ length: times }, (_, i) => decodeRow(frame.rows, i).modelNs));
+    expect(last).toBeLessThanOrEqual(frame.modelNs);
+    expect(last).toBeGreaterThan(frame.modelNs * 0.9);
     for (let station = 0; station < 14; station++) expect(frame.stationEvents[station]).toBeGreaterThan(0);
     expect(frame.stationOccupancy.every((count) => count === 0)).toBe(true);
   });

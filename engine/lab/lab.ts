@@ -4,6 +4,7 @@ import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
 import { currentStations, findEvents } from '../trace/query.ts';
 import { E, EVENTS } from '../trace/registry.ts';
+import { moveRows } from '../trace/row.ts';
 import { TraceRing } from '../trace/ring.ts';
 import { STATIONS } from '../trace/stations.ts';
 import { drivableDevice } from './drivable.ts';
@@ -278,7 +279,7 @@ class Laboratory implements Lab {
       error: this.error,
       totalEvents: trace.total,
       firstEvent: trace.first,
-      rows: trace.copy(numbers),
+      rows: moveRows(trace.copy(numbers), -this.#bootModelNs),
       rowNumbers: Float64Array.from(numbers),
       stationEvents: this.#stationEvents(),
       stationOccupancy: this.#stationOccupancy(),

@@ -4,6 +4,7 @@ import { placeDevices, type PlacedDevice } from './model/placement.ts';
 import { deviceParam } from './model/devices.ts';
 import { paramAt } from './model/tree.ts';
 import { readBool } from './model/values.ts';
+import { unattached } from './rules/references.ts';
 import {
   childNode,
   driveOf,
@@ -36,7 +37,8 @@ export function explain(line: CommandLine): Sentence[] {
     if (option !== undefined) out.push(sentence('explain.snapshot', {}, option.span, 'machine'));
   }
   for (const placed of placeDevices(model).devices) out.push(...deviceSentences(model, placed));
-  for (const drive of model.drives) out.push(...driveSentences(model, drive));
+  const free = new Set(unattached(model));
+  for (const drive of model.drives) out.push(...driveSentences(model, drive, free));
   for (const node of model.blockdevs) out.push(...nodeSentences(model, node));
   for (const object of model.objects) {
     if (object.type === 'iothread') {
@@ -111,7 +113,7 @@ function scsiParts(params: { name: string; bus: string; address: string }): Reco
   return parts.length === 3 ? { ...params, target: parts[1], lun: parts[2] } : params;
 }
 
-function driveSentences(model: StorageModel, drive: Drive): Sentence[] {
+function driveSentences(model: StorageModel, drive: Drive, free: ReadonlySet<Drive | BlockNode>): Sentence[] {
   const out: Sentence[] = [];
   const id = drive.id;
   const span = drive.fileParam?.span ?? drive.option.argumentSpan ?? drive.span;
@@ -123,10 +125,22 @@ function driveSentences(model: StorageModel, drive: Drive): Sentence[] {
     out.push(sentence('explain.drive.file', { id, file: drive.file, format: drive.format }, span, 'back'));
   }
   const attach =
-    drive.if === 'none' ? 'none' : drive.if === 'ide' && drive.media === 'cdrom' ? 'cdrom' : drive.if;
-  if (['none', 'ide', 'cdrom', 'virtio', 'floppy', 'pflash', 'scsi', 'sd'].includes(attach)) {
-    const params = { id, bus: String(drive.bus), unit: String(drive.unit) };
-    out.push(sentence(`explain.if.${attach}`, params, drive.ifParam?.span ?? drive.option.nameSpan, 'back'));
+    drive.if === 'none'
+      ? free.has(drive)
+        ? 'none'
+        : 'used'
+      : drive.if === 'ide' && drive.media === 'cdrom'
+        ? 'cdrom'
+        : drive.if;
+  if (['none', 'used', 'ide', 'cdrom', 'virtio', 'floppy', 'pflash', 'scsi', 'sd'].includes(attach)) {
+    const device = model.devices.find((d) => driveOf(model, d) === drive);
+    const by = device?.id ?? device?.driver ?? '';
+    const params = { id, bus: String(drive.bus), unit: String(drive.unit), device: by };
+    // Used by something else than a device: a node over it, which has a sentence of its own.
+    if (attach !== 'used' || device !== undefined)
+      out.push(
+        sentence(`explain.if.${attach}`, params, drive.ifParam?.span ?? drive.option.nameSpan, 'back'),
+      );
   }
   for (const key of ['cache', 'aio', 'discard', 'detect-zeroes', 'werror', 'rerror'] as const) {
     const param = paramAt(drive.tree, key);

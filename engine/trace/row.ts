@@ -70,3 +70,13 @@ export function decodeRow(rows: Uint32Array, index: number): TraceRow {
     args: definition === undefined ? [] : decodeArgs(rows, at, definition),
   };
 }
+
+/** Shifts the model times of copied rows by `byNs`, in place, so that they count from another zero. Answers the rows. */
+export function moveRows(rows: Uint32Array, byNs: number): Uint32Array {
+  for (let at = 0; at + ROW_WORDS <= rows.length; at += ROW_WORDS) {
+    double[0] = doubleAt(rows, at + 4) + byNs;
+    rows[at + 4] = words[0];
+    rows[at + 5] = words[1];
+  }
+  return rows;
+}

@@ -54,6 +54,9 @@ export const useLabStore = defineStore('lab', () => {
   /** Whether the lab's workspace is on the screen. */
   const visible = ref(false);
 
+  /** What the present machine was built from. */
+  const builtFrom = shallowRef<{ line: string; bindings: string; workload: string } | null>(null);
+
   const rates = new Rates(STATIONS);
   const totals = new Rates(1);
   const history = new History();
@@ -66,6 +69,19 @@ export const useLabStore = defineStore('lab', () => {
     set: (value) => {
       app.session.workload = value;
     },
+  });
+  const source = computed(() => ({
+    line: machine.text,
+    bindings: JSON.stringify(machine.bindings),
+    workload: JSON.stringify(workload.value),
+  }));
+  /** What was changed since the machine was built and counts from the next one on. */
+  const changed = computed(() => {
+    const from = status.value === null ? null : builtFrom.value;
+    return {
+      line: from !== null && (from.line !== source.value.line || from.bindings !== source.value.bindings),
+      workload: from !== null && from.workload !== source.value.workload,
+    };
   });
   const state = computed<LabRunState | null>(() =>
     status.value === null ? null : status.value.process === 'crashed' ? 'failed' : status.value.state,
@@ -172,6 +188,7 @@ export const useLabStore = defineStore('lab', () => {
   async function build(): Promise<LabId> {
     await dispose();
     reset();
+    builtFrom.value = source.value;
     const made = await platter.call('lab.create', {
       line: machine.text,
       bindings: machine.bindings,
@@ -255,6 +272,7 @@ export const useLabStore = defineStore('lab', () => {
 
   return {
     status,
+    changed,
     state,
     running,
     frame,

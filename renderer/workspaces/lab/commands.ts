@@ -11,8 +11,6 @@ export function registerLabCommands(): () => void {
   const lab = useLabStore();
   const navigation = useNavigationStore();
   const hasLine = () => app.session.line.trim() !== '';
-  /** The line's own workspaces: elsewhere the keys are free. */
-  const near = () => app.workspace === 'lab' || app.workspace === 'machine';
   const there = (): void => {
     if (app.workspace !== 'lab') navigation.go({ workspace: 'lab' });
   };
@@ -24,7 +22,7 @@ export function registerLabCommands(): () => void {
     ...rest,
   });
   const step = (kind: StepKind) => ({
-    when: () => near() && hasLine() && !lab.running,
+    when: () => hasLine() && !lab.running,
     run: () => {
       there();
       return lab.step(kind);
@@ -33,7 +31,7 @@ export function registerLabCommands(): () => void {
   return registerCommands([
     command('runPause', {
       shortcut: 'F5',
-      when: () => near() && hasLine(),
+      when: () => hasLine(),
       run: () => {
         there();
         return lab.runPause();
@@ -43,7 +41,7 @@ export function registerLabCommands(): () => void {
     command('stepRequest', { shortcut: 'F11', ...step('request') }),
     command('restart', {
       shortcut: 'Shift+F5',
-      when: () => near() && exists(),
+      when: () => exists(),
       run: () => {
         there();
         return lab.restart();

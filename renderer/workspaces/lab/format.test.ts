@@ -39,6 +39,10 @@ describe('figures of the lab', () => {
     ]);
   });
 
+  it('shows what was before the zero with a minus sign', () => {
+    expect([-40, -1_234_560].map(micros)).toEqual(['0.0', '−1\u202f234.6']);
+  });
+
   it('does not divide by no request', () => {
     expect(perRequest(3, 0)).toBe('–');
     expect(perRequest(3, 2)).toBe('1.50');

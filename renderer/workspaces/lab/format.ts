@@ -24,8 +24,8 @@ export function duration(ns: number): string {
 
 /** Nanoseconds as microseconds with one digit behind the point, grouped: `2 412.3`. For columns, whose header has the unit. */
 export function micros(ns: number): string {
-  const tenths = Math.round(ns / 100);
-  return `${formatCount(Math.floor(tenths / 10))}.${tenths % 10}`;
+  const tenths = Math.abs(Math.round(ns / 100));
+  return `${ns < 0 && tenths > 0 ? '−' : ''}${formatCount(Math.floor(tenths / 10))}.${tenths % 10}`;
 }
 
 /** How many a request, with two digits behind the point; a dash while there is no request. */
