@@ -6,6 +6,8 @@ import * as v from 'valibot';
 import type { PlainError } from './error.ts';
 import type { AttachedImage, CheckResult, GateQuestion, ImageHandle, ImageInfo, MapPage } from './images.ts';
 import type { LabStatus } from './lab.ts';
+import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResult } from './try.ts';
+import type { OwnersPage, SearchStep, StructureFields, StructureNode, StructurePage } from './structure.ts';
 import {
   bindingSchema,
   sessionSchema,
@@ -18,6 +20,8 @@ import {
 const handle = v.pipe(v.string(), v.regex(/^img-[0-9a-f]{16}$/));
 const labId = v.pipe(v.string(), v.regex(/^lab-[0-9a-f]{16}$/));
 const byteOffset = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
+const treePath = v.pipe(v.string(), v.maxLength(256));
+const index = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER));
 const byteCount = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
 
 export const labConfigSchema = v.strictObject({
@@ -59,6 +63,28 @@ export const calls = {
   'images.read': call<Uint8Array>()(
     v.strictTuple([handle, v.picklist(['guest', 'host']), byteOffset, byteCount(1024 * 1024)]),
   ),
+  /** Parts below a node of the format's tree (`''`: the file) from index `start` on. */
+  'images.structure': call<StructurePage>()(v.strictTuple([handle, treePath, index, byteCount(4096)])),
+  'images.structureNode': call<StructureNode>()(v.strictTuple([handle, treePath])),
+  'images.structureFields': call<StructureFields>()(
+    v.strictTuple([handle, treePath, index, byteCount(4096)]),
+  ),
+  /** Who owns the bytes of the file from an offset on, at most `limit` stretches. The first call looks through all tables. */
+  'images.owners': call<OwnersPage>()(v.strictTuple([handle, byteOffset, byteCount(4096)])),
+  /** Bytes of every `OWNER_KINDS` in each of `cells` equal parts of the file's bytes. */
+  'images.ownerShares': call<Float64Array>()(
+    v.strictTuple([handle, byteOffset, byteOffset, byteCount(8192)]),
+  ),
+  /** One step of a search for bytes (as hexadecimal digits) from an offset on; about a tenth of a second. */
+  'images.search': call<SearchStep>()(
+    v.strictTuple([
+      handle,
+      v.picklist(['guest', 'host']),
+      v.pipe(v.string(), v.regex(/^([0-9a-f]{2}){1,1024}$/)),
+      byteOffset,
+      v.boolean(),
+    ]),
+  ),
   'images.check': call<CheckResult>()(v.strictTuple([handle])),
   'gate.answer': call<null>()(v.strictTuple([v.number(), v.boolean()])),
   'lab.create': call<LabStatus>()(v.strictTuple([labConfigSchema])),
@@ -70,6 +96,14 @@ export const calls = {
   'lab.close': call<null>()(v.strictTuple([labId])),
   /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
   'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
+  /** Starts the installed QEMU with the line, paused and harmless, and tells what it says. One at a time: a new one ends the old. */
+  'qemu.try': call<TryResult>()(v.strictTuple([tryRequestSchema])),
+  /** Ends the trial that is under way; it answers `cancelled`. */
+  'qemu.cancel': call<null>()(none),
+  /** What the installed QEMU of that architecture knows, read from it over QMP; null when there is none. */
+  'qemu.schema': call<QemuSchemaAnswer | null>()(
+    v.strictTuple([v.pipe(v.string(), v.regex(/^[a-z0-9_]{1,32}$/))]),
+  ),
 } as const;
 
 export type CallName = keyof typeof calls;
@@ -108,6 +142,7 @@ export interface Events {
   /** The question is void: its image was closed. */
   'gate.withdrawn': number;
   'lab.changed': LabStatus;
+  'qemu.trying': TryProgress;
   /** A menu item or a global shortcut: the command's id in the palette. */
   command: string;
   notice: Notice;

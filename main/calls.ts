@@ -7,7 +7,7 @@ import { pickImages, pickTraceFile } from './images/dialogs.ts';
 import { sampleCopy } from './images/sample.ts';
 
 export function handlersOf(platter: Application): Handlers {
-  const { settings, images, labs, gate, window } = platter;
+  const { settings, images, labs, gate, window, trials } = platter;
   return {
     'app.start': () => start(platter),
     'clipboard.write': async (text) => {
@@ -35,6 +35,12 @@ export function handlersOf(platter: Application): Handlers {
     'images.map': (handle, start, limit) => images.map(handle, start, limit),
     'images.read': (handle, space, offset, length) => images.read(handle, space, offset, length),
     'images.check': (handle) => images.check(handle),
+    'images.structure': (handle, ...args) => images.ask(handle, 'structure', ...args),
+    'images.structureNode': (handle, ...args) => images.ask(handle, 'structureNode', ...args),
+    'images.structureFields': (handle, ...args) => images.ask(handle, 'structureFields', ...args),
+    'images.owners': (handle, ...args) => images.ask(handle, 'owners', ...args),
+    'images.ownerShares': (handle, ...args) => images.ask(handle, 'ownerShares', ...args),
+    'images.search': (handle, ...args) => images.ask(handle, 'search', ...args),
     'gate.answer': (id, allow) => {
       gate.answer(id, allow);
       return null;
@@ -54,6 +60,12 @@ export function handlersOf(platter: Application): Handlers {
       await labs.saveTrace(id, path);
       return true;
     },
+    'qemu.try': (request) => trials.run(request),
+    'qemu.cancel': async () => {
+      await trials.cancel();
+      return null;
+    },
+    'qemu.schema': (arch) => trials.schema(arch),
   };
 }
 

@@ -3,7 +3,7 @@ import { basename, resolve } from 'node:path';
 import type { AttachedImage, CheckResult, ImageHandle, ImageInfo, MapPage } from '#contract/images.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
-import type { ImageCalls } from '../processes/protocol.ts';
+import type { Answer, Args, ImageCalls } from '../processes/protocol.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Worker } from '../processes/worker.ts';
 import { Handles } from './handles.ts';
@@ -106,6 +106,15 @@ export class Images {
 
   check(handle: ImageHandle): Promise<CheckResult> {
     return this.#worker(handle).call('check', []);
+  }
+
+  /** Asks the image's process. Rejects with the reason when the image is not open. */
+  ask<N extends keyof ImageCalls>(
+    handle: ImageHandle,
+    name: N,
+    ...args: Args<ImageCalls, N>
+  ): Promise<Answer<ImageCalls, N>> {
+    return this.#worker(handle).call(name, args);
   }
 
   async #start(handle: ImageHandle): Promise<ImageInfo> {

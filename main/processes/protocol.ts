@@ -4,6 +4,13 @@
  */
 import type { Result } from '#contract/error.ts';
 import type { CheckResult, ImageInfo, MapPage } from '#contract/images.ts';
+import type {
+  OwnersPage,
+  SearchStep,
+  StructureFields,
+  StructureNode,
+  StructurePage,
+} from '#contract/structure.ts';
 import type { LabConfig, LabRunState, StepKind } from '#contract/lab.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
@@ -14,6 +21,16 @@ export interface ImageCalls {
   map: { args: [start: number, limit: number]; answer: MapPage };
   read: { args: [space: 'guest' | 'host', offset: number, length: number]; answer: Uint8Array };
   check: { args: []; answer: CheckResult };
+  structure: { args: [path: string, start: number, limit: number]; answer: StructurePage };
+  structureNode: { args: [path: string]; answer: StructureNode };
+  structureFields: { args: [path: string, start: number, limit: number]; answer: StructureFields };
+  owners: { args: [from: number, limit: number]; answer: OwnersPage };
+  ownerShares: { args: [from: number, length: number, cells: number]; answer: Float64Array };
+  /** `pattern` in hexadecimal digits. */
+  search: {
+    args: [space: 'guest' | 'host', pattern: string, from: number, backward: boolean];
+    answer: SearchStep;
+  };
   /** Closes what is open; the process is ended after it. */
   close: { args: []; answer: null };
 }
