@@ -42,6 +42,8 @@ export interface ImageInfo {
   /** Why the backing image named above is not open. */
   backingError?: PlainError;
   snapshots: SnapshotInfo[];
+  /** Persistent bitmaps, where the image has some. */
+  bitmaps?: BitmapInfo[];
   /** `format-specific` of qemu-img, flat: `compat`, `lazy-refcounts`, `refcount-bits`, `corrupt`, `extended-l2`, `compression-type`, … */
   formatSpecific: Record<string, string | number | boolean>;
   /** Every header field in file order, for the overview. */
@@ -57,6 +59,17 @@ export interface SnapshotInfo {
   vmClockNsec: number;
   /** Instructions executed at the moment of the snapshot, when the image says so (qcow2 extra data, bytes 16 to 23; all ones: unknown). */
   icount?: number;
+}
+
+/** A persistent bitmap of a qcow2 image. */
+export interface BitmapInfo {
+  name: string;
+  /** Bytes of the disk that one bit stands for. */
+  granularity: number;
+  /** Its last writer did not close the image: the contents cannot be trusted. */
+  inUse: boolean;
+  /** It records every write. */
+  auto: boolean;
 }
 
 export interface HeaderField {

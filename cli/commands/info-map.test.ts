@@ -46,6 +46,11 @@ const images: Record<string, (path: string) => void> = {
       qemuImg(folder, 'snapshot', '-c', name, path);
     qemuIo(folder, 'qcow2', path, 'write -P 2 512k 1M');
   },
+  'bitmaps.qcow2': (path) => {
+    qemuImg(folder, 'create', '-q', '-f', 'qcow2', path, '4M');
+    qemuImg(folder, 'bitmap', '--add', '-g', '4k', path, 'enabled');
+    qemuImg(folder, 'bitmap', '--add', '--disable', path, 'disabled');
+  },
   'base.qcow2': (path) => {
     qemuImg(folder, 'create', '-q', '-f', 'qcow2', path, '8M');
     qemuIo(folder, 'qcow2', path, 'write -P 1 0 2M', 'write -z 3M 64k');

@@ -1,5 +1,5 @@
 /** `qemu-img info --output=json` (QAPI: ImageInfo) out of what the engine tells about an image. */
-import type { ImageInfo, SnapshotInfo } from '#contract/images.ts';
+import type { BitmapInfo, ImageInfo, SnapshotInfo } from '#contract/images.ts';
 import { combinePath } from './path.ts';
 import type { QemuObject } from './order.ts';
 
@@ -24,7 +24,9 @@ export function infoObject(info: ImageInfo, filename: string): QemuObject {
     object['dirty-flag'] = info.dirty;
   }
   if (Object.keys(info.formatSpecific).length > 0) {
-    object['format-specific'] = { type: info.format, data: { ...info.formatSpecific } };
+    const data: QemuObject = { ...info.formatSpecific };
+    if (info.bitmaps !== undefined) data.bitmaps = info.bitmaps.map(bitmapObject);
+    object['format-specific'] = { type: info.format, data };
   }
   if (info.backingFilename !== undefined) {
     object['backing-filename'] = info.backingFilename;
@@ -54,4 +56,8 @@ function snapshotObject(snapshot: SnapshotInfo): QemuObject {
     'vm-clock-nsec': snapshot.vmClockNsec % 1e9,
     ...(snapshot.icount === undefined ? {} : { icount: snapshot.icount }),
   };
+}
+
+function bitmapObject({ name, granularity, inUse, auto }: BitmapInfo): QemuObject {
+  return { flags: [...(inUse ? ['in-use'] : []), ...(auto ? ['auto'] : [])], name, granularity };
 }

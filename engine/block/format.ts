@@ -5,7 +5,7 @@
  * (access.ts) does all reading and every overwrite in place, for every format alike. A format is one `FormatDescriptor` in
  * formats/registry.ts.
  */
-import type { HeaderField, CheckResult, SnapshotInfo } from '../../contract/images.ts';
+import type { BitmapInfo, HeaderField, CheckResult, SnapshotInfo } from '../../contract/images.ts';
 import type { PlatterError } from '../errors.ts';
 import type { Maybe } from '../maybe.ts';
 import type { Gate, GateRequest } from './gate.ts';
@@ -13,7 +13,7 @@ import type { Limits } from './limits.ts';
 import type { BlockNode } from './node.ts';
 import type { Storage } from './storage/storage.ts';
 
-export type { CheckResult, HeaderField, SnapshotInfo };
+export type { BitmapInfo, CheckResult, HeaderField, SnapshotInfo };
 
 /** A `BlockExtent` to be filled in and used at once: one per node, so that reading makes no garbage. */
 export class ExtentSlot {
@@ -75,6 +75,7 @@ export interface FormatDescription {
   /** Why the backing image is not open, when `tolerate` let the image open without it. */
   backingError?: PlatterError;
   snapshots?: SnapshotInfo[];
+  bitmaps?: BitmapInfo[];
   /** `format-specific.data` of qemu-img, flat. */
   formatSpecific?: Record<string, string | number | boolean>;
   /** Every header field in file order. */
@@ -127,6 +128,8 @@ export interface OpenContext {
    * whose every access throws the reason; `error` then tells it.
    */
   openBacking(reference: string, format?: string, role?: 'backing' | 'parent'): Maybe<OpenedBacking>;
+  /** The passphrase of an encrypted image; undefined leaves it locked. */
+  readonly secret?: (image: string) => Maybe<string | Uint8Array | undefined>;
   /** The bytes of another file that the image names: an external data file, an extent. Follows `readOnly`. */
   openStorage(reference: string, role: GateRequest['role']): Maybe<Storage>;
 }

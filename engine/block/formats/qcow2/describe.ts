@@ -28,6 +28,12 @@ export function describe(state: Qcow2State): FormatDescription {
       vmClockNsec,
       icount: icountOf(extra),
     })),
+    bitmaps: state.bitmaps?.map(({ name, inUse, auto, granularityBits }) => ({
+      name,
+      granularity: 2 ** granularityBits,
+      inUse,
+      auto,
+    })),
     formatSpecific: formatSpecific(state),
     header: headerFields(state),
   };

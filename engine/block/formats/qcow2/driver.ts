@@ -108,6 +108,17 @@ export class Qcow2Driver implements FormatDriver {
 
   *#close(): Steps<void> {
     try {
+      if (!this.readOnly && this.state.broken === undefined) {
+        yield* this.state.tracker.finish();
+        yield* this.#flush();
+      }
+    } finally {
+      yield* this.#closeStorages();
+    }
+  }
+
+  *#closeStorages(): Steps<void> {
+    try {
       if (this.state.externalData) yield* wait(this.state.dataStorage.close());
     } finally {
       yield* wait(this.state.storage.close());

@@ -144,6 +144,10 @@ describe('features', () => {
     await (await openImage(at('auto.qcow2'))).node.close();
     expect(readFileSync(at('auto.qcow2')).readBigUInt64BE(88)).toBe(1n << 33n);
     await (await openImage(at('auto.qcow2'), { readOnly: false })).node.close();
+    expect(readFileSync(at('auto.qcow2')).readBigUInt64BE(88)).toBe(1n << 33n);
+    const { node } = await openImage(at('auto.qcow2'), { readOnly: false });
+    await node.write(0, new Uint8Array(1));
+    await node.close();
     expect(readFileSync(at('auto.qcow2')).readBigUInt64BE(88)).toBe(0n);
   });
 });

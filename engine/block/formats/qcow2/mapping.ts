@@ -160,7 +160,8 @@ function fill(
 
 /** Data clusters on metadata or past the end of the file are never overwritten: the writer's path finds and reports them. */
 function inPlace(state: Qcow2State, host: number, length: number): boolean {
-  if (state.broken !== undefined) return false;
+  // The first write, and each that bitmaps must learn of, goes through the driver.
+  if (state.broken !== undefined || !state.tracker.begun || state.tracker.tracking) return false;
   if (state.externalData) return true;
   return host < state.knownSize && state.metadata?.find(host, length) === undefined;
 }

@@ -3,12 +3,12 @@ import { PlatterError } from '../../../errors.ts';
 import { wait, type Steps } from '../../../maybe.ts';
 import type { OpenContext } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { readDirectory, type BitmapRecord } from './bitmaps/directory.ts';
 import { AUTOCLEAR, INCOMPATIBLE, TABLE_ENTRY } from './constants.ts';
 import { badField, truncated } from './errors.ts';
 import { parseExtensions } from './extensions.ts';
 import { checkFeatures } from './features.ts';
 import { hasDataFile, parseHeader, type Qcow2Header } from './header.ts';
-import { writeFeatures } from './header-update.ts';
 import { MetadataMap } from './overlap.ts';
 import { Refcounts } from './refcount.ts';
 import { readSnapshots } from './snapshots.ts';
@@ -44,6 +44,7 @@ export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2S
     snapshots,
     limits: context.limits,
   });
+  state.bitmaps = yield* readBitmaps(state);
   yield* openDataFile(state, context);
   try {
     yield* openBacking(state, cluster, context);
@@ -78,6 +79,18 @@ export function* readTable(
   const table = new Uint8Array(length);
   yield* wait(storage.read(offset, table));
   return table;
+}
+
+/** None while their autoclear bit is not set: somebody wrote without keeping them. Damage to them does not keep the disk closed. */
+function* readBitmaps(state: Qcow2State): Steps<BitmapRecord[] | undefined> {
+  const { bitmaps } = state.extensions;
+  if (bitmaps === undefined || (state.header.autoclear & AUTOCLEAR.bitmaps) === 0n) return [];
+  try {
+    return yield* readDirectory(state.storage, bitmaps);
+  } catch (error) {
+    if (error instanceof PlatterError) return undefined;
+    throw error;
+  }
 }
 
 function* openDataFile(state: Qcow2State, context: OpenContext): Steps<void> {
@@ -136,10 +149,4 @@ function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
   state.refcounts = new Refcounts(state, table);
   state.metadata = new MetadataMap(state, table);
   state.knownSize = yield* wait(storage.size());
-  // Unknown autoclear features say "whoever does not know me has not kept me up to date".
-  const kept = header.autoclear & AUTOCLEAR.dataFileRaw;
-  if (kept !== header.autoclear) {
-    header.autoclear = kept;
-    yield* writeFeatures(state);
-  }
 }

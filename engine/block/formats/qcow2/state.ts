@@ -4,6 +4,8 @@ import type { BlockNode } from '../../node.ts';
 import type { Limits } from '../../limits.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { isPromise, run, type Maybe } from '../../../maybe.ts';
+import { BitmapTracker } from './bitmaps/tracker.ts';
+import type { BitmapRecord } from './bitmaps/directory.ts';
 import { TableCache } from './cache.ts';
 import { writeBackInOrder } from './order.ts';
 import { AUTOCLEAR, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from './constants.ts';
@@ -36,6 +38,9 @@ export class Qcow2State {
   readonly extensions: Extensions;
   readonly limits: Limits;
   snapshots: SnapshotRecord[];
+  /** The persistent bitmaps; undefined when their directory cannot be read. */
+  bitmaps: BitmapRecord[] | undefined = [];
+  readonly tracker: BitmapTracker;
   /** The active L1 table, as in the file. */
   l1: Uint8Array;
   l1View: DataView;
@@ -76,6 +81,7 @@ export class Qcow2State {
     };
     this.readGuest = unset;
     this.readsAsZero = unset;
+    this.tracker = new BitmapTracker(this);
     this.storage = parts.storage;
     this.dataStorage = parts.storage;
     this.image = parts.image;

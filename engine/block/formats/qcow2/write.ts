@@ -19,6 +19,7 @@ const MOST_PENDING = 4096;
 /** Writes any range of the disk. */
 export function* writeGuest(state: Qcow2State, offset: number, source: Uint8Array): Steps<void> {
   if (state.broken !== undefined) throw state.broken;
+  yield* state.tracker.note(offset, source.length);
   for (let done = 0; done < source.length;) {
     const rest = source.subarray(done);
     done += state.extendedL2

@@ -21,6 +21,7 @@ export function* writeZeroesGuest(
   unmap: boolean,
 ): Steps<void> {
   if (state.broken !== undefined) throw state.broken;
+  yield* state.tracker.note(offset, length);
   // An external raw file must read the same without its image.
   if (state.rawExternalData) yield* wait(state.dataStorage.writeZeroes(offset, length));
   const unit = state.extendedL2 ? state.clusterSize / SUBCLUSTERS : state.clusterSize;
@@ -41,6 +42,7 @@ export function* writeZeroesGuest(
 /** Gives whole clusters back. They read as zeroes after it (version 2 with a backing file: as the backing file). */
 export function* discardGuest(state: Qcow2State, offset: number, length: number): Steps<void> {
   if (state.broken !== undefined) throw state.broken;
+  yield* state.tracker.note(offset, length);
   if (state.rawExternalData) return;
   const { clusterSize } = state;
   const end = offset + length;
