@@ -65,7 +65,7 @@ export function buildMachine(options: MachineOptions): Machine {
   const kvm = new Kvm(trace, interrupts);
   const host = new HostIo(trace, { aio: wanted.aio, costs, onReady: options.onReady });
   let lastRequest = 0;
-  const nextRequestId = (): number => (lastRequest = (lastRequest % 0xffff_ffff) + 1);
+  const nextRequestId = (): number => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1);
   const device = new VirtioBlk({
     name: wanted.label,
     memory,

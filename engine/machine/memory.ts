@@ -17,7 +17,7 @@ export interface MemoryRegion {
 }
 
 export interface MemoryOwner {
-  /** The memory as it is now; asked again by `refresh`. */
+  /** The memory as it is now, on a boundary of 4 bytes; asked again by `refresh`. */
   current(): Uint8Array;
   readonly regions: readonly MemoryRegion[];
   /** Called before bytes of the buffer change, so that an emulator can drop translated code. */
@@ -30,8 +30,15 @@ export class GuestMemory {
   /** The whole buffer. Valid until the next `refresh`. */
   bytes: Uint8Array;
   view: DataView;
+  /**
+   * The same buffer by 32-bit and 16-bit units, for what lies aligned: reading an element of a typed array costs a fraction of a
+   * reading through `view`. Little-endian as the guest is, because every machine that this runs on is.
+   */
+  words: Uint32Array;
+  halves: Uint16Array;
   readonly regions: readonly MemoryRegion[];
   readonly #owner: MemoryOwner;
+  readonly #beforeWrite: ((offset: number, length: number) => void) | undefined;
   /** Views that were made, by where they lie: making one costs more than copying a page. */
   readonly #views: (Uint8Array | undefined)[] = Array.from({ length: VIEW_SLOTS }, () => undefined);
   readonly #viewOffsets = new Float64Array(VIEW_SLOTS).fill(-1);
@@ -42,8 +49,11 @@ export class GuestMemory {
     this.#owner = owner;
     this.regions = owner.regions;
     this.#lastRegion = owner.regions[owner.regions.length - 1];
+    this.#beforeWrite = owner.beforeWrite?.bind(owner);
     this.bytes = owner.current();
-    this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+    this.view = viewOf(this.bytes);
+    this.words = wordsOf(this.bytes);
+    this.halves = halvesOf(this.bytes);
   }
 
   /** Takes over a buffer that was replaced since the last call. */
@@ -51,7 +61,9 @@ export class GuestMemory {
     const bytes = this.#owner.current();
     if (bytes === this.bytes) return;
     this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.view = viewOf(bytes);
+    this.words = wordsOf(bytes);
+    this.halves = halvesOf(bytes);
     this.#views.fill(undefined);
     this.#viewOffsets.fill(-1);
   }
@@ -87,7 +99,7 @@ export class GuestMemory {
 
   /** To be called before every write into `bytes` or `view`. */
   dirty(offset: number, length: number): void {
-    this.#owner.beforeWrite?.(offset, length);
+    if (this.#beforeWrite !== undefined) this.#beforeWrite(offset, length);
   }
 
   /** The same as `locate`, for callers that have no use for an address outside memory. Throws `machine.no-memory`. */
@@ -128,6 +140,13 @@ export class GuestMemory {
     else this.view.setUint32(offset, value, true);
   }
 }
+
+const viewOf = (bytes: Uint8Array): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const wordsOf = (bytes: Uint8Array): Uint32Array =>
+  new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 2);
+const halvesOf = (bytes: Uint8Array): Uint16Array =>
+  new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >>> 1);
 
 /** First address above the PC's video and BIOS hole, and of memory above 4 GiB. */
 const ABOVE_BIOS = 0x10_0000;

@@ -98,7 +98,7 @@ export abstract class VirtioDevice {
     this.offered = options.offered;
     this.queues = options.queues.map((size, index) => new VirtQueueState(index, size));
     let last = 0;
-    this.nextRequestId = options.nextRequestId ?? (() => (last = (last % 0xffff_ffff) + 1));
+    this.nextRequestId = options.nextRequestId ?? (() => (last = last === 0xffff_ffff ? 1 : last + 1));
   }
 
   /** Bytes of the device's configuration space. */

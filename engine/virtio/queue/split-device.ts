@@ -10,13 +10,9 @@ import {
   AVAIL_IDX,
   AVAIL_RING,
   availBytes,
-  DESC_ADDR,
   DESC_F_INDIRECT,
   DESC_F_NEXT,
   DESC_F_WRITE,
-  DESC_FLAGS,
-  DESC_LEN,
-  DESC_NEXT,
   DESC_SIZE,
   descBytes,
   needEvent,
@@ -110,7 +106,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   #walk(element: QueueElement, head: number): void {
-    const view = this.#memory.view;
+    const memory = this.#memory;
     const size = this.size;
     let table = this.#desc;
     let entries = size;
@@ -120,17 +116,22 @@ export class SplitDeviceQueue implements DeviceQueue {
     for (;;) {
       if (++seen > size) throw broken('virtio.desc-loop', seen);
       const at = table + index * DESC_SIZE;
-      const low = view.getUint32(at + DESC_ADDR, true);
-      const high = view.getUint32(at + DESC_ADDR + 4, true);
-      const length = view.getUint32(at + DESC_LEN, true);
-      const flags = view.getUint16(at + DESC_FLAGS, true);
+      // A table may lie anywhere; each of its words is read once, and what follows works on these copies.
+      const aligned = (at & 3) === 0;
+      const words = aligned ? memory.words : this.#copyOf(at);
+      const word = aligned ? at >>> 2 : 0;
+      const low = words[word];
+      const high = words[word + 1];
+      const length = words[word + 2];
+      const tail = words[word + 3];
+      const flags = tail & 0xffff;
       const address = high === 0 ? low : high * 0x1_0000_0000 + low;
       if ((flags & DESC_F_INDIRECT) !== 0) {
         if (!this.#indirect) throw broken('virtio.indirect-not-negotiated', index);
         if (table !== this.#desc) throw broken('virtio.indirect-nested', index);
         if ((flags & DESC_F_NEXT) !== 0) throw broken('virtio.indirect-next', index);
         if (length === 0 || length % DESC_SIZE !== 0) throw broken('virtio.indirect-length', length, address);
-        table = this.#memory.locate(address, length);
+        table = memory.locate(address, length);
         if (table < 0) throw broken('virtio.desc-address', `0x${address.toString(16)}`, address);
         entries = length / DESC_SIZE;
         index = 0;
@@ -143,13 +144,20 @@ export class SplitDeviceQueue implements DeviceQueue {
       if (length === 0) throw broken('virtio.desc-empty', index);
       bytes += length;
       if (bytes > LONGEST_CHAIN) throw broken('virtio.desc-too-long', bytes);
-      const offset = this.#memory.locate(address, length);
+      const offset = memory.locate(address, length);
       if (offset < 0) throw broken('virtio.desc-address', `0x${address.toString(16)}+${length}`, address);
       element.add(offset, length, writable);
       if ((flags & DESC_F_NEXT) === 0) return;
-      index = view.getUint16(at + DESC_NEXT, true);
+      index = tail >>> 16;
       if (index >= entries) throw broken('virtio.desc-next', index);
     }
+  }
+
+  /** A descriptor that does not lie on a boundary of its words. */
+  #copyOf(at: number): Uint32Array {
+    const copy = new Uint8Array(DESC_SIZE);
+    copy.set(this.#memory.bytes.subarray(at, at + DESC_SIZE));
+    return new Uint32Array(copy.buffer);
   }
 
   fill(element: QueueElement, written: number): void {

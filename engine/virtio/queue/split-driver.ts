@@ -10,13 +10,9 @@ import {
   AVAIL_IDX,
   AVAIL_RING,
   availBytes,
-  DESC_ADDR,
   DESC_F_INDIRECT,
   DESC_F_NEXT,
   DESC_F_WRITE,
-  DESC_FLAGS,
-  DESC_LEN,
-  DESC_NEXT,
   DESC_SIZE,
   descBytes,
   needEvent,
@@ -63,7 +59,7 @@ export class SplitDriverQueue {
   readonly #tables: number;
   readonly #tablesAddress: number;
   readonly #indirectEntries: number;
-  readonly #options: DriverQueueOptions;
+  readonly #eventIdx: boolean;
   /** The driver's own copy of the free list and of chain lengths: what the device could scribble over is not trusted. */
   readonly #next: Uint16Array;
   readonly #chain: Uint16Array;
@@ -78,12 +74,12 @@ export class SplitDriverQueue {
   #requestId = 0;
   #indirectNow = false;
 
-  /** `base` must be aligned to 4096 and have `splitQueueBytes` bytes. */
+  /** `base` must be aligned to 4096, in the guest and in the buffer, and have `splitQueueBytes` bytes. */
   constructor(memory: GuestMemory, base: number, size: number, options: DriverQueueOptions) {
     this.#memory = memory;
     this.#size = size;
     this.#mask = size - 1;
-    this.#options = options;
+    this.#eventIdx = options.eventIdx;
     this.#indirectEntries = options.indirect ? (options.indirectEntries ?? 0) : 0;
     const avail = base + descBytes(size);
     const used = align(avail + availBytes(size), 4);
@@ -136,18 +132,18 @@ export class SplitDriverQueue {
   }
 
   #write(at: number, address: number, length: number, writable: boolean, next: number): void {
-    const view = this.#memory.view;
-    const more = --this.#left > 0;
-    view.setUint32(at + DESC_ADDR, address, true);
-    view.setUint32(at + DESC_ADDR + 4, address >= 0x1_0000_0000 ? highWord(address) : 0, true);
-    view.setUint32(at + DESC_LEN, length, true);
-    view.setUint16(at + DESC_FLAGS, (writable ? DESC_F_WRITE : 0) | (more ? DESC_F_NEXT : 0), true);
-    view.setUint16(at + DESC_NEXT, more ? next : 0, true);
+    const { words } = this.#memory;
+    const word = at >>> 2;
+    words[word] = address;
+    words[word + 1] = address > 0xffff_ffff ? highWord(address) : 0;
+    words[word + 2] = length;
+    const flags = writable ? DESC_F_WRITE : 0;
+    words[word + 3] = --this.#left > 0 ? flags | DESC_F_NEXT | (next << 16) : flags;
   }
 
   /** Ends the chain, which must have all its buffers, and makes it available to the device. Answers its head. */
   commit(): number {
-    const view = this.#memory.view;
+    const { halves } = this.#memory;
     const head = this.#head;
     let used = this.#count;
     if (this.#indirectNow) {
@@ -155,21 +151,28 @@ export class SplitDriverQueue {
       this.#last = head;
       this.requestOf[head] = this.#requestId;
       this.#freeHead = this.#next[head];
-      const table = this.#tablesAddress + head * this.#indirectEntries * DESC_SIZE;
-      const at = this.#desc + head * DESC_SIZE;
-      view.setUint32(at + DESC_ADDR, table, true);
-      view.setUint32(at + DESC_ADDR + 4, highWord(table), true);
-      view.setUint32(at + DESC_LEN, this.#count * DESC_SIZE, true);
-      view.setUint16(at + DESC_FLAGS, DESC_F_INDIRECT, true);
+      this.#pointToTable(head);
     }
     this.#chain[head] = used;
     this.#tailOf[head] = this.#last;
     this.free -= used;
-    view.setUint16(this.#avail + AVAIL_RING + (this.availIdx & this.#mask) * 2, head, true);
-    this.availIdx = (this.availIdx + 1) & 0xffff;
+    const avail = this.#avail >>> 1;
+    const at = this.availIdx;
+    halves[avail + AVAIL_RING / 2 + (at & this.#mask)] = head;
+    this.availIdx = (at + 1) & 0xffff;
     // Section 2.7.13.3: the index is written after the entry; one thread needs no barrier for that.
-    view.setUint16(this.#avail + AVAIL_IDX, this.availIdx, true);
+    halves[avail + AVAIL_IDX / 2] = this.availIdx;
     return head;
+  }
+
+  #pointToTable(head: number): void {
+    const { words } = this.#memory;
+    const table = this.#tablesAddress + head * this.#indirectEntries * DESC_SIZE;
+    const word = (this.#desc + head * DESC_SIZE) >>> 2;
+    words[word] = table;
+    words[word + 1] = highWord(table);
+    words[word + 2] = this.#count * DESC_SIZE;
+    words[word + 3] = DESC_F_INDIRECT;
   }
 
   /** Whether the device wants to hear of what was committed since the last kick (section 2.7.13.4). */
@@ -177,15 +180,16 @@ export class SplitDriverQueue {
     const before = this.#kicked;
     this.#kicked = this.availIdx;
     if (before === this.availIdx) return false;
-    const view = this.#memory.view;
-    if (!this.#options.eventIdx) return (view.getUint16(this.#used, true) & USED_F_NO_NOTIFY) === 0;
-    const event = view.getUint16(this.#used + USED_RING + this.#size * USED_ELEM, true);
+    const { halves } = this.#memory;
+    const used = this.#used >>> 1;
+    if (!this.#eventIdx) return (halves[used] & USED_F_NO_NOTIFY) === 0;
+    const event = halves[used + (USED_RING + this.#size * USED_ELEM) / 2];
     return needEvent(event, this.availIdx, before);
   }
 
   /** Whether the used ring holds something that `take` has not read. */
   get hasUsed(): boolean {
-    return this.#memory.view.getUint16(this.#used + USED_IDX, true) !== this.lastUsedIdx;
+    return this.#memory.halves[(this.#used + USED_IDX) >>> 1] !== this.lastUsedIdx;
   }
 
   /**
@@ -194,10 +198,10 @@ export class SplitDriverQueue {
    */
   take(): boolean {
     if (!this.hasUsed) return false;
-    const view = this.#memory.view;
-    const at = this.#used + USED_RING + (this.lastUsedIdx & this.#mask) * USED_ELEM;
-    const head = view.getUint32(at, true);
-    this.usedLength = view.getUint32(at + 4, true);
+    const { words } = this.#memory;
+    const at = (this.#used + USED_RING + (this.lastUsedIdx & this.#mask) * USED_ELEM) >>> 2;
+    const head = words[at];
+    this.usedLength = words[at + 1];
     if (head >= this.#size || this.#chain[head] === 0) {
       throw new PlatterError(
         'virtio.used-id',
@@ -227,12 +231,13 @@ export class SplitDriverQueue {
 
   /** Asks for interrupts, or for none. Answers whether used elements are waiting already. */
   setInterrupts(wanted: boolean): boolean {
-    const { view } = this.#memory;
-    if (this.#options.eventIdx) {
+    const { halves } = this.#memory;
+    const avail = this.#avail >>> 1;
+    if (this.#eventIdx) {
       // Section 2.7.7.1: without interrupts used_event is left behind.
-      if (wanted) view.setUint16(this.#avail + AVAIL_RING + this.#size * 2, this.lastUsedIdx, true);
+      if (wanted) halves[avail + AVAIL_RING / 2 + this.#size] = this.lastUsedIdx;
     } else {
-      view.setUint16(this.#avail, wanted ? 0 : AVAIL_F_NO_INTERRUPT, true);
+      halves[avail] = wanted ? 0 : AVAIL_F_NO_INTERRUPT;
     }
     return this.hasUsed;
   }
