@@ -78,13 +78,14 @@ export function openRig(options: RigOptions): Rig {
 
 /** Offers `count` 4 KiB reads, lets the device serve them, takes them back. Throws when one did not succeed. */
 export function runBatch({ memory, device, ring }: Rig, count: number): void {
-  const { view } = memory;
+  const { words, bytes } = memory;
   for (let i = 0; i < count; i++) {
     const header = HEADERS + i * 32;
-    view.setUint32(header, 0, true);
-    view.setUint32(header + 8, i * (DATA / 512), true);
-    view.setUint32(header + 12, 0, true);
-    view.setUint8(header + 16, 0xff);
+    const word = header >>> 2;
+    words[word] = 0;
+    words[word + 2] = i * (DATA / 512);
+    words[word + 3] = 0;
+    bytes[header + 16] = 0xff;
     ring.begin(3);
     ring.add(header, 16, false);
     ring.add(BUFFERS + i * DATA, DATA, true);
@@ -95,5 +96,5 @@ export function runBatch({ memory, device, ring }: Rig, count: number): void {
   device.process();
   let taken = 0;
   while (ring.take()) taken++;
-  if (taken !== count || view.getUint8(HEADERS + 16) !== 0) throw new Error('the device lost a request');
+  if (taken !== count || bytes[HEADERS + 16] !== 0) throw new Error('the device lost a request');
 }

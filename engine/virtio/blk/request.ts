@@ -48,12 +48,13 @@ export class BlkRequest {
     const { outCount, inCount } = element;
     if (outCount === 0 || inCount === 0 || element.outBytes < HEADER_SIZE) return false;
     this.element = element;
-    if (element.lengths[0] >= HEADER_SIZE) {
+    if (element.lengths[0] >= HEADER_SIZE && (element.offsets[0] & 3) === 0) {
       const at = element.offsets[0];
-      const view = memory.view;
-      this.type = view.getUint32(at, true);
-      this.sectorLow = view.getUint32(at + 8, true);
-      this.sectorHigh = view.getUint32(at + 12, true);
+      const { words } = memory;
+      const word = at >>> 2;
+      this.type = words[word];
+      this.sectorLow = words[word + 2];
+      this.sectorHigh = words[word + 3];
     } else {
       this.gather(memory, 0, new Uint8Array(this.#header.buffer));
       this.type = this.#header.getUint32(0, true);
