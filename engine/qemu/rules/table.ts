@@ -1,5 +1,7 @@
 /** All rules. The linter, "explain this error" and the lessons read this one table. */
 import { blockdevRules } from './blockdev.ts';
+import { blockdevReferenceRules } from './blockdev-references.ts';
+import { blockdevSchemaRules } from './blockdev-schema.ts';
 import { busRules } from './bus.ts';
 import { cacheRules } from './cache.ts';
 import { changeRules } from './changes.ts';
@@ -9,9 +11,12 @@ import { driveValueRules } from './drive-values.ts';
 import { driveRules } from './drive.ts';
 import { lockingRules } from './locking.ts';
 import { nameRules } from './names.ts';
+import { pciRules } from './pci.ts';
+import { propertyRules } from './properties.ts';
 import type { Rule } from './rule.ts';
 import { runtimeRules } from './runtime.ts';
 import { throttleRules } from './throttle.ts';
+import { unitRules } from './units.ts';
 import { virtioRules } from './virtio.ts';
 
 export const RULES: readonly Rule[] = [
@@ -22,10 +27,15 @@ export const RULES: readonly Rule[] = [
   ...throttleRules,
   ...lockingRules,
   ...blockdevRules,
+  ...blockdevReferenceRules,
+  ...blockdevSchemaRules,
   ...virtioRules,
   ...busRules,
+  ...pciRules,
+  ...unitRules,
   ...diskRules,
   ...nameRules,
+  ...propertyRules,
   ...changeRules,
   ...runtimeRules,
 ];
