@@ -24,6 +24,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./convert.ts')).convert,
   },
   {
+    name: 'compare',
+    summary: 'whether two images hold the same disk',
+    load: async () => (await import('./compare.ts')).compare,
+  },
+  {
     name: 'lint',
     summary: 'what is wrong with a QEMU command line, and how to mend it',
     load: async () => (await import('./lint.ts')).lint,
