@@ -13,6 +13,7 @@ import { ourLocale, translator } from './menu/messages.ts';
 import { Notices } from './notices.ts';
 import { memoryByPid, spawnWorker } from './processes/spawn.ts';
 import { Supervisor } from './processes/supervisor.ts';
+import { Trials } from './qemu/trials.ts';
 import { installedQemu } from './start/qemu.ts';
 import { openWorkSchema, withNewHandles, type OpenWork } from './store/open-work.ts';
 import { Store } from './store/store.ts';
@@ -31,6 +32,7 @@ export class Application {
   readonly gate: PersonGate;
   readonly images: Images;
   readonly labs: Labs;
+  readonly trials: Trials;
   readonly window: MainWindow;
   /** While the kept files are attached, what is kept stays as it is. */
   #restoring = false;
@@ -70,6 +72,12 @@ export class Application {
       connect: (id) => connectLab(this.window.contents, id),
       changed: (status) => this.window.send('lab.changed', status),
       written: (handles) => this.#readAgain(handles),
+    });
+    this.trials = new Trials({
+      supervisor: this.supervisor,
+      folder: join(app.getPath('userData'), 'qemu-schemas'),
+      path: (handle) => this.images.path(handle),
+      progress: (progress) => this.window.send('qemu.trying', progress),
     });
     this.settings.onChange((settings) => this.#apply(settings));
     this.#apply(this.settings.value);
@@ -122,7 +130,7 @@ export class Application {
   /** Closes labs and images, and waits for what is still being written. */
   async close(): Promise<void> {
     this.gate.denyAll();
-    await this.labs.closeAll();
+    await Promise.all([this.labs.closeAll(), this.trials.cancel()]);
     await this.supervisor.endAll();
     await Promise.all([this.settings.settled(), this.work.settled(), this.#windowState.settled()]);
   }
@@ -135,6 +143,7 @@ export class Application {
   #pageGone(): void {
     // Labs belong to the page that shows them; questions wait for the next page while there is a window.
     void this.labs.closeAll();
+    void this.trials.cancel();
     if (!this.window.exists) this.gate.denyAll();
   }
 

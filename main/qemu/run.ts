@@ -14,6 +14,8 @@ export interface RunLimits {
 
 export type RunEnd =
   | { kind: 'exit'; code: number | null; signal: NodeJS.Signals | null }
+  /** The system could not start it. */
+  | { kind: 'failed'; errno: string }
   /** It was ended. */
   | { kind: 'timeout' | 'memory' | 'cancelled' };
 
@@ -77,8 +79,10 @@ export function runQemu({ path, argv, folder, limits, signal }: RunOptions): Qem
       resolve(stopped ?? end);
     };
     child.on('error', (error) => {
-      printed += `${error.message}\n`;
-      done({ kind: 'exit', code: null, signal: null });
+      done({
+        kind: 'failed',
+        errno: 'code' in error && typeof error.code === 'string' ? error.code : 'EUNKNOWN',
+      });
     });
     child.on('close', (code, name) => done({ kind: 'exit', code, signal: name }));
   });

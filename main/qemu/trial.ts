@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TryResult, TryStage, TryVerdict } from '#contract/try.ts';
 import { formatByName } from '#engine/block/formats/registry.ts';
 import { openFile } from '#engine/block/storage/file.ts';
+import { PlatterError } from '#engine/errors.ts';
 import { parseCommandLine } from '#engine/qemu/parse.ts';
 import { archOf, argvOf, filesOf, planTrial } from '#engine/qemu/try/plan.ts';
 import { readMessages } from '#engine/qemu/try/messages.ts';
@@ -30,7 +31,7 @@ export interface TrialOptions {
   path?: string;
 }
 
-/** @throws PlatterError `try.no-qemu`, `try.qemu-silent` */
+/** @throws PlatterError `try.no-qemu`, `try.qemu-silent`, `try.not-started` */
 export async function tryLine(options: TrialOptions): Promise<TryResult> {
   const line = parseCommandLine(options.line);
   const known = await options.schemas.of(await findQemu(archOf(line), options.path));
@@ -100,8 +101,10 @@ async function start(
   for (const unknown of plan.unknown.slice(0, 16)) {
     const run = launch(['-version', ...unknown.words]);
     const end = await run.ended;
-    if (end.kind !== 'exit') return answer(end.kind, run.printed());
-    if (end.code !== 0) return answer('refused', run.printed());
+    if (end.kind !== 'exit') return answer(verdictOf(end, known), run.printed());
+    // What needs an argument is known.
+    if (end.code !== 0 && !run.printed().includes('requires an argument'))
+      return answer('refused', run.printed());
     plan.changes.push({
       was: unknown.words.join(' ').slice(0, 120),
       reason: 'option',
@@ -111,7 +114,7 @@ async function start(
   const run = launch(argv);
   try {
     const ready = await run.ask('qmp_capabilities');
-    if (ready === undefined) return answer(verdictOf(await run.ended), run.printed());
+    if (ready === undefined) return answer(verdictOf(await run.ended, known), run.printed());
     options.stage?.('asking');
     const answers = {
       block: await run.ask('query-block'),
@@ -122,7 +125,7 @@ async function start(
     };
     void run.ask('quit');
     const end = await run.ended;
-    if (end.kind !== 'exit') return answer(end.kind, run.printed());
+    if (end.kind !== 'exit') return answer(verdictOf(end, known), run.printed());
     return {
       ...answer(end.code === 0 ? 'accepted' : 'refused', run.printed()),
       tree: readTree(answers, plan),
@@ -134,7 +137,13 @@ async function start(
 }
 
 /** QEMU went before it could be asked. */
-function verdictOf(end: RunEnd): TryVerdict {
+function verdictOf(end: RunEnd, { program }: KnownQemu): TryVerdict {
+  if (end.kind === 'failed') {
+    throw new PlatterError('try.not-started', `${program.path} could not be started: ${end.errno}.`, {
+      value: program.path,
+      errno: end.errno,
+    });
+  }
   if (end.kind !== 'exit') return end.kind;
   return end.code === 0 ? 'ended' : 'refused';
 }

@@ -5,6 +5,7 @@ import type { Words } from './words.ts';
 /** A `-netdev`, `-nic`, `-net`, `-chardev` or `-audiodev` that opens nothing. */
 export function trialNetwork(words: Words, changes: Changes): Words {
   const { option } = words;
+  words.plain = true;
   const before = words.print();
   switch (option.name) {
     case 'chardev':

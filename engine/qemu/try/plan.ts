@@ -47,7 +47,7 @@ export function planTrial(line: CommandLine, context: TrialContext): TrialPlan {
     if (words === undefined) continue;
     plan.argv.push({ words, span: option.span });
   }
-  for (const word of images.positional) plan.argv.push(word);
+  for (const word of images.positional) if (!word.words[0].includes('\0')) plan.argv.push(word);
   for (const words of images.extra) plan.argv.push({ words });
   return plan;
 }
@@ -66,13 +66,16 @@ function trialOption(option: Option, words: Words, shop: Shop): string[] | undef
   const { name } = option;
   const { changes } = shop;
   const kind = optionKind(name);
-  if (kind === undefined) {
+  if (kind === undefined && !option.name.includes('\0')) {
     shop.plan.unknown.push({ words: plain(option), span: option.span });
     return undefined;
   }
   // An option without its argument is refused by QEMU, and read alone it can do nothing else.
-  if (kind.style !== 'flag' && option.argument === undefined) return [`-${name}`];
+  if (kind !== undefined && kind.style !== 'flag' && option.argument === undefined) return [`-${name}`];
   if (option.json === true && isUnreadable(option, shop.line)) return leaveOut('json');
+  if (/\0/.test(option.argument ?? '') || /\0/.test(name)) return leaveOut('control');
+  // -device and -object read JSON since 6.2 and 6.0; before that it would be taken for a list.
+  if (name !== 'blockdev' && Number.parseFloat(shop.context.schema.version) < 6.2) words.plain = true;
   if (HANDLED.has(name)) return handled(option, words, shop);
   if (!HARMLESS.has(name)) return leaveOut(reasonLeftOut(name));
   switch (name) {

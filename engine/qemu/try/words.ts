@@ -9,6 +9,8 @@ import { escapeValue } from '../edit.ts';
 export class Words {
   readonly option: Option;
   params: Param[];
+  /** Print `key=value` although the line has JSON: QEMU would read JSON as a list where it does not know it. */
+  plain = false;
 
   constructor(option: Option) {
     this.option = option;
@@ -50,8 +52,12 @@ export class Words {
   }
 
   print(): string {
-    if (this.option.json === true) return JSON.stringify(jsonOf(this.params));
-    return this.params.map(printParam).join(',');
+    if (this.option.json === true && !this.plain) return JSON.stringify(jsonOf(this.params));
+    // A key out of JSON may hold what ends a parameter in a list.
+    return this.params
+      .filter((p) => !/[,=]/.test(p.key))
+      .map(printParam)
+      .join(',');
   }
 }
 
