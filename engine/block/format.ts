@@ -117,6 +117,8 @@ export interface OpenContext {
   /** The image's display name. */
   readonly image: string;
   readonly readOnly: boolean;
+  /** The internal snapshot that is meant instead of the present state. */
+  readonly snapshot?: string;
   /** The format was guessed, not given: raw then guards sector 0. */
   readonly probed: boolean;
   readonly gate: Gate;

@@ -25,6 +25,10 @@ export interface OpenOptions {
   /** Asked before any file that an image names is touched. Default: deny. */
   gate?: Gate;
   limits?: Partial<Limits>;
+  /** Asked for the passphrase of every encrypted image of the chain, by its display name. Default: it stays locked. */
+  secret?: (image: string) => Maybe<string | Uint8Array | undefined>;
+  /** Opens an internal snapshot (qcow2), by id or name, instead of the present state; read-only. */
+  snapshot?: string;
   /**
    * `require` (default): an image whose backing file cannot be opened does not open. `tolerate`: it opens, and reading what
    * lies in the backing file throws the reason. `skip`: as tolerate, without even asking the gate (for `info`).
@@ -68,6 +72,12 @@ function* openNode(storage: Storage, options: OpenOptions, place: Place): Steps<
   try {
     const found =
       options.format === undefined ? yield* wait(probeFormat(storage)) : formatByName(options.format);
+    if (options.snapshot !== undefined && found.name !== 'qcow2') {
+      throw new PlatterError('block.qcow2-only', `${found.name} images have no snapshots`, {
+        field: 'snapshots',
+        value: found.name,
+      });
+    }
     const context = new Context(storage, options, place);
     return new FormatNode(yield* wait(found.open(storage, context)), storage.name);
   } catch (error) {
@@ -86,15 +96,19 @@ class Context implements OpenContext {
   readonly probed: boolean;
   readonly gate: Gate;
   readonly limits: Limits;
+  readonly secret?: OpenOptions['secret'];
+  readonly snapshot: string | undefined;
   readonly #options: OpenOptions;
   readonly #place: Place;
 
   constructor(storage: Storage, options: OpenOptions, place: Place) {
     this.image = storage.name;
-    this.readOnly = storage.readOnly || (options.readOnly ?? true);
+    this.snapshot = options.snapshot;
+    this.readOnly = storage.readOnly || options.snapshot !== undefined || (options.readOnly ?? true);
     this.probed = options.format === undefined;
     this.gate = options.gate ?? denyAll;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.secret = options.secret;
     this.#options = options;
     this.#place = place;
   }
@@ -157,7 +171,7 @@ class Context implements OpenContext {
         },
       );
     }
-    const options = { ...this.#options, format, readOnly: true };
+    const options = { ...this.#options, format, readOnly: true, snapshot: undefined };
     const below = { depth: place.depth + 1, path, seen: [...place.seen, storage.identity] };
     return yield* openNode(storage, options, below);
   }

@@ -8,6 +8,7 @@ import { raw } from './raw/driver.ts';
 import { bochs } from './bochs/index.ts';
 import { cloop } from './cloop/index.ts';
 import { dmg } from './dmg/index.ts';
+import { luks } from './luks/index.ts';
 import { parallels } from './parallels/index.ts';
 import { qcow } from './qcow/index.ts';
 import { qed } from './qed/index.ts';
@@ -30,6 +31,7 @@ export const FORMATS: readonly FormatDescriptor[] = [
   bochs,
   cloop,
   dmg,
+  luks,
 ];
 
 /** Bytes of the file's start and end that probes see. */

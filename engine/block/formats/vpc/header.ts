@@ -6,7 +6,20 @@ import { wait, type Steps } from '../../../maybe.ts';
 import type { HeaderField } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { checkFields, isPowerOfTwo } from '../shared/check-fields.ts';
-import { layout, raw, text, u16, u32, u64, u8, uuid, x32, x64, type Values } from '../shared/layout.ts';
+import {
+  latin1,
+  layout,
+  raw,
+  text,
+  u16,
+  u32,
+  u64,
+  u8,
+  uuid,
+  x32,
+  x64,
+  type Values,
+} from '../shared/layout.ts';
 import { readExactly, requireInside } from '../shared/storage-window.ts';
 import { MAX_GEOMETRY } from './geometry.ts';
 
@@ -90,34 +103,46 @@ export function encodeFooter(footer: VhdFooter): Uint8Array {
   return vhdFooter.encode({ ...footer, checksum: vhdChecksum(vhdFooter.encode(footer), at) });
 }
 
+/** Whether these 512 bytes are the footer of a fixed disk, checksum included. */
+export function isFixedFooter(bytes: Uint8Array): boolean {
+  if (bytes.length !== vhdFooter.size || latin1(bytes.subarray(0, 8)) !== VHD_COOKIE) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const at = vhdFooter.offsetOf('checksum');
+  return (
+    view.getUint32(vhdFooter.offsetOf('type')) === VHD_FIXED && view.getUint32(at) === vhdChecksum(bytes, at)
+  );
+}
+
 /** Reads and checks footer and dynamic header. Throws `vpc.bad-field`, `vpc.unsupported`, `vpc.truncated`. */
 export function* readVhdHeaders(storage: Storage): Steps<VhdHeaders> {
   const image = storage.name;
   const size = yield* wait(storage.size());
-  let footerOffset = 0;
-  let bytes = yield* readExactly(storage, 0, vhdFooter.size, 'vpc', 'footer');
-  let footer = vhdFooter.parse(bytes, image);
-  if (footer.creator !== VHD_COOKIE || footer.type === VHD_FIXED) {
-    footerOffset = size - vhdFooter.size;
-    bytes = yield* readExactly(storage, footerOffset, vhdFooter.size, 'vpc', 'footer');
-    footer = vhdFooter.parse(bytes, image);
-    const tail = checkFields('vpc', image, (name) => at(vhdFooter.find(name), footerOffset));
-    tail.field('creator', footer.creator, footer.creator === VHD_COOKIE, `"${VHD_COOKIE}"`);
-    tail.field(
-      'type',
-      footer.type,
-      footer.type === VHD_FIXED,
-      '2 (fixed), since no footer stands at the start of the file',
+  // The end first: a fixed disk begins with bytes of the guest, who could write there whatever looks like a header.
+  let footerOffset = size - vhdFooter.size;
+  let bytes = yield* readExactly(storage, footerOffset, vhdFooter.size, 'vpc', 'footer');
+  if (!isFixedFooter(bytes)) {
+    footerOffset = 0;
+    bytes = yield* readExactly(storage, 0, vhdFooter.size, 'vpc', 'footer');
+    const cookie = latin1(bytes.subarray(0, 8));
+    const start = checkFields('vpc', image, (name) => vhdFooter.find(name));
+    start.field(
+      'creator',
+      cookie,
+      cookie === VHD_COOKIE,
+      `"${VHD_COOKIE}" here or, of a fixed disk, at the end`,
     );
   }
+  const footer = vhdFooter.parse(bytes, image);
   const check = checkFields('vpc', image, (name) => at(vhdFooter.find(name), footerOffset));
   const sum = vhdChecksum(bytes, vhdFooter.offsetOf('checksum'));
   check.field('checksum', hex(footer.checksum), footer.checksum === sum, hex(sum));
+  const growing = footer.type === VHD_DYNAMIC || footer.type === VHD_DIFFERENCING;
+  const known = growing || isFixedFooter(bytes);
   check.unsupported(
     'type',
     footer.type,
-    footer.type < VHD_FIXED || footer.type > VHD_DIFFERENCING,
-    '2, 3 or 4',
+    !known || (!growing && footerOffset === 0 && size > 512),
+    '3 or 4 at the start, 2 at the end',
   );
   const sectors = diskSectors(footer);
   check.field('current_size', sectors * 512, sectors <= VHD_MAX_SECTORS, 'at most 2040 GiB');

@@ -7,7 +7,7 @@ import { createVpc } from './create.ts';
 import { VpcDifferencingDriver } from './differencing.ts';
 import { blockTable, endOfBlocks, VpcDynamicDriver } from './driver.ts';
 import { VpcFixedDriver } from './fixed.ts';
-import { readVhdHeaders, VHD_COOKIE, VHD_DIFFERENCING, VHD_FIXED, vhdChecksum, vhdFooter } from './header.ts';
+import { isFixedFooter, readVhdHeaders, VHD_COOKIE, VHD_DIFFERENCING } from './header.ts';
 import { openParent } from './parent.ts';
 
 /** Tables up to this many entries are looked through when the image is opened, so that a truncated one is refused at once. */
@@ -15,6 +15,7 @@ const EAGER_ENTRIES = 1 << 20;
 
 export const vpc: FormatDescriptor = {
   name: 'vpc',
+  /** A fixed disk has nothing at its start to tell it by; QEMU wants it named, a valid footer is proof enough here. */
   probe: (head, _size, _name, tail) => {
     if (latin1(head.subarray(0, 8)) === VHD_COOKIE) return 100;
     return isFixedFooter(tail) ? 50 : 0;
@@ -22,16 +23,6 @@ export const vpc: FormatDescriptor = {
   open: (storage, context) => run(open(storage, context)),
   create: createVpc,
 };
-
-/** A fixed disk has nothing at its start to tell it by; QEMU wants it named, a valid footer is proof enough here. */
-function isFixedFooter(tail: Uint8Array): boolean {
-  if (tail.length !== vhdFooter.size || latin1(tail.subarray(0, 8)) !== VHD_COOKIE) return false;
-  const view = new DataView(tail.buffer, tail.byteOffset);
-  const at = vhdFooter.offsetOf('checksum');
-  return (
-    view.getUint32(vhdFooter.offsetOf('type')) === VHD_FIXED && view.getUint32(at) === vhdChecksum(tail, at)
-  );
-}
 
 function* open(storage: Storage, context: OpenContext): Steps<FormatDriver> {
   const headers = yield* readVhdHeaders(storage);

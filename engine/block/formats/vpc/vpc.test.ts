@@ -64,6 +64,21 @@ describe('vpc', () => {
     await expectWritesForQemu(scratch, { format: vpc, size: 5 * MIB + 512, options, check: false });
   });
 
+  it('takes the first bytes of a fixed disk for nothing but data', async () => {
+    const path = scratch.fresh('any.vhd');
+    await createAt(path, vpc, { size: MIB, subformat: 'fixed', force_size: true });
+    for (const first of [new Uint8Array(512).fill(0xff), new TextEncoder().encode('conectix')]) {
+      const node = await openPath(path, { readOnly: false, format: 'vpc' });
+      await node.write(0, first);
+      await node.close();
+      const again = await openPath(path, { format: 'vpc' });
+      const bytes = new Uint8Array(first.length);
+      await again.read(0, bytes);
+      expectSameBytes(bytes, first);
+      await again.close();
+    }
+  });
+
   it('rounds sizes to the geometry exactly as QEMU does', async () => {
     const sizes = [
       0,
