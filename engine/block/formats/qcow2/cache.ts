@@ -96,6 +96,15 @@ export class TableCache {
     }
   }
 
+  /** Forgets everything; nothing may be dirty. */
+  forgetAll(): void {
+    if (this.dirty) throw new Error('changed slices would be lost');
+    this.#slices.clear();
+    this.#ring.length = 0;
+    this.#hand = 0;
+    this.#last = undefined;
+  }
+
   get dirty(): boolean {
     return this.#dirty.size > 0;
   }

@@ -18,6 +18,46 @@ export function* writeFeatures(state: Qcow2State): Steps<void> {
   yield* wait(state.storage.flush());
 }
 
+/**
+ * The disk's size and the active L1 table (entries and place) in one write of 24 bytes: the guest's disk is switched from one
+ * state to another at once. What the new table leads to is on stable storage before.
+ */
+export function* writeDisk(
+  state: Qcow2State,
+  disk: { size: number; l1Size: number; l1TableOffset: number },
+): Steps<void> {
+  const writer = new StructWriter(24, STRUCTURE);
+  writer.u64(0, disk.size, 'size');
+  writer.u32(8, state.header.cryptMethod, 'crypt_method');
+  writer.u32(12, disk.l1Size, 'l1_size');
+  writer.u64(16, disk.l1TableOffset, 'l1_table_offset');
+  yield* wait(state.storage.flush());
+  yield* wait(state.storage.write(24, writer.bytes));
+  yield* wait(state.storage.flush());
+  Object.assign(state.header, disk);
+}
+
+/** The number and place of the snapshot table's records, in one write of 12 bytes. */
+export function* writeSnapshotPlace(state: Qcow2State, count: number, offset: number): Steps<void> {
+  const writer = new StructWriter(12, STRUCTURE);
+  writer.u32(0, count, 'nb_snapshots');
+  writer.u64(4, offset, 'snapshots_offset');
+  yield* wait(state.storage.flush());
+  yield* wait(state.storage.write(60, writer.bytes));
+  yield* wait(state.storage.flush());
+  state.header.snapshotCount = count;
+  state.header.snapshotsOffset = offset;
+}
+
+/** While it is set, copied flags and counts may disagree; whoever opens the image for writing puts them right. Version 2 has no such bit. */
+export function* writeDirtyBit(state: Qcow2State, dirty: boolean): Steps<void> {
+  if (state.header.version < 3) return;
+  yield* wait(state.storage.flush());
+  if (dirty) state.header.incompatible |= INCOMPATIBLE.dirty;
+  else state.header.incompatible &= ~INCOMPATIBLE.dirty;
+  yield* writeFeatures(state);
+}
+
 /** Points the header to a new refcount table. */
 export function* writeRefcountTablePlace(state: Qcow2State, offset: number, clusters: number): Steps<void> {
   const writer = new StructWriter(12, STRUCTURE);

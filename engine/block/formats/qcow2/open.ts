@@ -11,6 +11,7 @@ import { checkFeatures } from './features.ts';
 import { hasDataFile, parseHeader, type Qcow2Header } from './header.ts';
 import { MetadataMap } from './overlap.ts';
 import { Refcounts } from './refcount.ts';
+import { showSnapshot } from './show-snapshot.ts';
 import { readSnapshots } from './snapshots.ts';
 import { Qcow2State } from './state.ts';
 
@@ -45,6 +46,7 @@ export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2S
     limits: context.limits,
   });
   state.bitmaps = yield* readBitmaps(state);
+  if (context.snapshot !== undefined) yield* showSnapshot(state, context.snapshot);
   yield* openDataFile(state, context);
   try {
     yield* openBacking(state, cluster, context);

@@ -68,7 +68,7 @@ class ClusterSet {
 export class MetadataMap {
   readonly #state: Qcow2State;
   #ranges: Range[] = [];
-  readonly l2Tables: ClusterSet;
+  l2Tables: ClusterSet;
   readonly refcountBlocks: ClusterSet;
 
   /** `refcountTable` as in the file. */
@@ -76,6 +76,12 @@ export class MetadataMap {
     this.#state = state;
     this.l2Tables = new ClusterSet(tableOffsets(state.l1), state.clusterSize);
     this.refcountBlocks = new ClusterSet(tableOffsets(refcountTable), state.clusterSize);
+    this.refreshRanges();
+  }
+
+  /** The active L1 table is another one. */
+  useL1(): void {
+    this.l2Tables = new ClusterSet(tableOffsets(this.#state.l1), this.#state.clusterSize);
     this.refreshRanges();
   }
 

@@ -120,6 +120,15 @@ export class Refcounts {
     }
   }
 
+  /** Throws `qcow2.refcount-overflow` when a cluster of the range can take no further reference. */
+  *checkRoom(offset: number, length: number): Steps<void> {
+    const { clusterSize } = this.state;
+    const end = Math.floor((offset + length - 1) / clusterSize);
+    for (let cluster = Math.floor(offset / clusterSize); cluster <= end; cluster++) {
+      if ((yield* this.get(cluster)) >= maxRefcount(this.order)) throw this.#overflow(cluster);
+    }
+  }
+
   /** A freed cluster is no table any more. */
   forgetCluster(offset: number): void {
     this.state.mapping.forget(offset, this.state.clusterSize);

@@ -107,6 +107,14 @@ export class Qcow2State {
     });
   }
 
+  /** Another active L1 table, in memory; all that was known of the old one's L2 tables is forgotten. Nothing may be unwritten. */
+  useL1(l1: Uint8Array): void {
+    this.l1 = l1;
+    this.l1View = new DataView(l1.buffer, l1.byteOffset, l1.byteLength);
+    this.mapping.forgetAll();
+    this.metadata?.useL1();
+  }
+
   /** The guest's disk; QEMU's sectors cut odd sizes down. */
   get virtualSize(): number {
     return this.header.size - (this.header.size % 512);
