@@ -292,7 +292,9 @@ export class VirtioBlk extends VirtioDevice {
     const queue = this.#queue;
     const { ring } = queue;
     this.#phase = IDLE;
-    while (ring !== undefined && queue.ring === ring && !this.isBroken) {
+    if (ring === undefined) return this.#idle();
+    // An interrupt can end in a reset by whoever takes it.
+    while (queue.ring === ring && !this.isBroken) {
       let element;
       try {
         element = ring.pop();
