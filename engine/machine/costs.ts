@@ -1,21 +1,23 @@
 /**
  * The table behind the model clock: what each thing costs on a server of the last years, in nanoseconds. Every figure can be
- * edited, and says where it is from; those that nobody published are marked as estimates. Absolute times are therefore an
- * illustration; what the model is good for is comparing ways that differ in how often they pay which cost.
+ * edited. None is copied from a measurement that could be checked here, so every one is marked as an estimate, with what it was
+ * estimated after. Absolute times are therefore an illustration; what the model is good for is comparing ways that differ in how
+ * often they pay which cost.
  */
 import { E, EVENT_LIMIT } from '../trace/registry.ts';
 
 export interface Cost {
   /** Nanoseconds. */
   ns: number;
-  /** Where the figure is from. */
+  /** Where the figure is from, or that it is an estimate. */
   source: string;
   /** The events that cost it each time they happen; none for costs that are charged otherwise. */
   events: readonly number[];
 }
 
-const KVM_UNIT_TESTS = 'order of magnitude of kvm-unit-tests x86/vmexit on a 3 GHz Xeon';
 const ESTIMATE = 'estimate';
+const VMEXIT = `${ESTIMATE} of what kvm-unit-tests' x86/vmexit measures, at 3 GHz`;
+const NVME = `${ESTIMATE} for an NVMe drive of a data centre`;
 
 /** Keys are stable; their names on screen are `cost.<key>` of trace.json. */
 export const COSTS = {
@@ -32,7 +34,7 @@ export const COSTS = {
   },
   'kvm.exit': {
     ns: 500,
-    source: `${KVM_UNIT_TESTS}: vmcall, about 1,500 cycles there and back`,
+    source: `${VMEXIT}: vmcall, about 1,500 cycles there and back`,
     events: [E.kvm_exit],
   },
   'kvm.decode': {
@@ -43,7 +45,7 @@ export const COSTS = {
   'kvm.ioeventfd': { ns: 300, source: ESTIMATE, events: [E.ioeventfd_signal] },
   'kvm.userspace': {
     ns: 2000,
-    source: `${KVM_UNIT_TESTS}: inl_from_qemu, about 6,000 cycles more than an exit`,
+    source: `${VMEXIT}: inl_from_qemu, about 6,000 cycles more than an exit`,
     events: [E.kvm_userspace_exit],
   },
   'kvm.inject': {
@@ -87,19 +89,18 @@ export const COSTS = {
   'host.aio': { ns: 1300, source: ESTIMATE, events: [E.laio_co_submit, E.qemu_laio_process_completion] },
   'host.switch': {
     ns: 1500,
-    source:
-      'Li, Ding, Shen: Quantifying the Cost of Context Switch (ExpCS 2007): 1–4 µs; charged when a sleeping thread is woken',
+    source: `${ESTIMATE}; charged when a sleeping thread is woken`,
     events: [],
   },
   'guest.interrupt': { ns: 400, source: ESTIMATE, events: [E.irq_handler_entry] },
   'hardware.read': {
     ns: 77_000,
-    source: 'Intel SSD DC P4510 product brief: typical 4 KiB random read latency',
+    source: `${NVME}: a random read of 4 KiB`,
     events: [],
   },
   'hardware.write': {
     ns: 18_000,
-    source: 'Intel SSD DC P4510 product brief: typical 4 KiB random write latency',
+    source: `${NVME}: a random write of 4 KiB, into its cache`,
     events: [],
   },
   'hardware.flush': {
@@ -109,7 +110,7 @@ export const COSTS = {
   },
   'hardware.per-kib': {
     ns: 320,
-    source: 'Intel SSD DC P4510 product brief: 3,200 MB/s sequential reading',
+    source: `${NVME}: about 3,200 MB/s`,
     events: [],
   },
   'hardware.channels': {
@@ -123,7 +124,7 @@ export type CostKey = keyof typeof COSTS;
 /** Nanoseconds by key. */
 export type CostTable = Record<CostKey, number>;
 
-/** The published figures, with changes. Figures below 0 count as 0. */
+/** The table's figures, with changes. Figures below 0 count as 0. */
 export function costTable(changes: Partial<CostTable> = {}): CostTable {
   const keys = Object.keys(COSTS) as CostKey[];
   return Object.fromEntries(
