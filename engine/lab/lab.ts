@@ -14,8 +14,10 @@ import { queueView, vectorViews } from './views.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
 const SLICE_NS = 4_000_000;
-/** Steps between two looks at the clock: some twenty microseconds. */
+/** Most steps between two looks at the clock: some twenty microseconds. */
 const STEPS_PER_LOOK = 64;
+/** How long those steps should take at most, nanoseconds; a step in which the disk decompresses a cluster takes longer alone. */
+const LOOK_NS = 200_000;
 
 /** Wall-clock nanoseconds from an arbitrary start. */
 const wallClock = (): number => performance.now() * 1e6;
@@ -44,6 +46,8 @@ class Laboratory implements Lab {
   #realNs = 0;
   #perSecond: number | null = null;
   #paceFrom = { ns: 0, events: 0 };
+  /** Steps until the next look at the clock: fewer after expensive ones. */
+  #stepsPerLook = STEPS_PER_LOOK;
   /** The next slice is waiting for its turn in the event loop. */
   #scheduled = false;
   #waiting: (() => void)[] = [];
@@ -147,21 +151,33 @@ class Laboratory implements Lab {
     if (this.state !== 'running') return false;
     const start = this.#clock();
     const until = this.trace.total + this.#allowance(start);
+    let looked = start;
     try {
       do {
-        for (let i = 0; i < STEPS_PER_LOOK && this.trace.total < until; i++) {
+        for (let i = 0; i < this.#stepsPerLook && this.trace.total < until; i++) {
           if (!this.#machine.scheduler.step()) {
             this.#realNs += this.#clock() - start;
             return this.#idle();
           }
         }
-      } while (this.trace.total < until && this.#clock() - start < SLICE_NS);
+        looked = this.#look(looked);
+      } while (this.trace.total < until && looked - start < SLICE_NS);
     } catch (error) {
       this.#change('failed', error);
       return false;
     }
     this.#realNs += this.#clock() - start;
     return true;
+  }
+
+  /** Reads the clock, and sets when to read it next by what the steps since `last` took. */
+  #look(last: number): number {
+    const now = this.#clock();
+    const expensive = now - last > LOOK_NS;
+    this.#stepsPerLook = expensive
+      ? Math.max(1, this.#stepsPerLook >> 2)
+      : Math.min(STEPS_PER_LOOK, this.#stepsPerLook * 2);
+    return now;
   }
 
   /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
