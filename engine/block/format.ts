@@ -117,6 +117,8 @@ export interface OpenContext {
   /** The image's display name. */
   readonly image: string;
   readonly readOnly: boolean;
+  /** Opened to be repaired: the dirty and corrupt bits keep no writer out. */
+  readonly repair?: boolean;
   /** The internal snapshot that is meant instead of the present state. */
   readonly snapshot?: string;
   /** The format was guessed, not given: raw then guards sector 0. */
@@ -162,6 +164,8 @@ export interface FormatDescriptor {
   probe(head: Uint8Array, size: number, name: string, tail: Uint8Array): number;
   /** Reads and checks the header; nothing is written unless `context.readOnly` is false. Takes over `storage` when it succeeds. */
   open(storage: Storage, context: OpenContext): Maybe<FormatDriver>;
+  /** A new image does not read as zeroes: whoever fills it writes zeroes, too. */
+  readonly startsAsNoise?: boolean;
   /** Writes an empty image into an empty storage. */
   create?(storage: Storage, options: CreateOptions, files?: CreateFiles): Maybe<void>;
 }

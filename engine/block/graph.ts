@@ -27,6 +27,8 @@ export interface OpenOptions {
   limits?: Partial<Limits>;
   /** Asked for the passphrase of every encrypted image of the chain, by its display name. Default: it stays locked. */
   secret?: (image: string) => Maybe<string | Uint8Array | undefined>;
+  /** Open it to repair it: marks of damage do not keep it closed. */
+  repair?: boolean;
   /** Opens an internal snapshot (qcow2), by id or name, instead of the present state; read-only. */
   snapshot?: string;
   /**
@@ -98,12 +100,14 @@ class Context implements OpenContext {
   readonly limits: Limits;
   readonly secret?: OpenOptions['secret'];
   readonly snapshot: string | undefined;
+  readonly repair: boolean;
   readonly #options: OpenOptions;
   readonly #place: Place;
 
   constructor(storage: Storage, options: OpenOptions, place: Place) {
     this.image = storage.name;
     this.snapshot = options.snapshot;
+    this.repair = options.repair === true && place.depth === 0;
     this.readOnly = storage.readOnly || options.snapshot !== undefined || (options.readOnly ?? true);
     this.probed = options.format === undefined;
     this.gate = options.gate ?? denyAll;

@@ -15,6 +15,7 @@ import { extentAt } from '../map.ts';
 import type { BlockNode } from '../node.ts';
 import { JobPace, type JobOptions } from './job.ts';
 import { createNewFile } from './new-file.ts';
+import { Siblings } from './siblings.ts';
 
 export interface ConvertOptions extends JobOptions {
   /** QEMU's driver name of the target. Default `raw`. */
@@ -47,20 +48,35 @@ export async function convert(source: BlockNode, path: string, options: ConvertO
     });
   }
   const file = createNewFile(path, options.overwrite ?? false);
+  const siblings = new Siblings(path);
   try {
-    await target.create(file.storage, { ...options.create, size: source.virtualSize });
+    await target.create(file.storage, { ...options.create, size: source.virtualSize }, siblings);
     file.storage.close();
-    const { node } = await openImage(file.path, { format: target.name, readOnly: false });
+    const node = await openTarget(file.path, target.name, siblings, options);
     try {
-      await copyContents(source, node, options);
+      const sparse = target.startsAsNoise === true ? 0 : options.sparse;
+      await copyContents(source, node, { ...options, sparse });
     } finally {
       await node.close();
     }
     file.commit();
   } catch (error) {
     file.discard();
+    siblings.discard();
     throw error;
   }
+}
+
+async function openTarget(
+  path: string,
+  format: string,
+  siblings: Siblings,
+  options: ConvertOptions,
+): Promise<BlockNode> {
+  const passphrase = options.create?.['key-secret'];
+  const secret = passphrase === undefined ? undefined : () => String(passphrase);
+  const opened = await openImage(path, { format, readOnly: false, gate: siblings.gate, secret });
+  return opened.node;
 }
 
 /** Copies everything that is not zero into a target that reads as zeroes. */

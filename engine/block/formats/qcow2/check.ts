@@ -3,7 +3,7 @@ import type { CheckResult } from '../../format.ts';
 import { wait, type Steps } from '../../../maybe.ts';
 import { followBitmaps } from './check/bitmaps.ts';
 import { checkCopied } from './check/copied.ts';
-import { compareCounts, followRefcountTable, readRefcountTable } from './check/refcounts.ts';
+import { compareCounts, followRefcountTable, readRefcountTable, type Difference } from './check/refcounts.ts';
 import { ReferenceCounts } from './check/references.ts';
 import { CheckReport } from './check/report.ts';
 import { addReferences, followL1, hex, readWhole, type CheckContext } from './check/tables.ts';
@@ -12,6 +12,18 @@ import { Refcounts } from './refcount.ts';
 import type { Qcow2State } from './state.ts';
 
 export function* checkImage(state: Qcow2State): Steps<CheckResult> {
+  return (yield* inspect(state)).result;
+}
+
+export interface Inspection {
+  result: CheckResult;
+  /** Clusters whose stored count is not the number of references that were found. */
+  differences: Difference[];
+  /** Every entry of the refcount table leads to a block, or to none. */
+  soundTable: boolean;
+}
+
+export function* inspect(state: Qcow2State): Steps<Inspection> {
   if (!state.readOnly) yield* wait(state.writeBack());
   const context: CheckContext = {
     state,
@@ -26,10 +38,12 @@ export function* checkImage(state: Qcow2State): Steps<CheckResult> {
   yield* followSnapshots(context);
   yield* followBitmaps(context);
   const table = yield* readRefcountTable(context);
+  const damage = result.corruptions + result.checkErrors;
   const blocks = followRefcountTable(context, table);
-  yield* compareCounts(context, blocks);
+  const soundTable = damage === result.corruptions + result.checkErrors;
+  const differences = yield* compareCounts(context, blocks);
   yield* checkCopied(context, soundRefcounts(state, blocks));
-  return result;
+  return { result, differences, soundTable };
 }
 
 function* followSnapshots(context: CheckContext): Steps<void> {

@@ -6,6 +6,7 @@ import type { Storage } from '../../storage/storage.ts';
 import { readDirectory, type BitmapRecord } from './bitmaps/directory.ts';
 import { AUTOCLEAR, INCOMPATIBLE, TABLE_ENTRY } from './constants.ts';
 import { badField, truncated } from './errors.ts';
+import { repairQcow2 } from './check/repair.ts';
 import { parseExtensions } from './extensions.ts';
 import { checkFeatures } from './features.ts';
 import { hasDataFile, parseHeader, type Qcow2Header } from './header.ts';
@@ -26,7 +27,7 @@ export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2S
   yield* wait(storage.read(0, cluster));
   const extensions = parseExtensions(cluster, header);
   const readOnly = context.readOnly || storage.readOnly;
-  checkFeatures(header, extensions, readOnly);
+  checkFeatures(header, extensions, readOnly || context.repair === true);
   const l1 = yield* readTable(
     storage,
     'L1 table',
@@ -132,18 +133,6 @@ export function backingName(header: Qcow2Header, cluster: Uint8Array): string | 
 /** What only a writer needs: the refcount table, the map of metadata, and features that a write must not leave behind. */
 function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
   const { header, storage, clusterSize } = state;
-  if ((header.incompatible & INCOMPATIBLE.dirty) !== 0n) {
-    throw new PlatterError(
-      'qcow2.dirty',
-      `"${state.image}" was not closed properly (lazy refcounts): its reference counts must be rebuilt before it is written`,
-      {
-        field: 'incompatible_features',
-        offset: 72,
-        value: 'dirty bit',
-        hint: 'Open it read-only, or repair it first.',
-      },
-    );
-  }
   if (header.l1TableOffset === 0) throw badField('l1_table_offset', 40, 0, 'past the header');
   if (header.refcountTableOffset === 0) throw badField('refcount_table_offset', 48, 0, 'past the header');
   const length = header.refcountTableClusters * clusterSize;
@@ -151,4 +140,19 @@ function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
   state.refcounts = new Refcounts(state, table);
   state.metadata = new MetadataMap(state, table);
   state.knownSize = yield* wait(storage.size());
+  if ((header.incompatible & INCOMPATIBLE.dirty) === 0n || context.repair === true) return;
+  // Not closed properly: whoever writes puts the counts right first, as QEMU does.
+  const { after } = yield* repairQcow2(state, 'all');
+  if (after.corruptions + after.checkErrors > 0) {
+    throw new PlatterError(
+      'qcow2.dirty',
+      `"${state.image}" was not closed properly, and ${after.corruptions + after.checkErrors} faults remain after its counts were rebuilt`,
+      {
+        field: 'incompatible_features',
+        offset: 72,
+        value: 'dirty bit',
+        hint: 'Open it read-only and copy its contents to a new image.',
+      },
+    );
+  }
 }

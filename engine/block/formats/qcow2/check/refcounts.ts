@@ -43,8 +43,15 @@ export function followRefcountTable(context: CheckContext, table: Uint8Array): F
   return blocks;
 }
 
+export interface Difference {
+  cluster: number;
+  stored: number;
+  found: number;
+}
+
 /** Counts too small are corruptions, counts too large are leaks. */
-export function* compareCounts(context: CheckContext, blocks: Float64Array): Steps<void> {
+export function* compareCounts(context: CheckContext, blocks: Float64Array): Steps<Difference[]> {
+  const differences: Difference[] = [];
   const { state, report, references, fileSize } = context;
   const { clusterSize } = state;
   const order = state.header.refcountOrder;
@@ -65,12 +72,14 @@ export function* compareCounts(context: CheckContext, blocks: Float64Array): Ste
       const found = references.get(cluster);
       if (stored > 0 || found > 0) highest = cluster;
       if (stored === found || (found === SATURATED && stored > found)) continue;
+      differences.push({ cluster, stored, found });
       const words = `cluster ${cluster} refcount=${stored} reference=${found}`;
       if (stored < found) report.corruption(words);
       else report.leak(`Leaked ${words}`);
     }
   }
   report.result.imageEndOffset = (highest + 1) * clusterSize;
+  return differences;
 }
 
 /** Blocks that exist, and those whose clusters are referenced, in order: a sparse file of petabytes has no more of them. */

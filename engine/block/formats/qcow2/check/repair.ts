@@ -1,0 +1,76 @@
+/**
+ * `check -r` for qcow2: reference counts and copied flags are made to say what the tables say. Counts that are too small rise
+ * first, then the flags follow, then counts that are too large fall: whenever it ends early, nothing is worse than before.
+ */
+import { PlatterError } from '../../../../errors.ts';
+import { wait, type Steps } from '../../../../maybe.ts';
+import type { CheckResult } from '../../../format.ts';
+import { allocate } from '../allocation.ts';
+import { inspect } from '../check.ts';
+import { INCOMPATIBLE } from '../constants.ts';
+import { writeFeatures } from '../header-update.ts';
+import { refreshCopied } from '../references.ts';
+import type { Refcounts } from '../refcount.ts';
+import type { Qcow2State } from '../state.ts';
+
+export interface RepairResult {
+  /** As it was found. */
+  before: CheckResult;
+  /** As it is left. */
+  after: CheckResult;
+}
+
+/** `leaks` lowers counts that are too large; `all` also raises those that are too small and mends flags. Throws `repair.refcount-table`. */
+export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<RepairResult> {
+  const { refcounts } = state;
+  if (refcounts === undefined) throw new Error('repairing needs an image that is open for writing');
+  const { result: before, differences, soundTable } = yield* inspect(state);
+  if (!soundTable) {
+    throw new PlatterError(
+      'repair.refcount-table',
+      `The refcount table of "${state.image}" itself is damaged: the counts cannot be mended in place`,
+      { image: state.image, field: 'refcount table', hint: 'Convert the image to a new one.' },
+    );
+  }
+  // Nothing is allocated where a count may be wrong.
+  refcounts.freeHint = Math.ceil((yield* wait(state.storage.size())) / state.clusterSize);
+  if (what === 'all') {
+    for (const { cluster, stored, found } of differences) {
+      if (stored >= found) continue;
+      yield* ensureBlock(state, refcounts, cluster);
+      yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
+    }
+    yield* wait(state.writeBack());
+  }
+  for (const { cluster, stored, found } of differences) {
+    if (stored > found) yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
+  }
+  if (what === 'all') yield* refreshCopied(state, refcounts);
+  yield* wait(state.writeBack());
+  yield* wait(state.storage.flush());
+  const { result: after } = yield* inspect(state);
+  if (what === 'all' && after.corruptions === 0 && after.checkErrors === 0) {
+    const { header } = state;
+    const bits = INCOMPATIBLE.dirty | INCOMPATIBLE.corrupt;
+    if ((header.incompatible & bits) !== 0n) {
+      header.incompatible &= ~bits;
+      yield* writeFeatures(state);
+    }
+  }
+  return { before, after };
+}
+
+/** A refcount block for `cluster`, placed behind the end of the file where there is none. */
+function* ensureBlock(state: Qcow2State, refcounts: Refcounts, cluster: number): Steps<void> {
+  const block = Math.floor(cluster / refcounts.perBlock);
+  if (refcounts.blockOffset(block) !== 0) return;
+  const place = yield* allocate(state, 1);
+  if (refcounts.blockOffset(block) !== 0) {
+    // Finding room made it already.
+    yield* refcounts.change(place, 1, -1);
+    return;
+  }
+  yield* wait(state.storage.writeZeroes(place, state.clusterSize));
+  refcounts.cache.forget(place, state.clusterSize);
+  refcounts.setBlock(block, place);
+}
