@@ -13,7 +13,8 @@ export function endCleanly(platter: Closable): void {
     event.preventDefault();
     void platter.close().finally(() => {
       closed = true;
-      app.quit();
+      // When there is nothing to wait for, this event is still going on, and while it does Electron takes no second quit.
+      setImmediate(() => app.quit());
     });
   });
   app.on('window-all-closed', () => {

@@ -43,3 +43,19 @@ it('opens a virtual display to who has its cookie and to nobody else, and takes 
   });
   expect(existsSync(inside.XAUTHORITY)).toBe(false);
 });
+
+it('gives two that ask at the same time a display each', async () => {
+  const numbers = await Promise.all(
+    [1, 2].map(() =>
+      withVirtualDisplay(async (env: Record<string, string>) => {
+        const cookie = capture('xauth', ['-f', env.XAUTHORITY, 'list', env.DISPLAY])
+          .trim()
+          .split(/\s+/)
+          .at(-1);
+        expect(await setUp(env.DISPLAY, Buffer.from(cookie ?? '', 'hex'))).toBe(1);
+        return env.DISPLAY;
+      }),
+    ),
+  );
+  expect(new Set(numbers).size).toBe(2);
+});
