@@ -12,5 +12,6 @@ export const luks: FormatDescriptor = {
     return known && Buffer.compare(head.subarray(0, 6), MAGIC) === 0 ? 100 : 0;
   },
   open: (storage, context) => run(openLuks(storage, context)),
+  startsAsNoise: true,
   create: createLuks,
 };
