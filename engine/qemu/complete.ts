@@ -186,7 +186,7 @@ const USUAL = new Set([
 
 const USUAL_DEVICES = /^(?:virtio-(?:blk|scsi)-pci|scsi-hd|scsi-cd|ide-hd|ide-cd|nvme|pcie-root-port)$/;
 
-const DRIVE_VALUES: Partial<Record<string, string[]>> = {
+export const DRIVE_VALUES: Partial<Record<string, string[]>> = {
   if: ['none', 'virtio', 'ide', 'floppy', 'pflash'],
   media: ['disk', 'cdrom'],
   cache: ['none', 'writeback', 'writethrough', 'directsync', 'unsafe'],

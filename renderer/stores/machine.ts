@@ -10,8 +10,10 @@ import { parseCommandLine } from '#engine/qemu/parse.ts';
 import { storageModel } from '#engine/qemu/storage-model.ts';
 import { topology } from '#engine/qemu/topology.ts';
 import sampleLine from '#resources/samples/line.txt?raw';
+import { tidyEdits } from '../workspaces/machine/editor/tidy.ts';
 import { useAppStore } from './app.ts';
 import { useImagesStore } from './images.ts';
+import { useQemuSchemaStore } from './qemu-schema.ts';
 
 /** A back end of the line that an image can be bound to. */
 export interface LineDrive {
@@ -27,6 +29,7 @@ export interface LineDrive {
 export const useMachineStore = defineStore('machine', () => {
   const app = useAppStore();
   const images = useImagesStore();
+  const qemu = useQemuSchemaStore();
 
   const text = computed({
     get: () => app.session.line,
@@ -72,7 +75,16 @@ export const useMachineStore = defineStore('machine', () => {
       if (file !== undefined && info !== undefined)
         files.set(file, { format: info.format, virtualSize: info.virtualSize });
     }
-    return { version: app.settings.qemuVersion, files };
+    const { schema } = qemu;
+    return { version: app.settings.qemuVersion, files, ...(schema === undefined ? {} : { schema }) };
+  });
+  /** The same with every attached image by its name, for completion. */
+  const completionContext = computed<LintContext>(() => {
+    const files = new Map(context.value.files);
+    for (const { name, info } of images.list)
+      if (info !== undefined && !files.has(name))
+        files.set(name, { format: info.format, virtualSize: info.virtualSize });
+    return { ...context.value, files };
   });
   const problems = computed(() => (text.value === '' ? [] : lint(line.value, context.value)));
   const drawing = computed(() =>
@@ -120,12 +132,17 @@ export const useMachineStore = defineStore('machine', () => {
     if (node.span) revealed.value++;
   }
 
-  // ---- Edits. ----
+  // ---- Edits. The editor keeps their history: every change of the text goes through it. ----
+
+  const editor = shallowRef<{ undo: () => boolean; redo: () => boolean } | null>(null);
+  const undoable = ref(false);
+  const redoable = ref(false);
 
   function edit(edits: readonly TextEdit[]): void {
     text.value = applyEdits(text.value, edits);
   }
   const applyFix = (fix: Fix): void => edit(fix.edits);
+  const tidy = (): void => edit(tidyEdits(line.value));
   function fixEverything(): void {
     text.value = fixAll(text.value, context.value);
   }
@@ -144,6 +161,7 @@ export const useMachineStore = defineStore('machine', () => {
     drives,
     bindings,
     context,
+    completionContext,
     problems,
     drawing,
     sentences,
@@ -155,7 +173,11 @@ export const useMachineStore = defineStore('machine', () => {
     sample: sampleLine,
     select,
     selectNode,
+    editor,
+    undoable,
+    redoable,
     edit,
+    tidy,
     applyFix,
     fixEverything,
     bind,

@@ -1,8 +1,8 @@
 /** The Machine workspace: text, drawing, form and problems are views of one line. */
 import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
-import { goTo, pasteLine, screens } from './support/lab.ts';
-import { accessible } from './support/screens.ts';
+import { chooseIn, goTo, pasteLine, screens } from './support/lab.ts';
+import { accessible, picture } from './support/screens.ts';
 
 const MANY = [
   'qemu-system-x86_64 -machine q35 -object iothread,id=io1 \\',
@@ -51,7 +51,7 @@ test.describe.serial('the command line', () => {
     await expect(page.locator('.piece.selected')).toHaveCount(1);
     await piece('qcow2').click();
     await expect(page.locator('.piece.selected')).toContainText('qcow2');
-    await expect(page.getByRole('textbox', { name: 'format' })).toHaveValue('qcow2');
+    await expect(page.getByRole('combobox', { name: 'format', exact: true })).toHaveText('qcow2');
     await piece('pci.0').focus();
     await page.keyboard.press('Enter');
     await expect(page.locator('.piece.selected')).toContainText('pci.0');
@@ -60,9 +60,7 @@ test.describe.serial('the command line', () => {
   test('changes the text from the form, and back with undo', async () => {
     const { page } = platter;
     await piece('qcow2').click();
-    const format = page.getByRole('textbox', { name: 'format' });
-    await format.fill('raw');
-    await format.press('Enter');
+    await chooseIn(page, page.getByRole('combobox', { name: 'format', exact: true }), 'raw');
     await expect(editor()).toContainText('format=raw');
     await expect(piece('raw').first()).toBeVisible();
     await editor().click();
@@ -80,6 +78,127 @@ test.describe.serial('the command line', () => {
     await expect(tip).toContainText('scsi');
     await tip.locator('.cm-diagnosticAction').first().click();
     await expect(editor()).not.toContainText('scsi=off');
+  });
+
+  test('offers what can be written, says what it is, formats and folds', async () => {
+    const { page } = platter;
+    await pasteLine(
+      platter,
+      'qemu-system-x86_64 -drive file=a,if=none,id=disk7 -device virtio-blk-pci,drive=',
+    );
+    await page.keyboard.press('Control+Space');
+    const offer = page.locator('.cm-tooltip-autocomplete li', { hasText: 'disk7' });
+    await expect(offer).toBeVisible();
+    await picture(page, 'machine-completion');
+    await page.keyboard.press('Enter');
+    await expect(editor()).toContainText('drive=disk7');
+    await page.keyboard.type(',queue-siz');
+    await expect(page.locator('.cm-tooltip-autocomplete li', { hasText: 'queue-size' })).toBeVisible();
+    await page.waitForTimeout(150);
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('128');
+    await expect(editor()).toContainText('queue-size=128');
+    await page.getByRole('button', { name: 'One option a line' }).click();
+    await expect(page.locator('.line-editor .cm-line')).toHaveCount(3);
+    await page.locator('.line-number', { hasText: '128' }).hover();
+    await expect(page.locator('.line-help')).toContainText('default 256');
+    await page.mouse.move(640, 20);
+    await page.locator('.line-fold').last().click();
+    await expect(page.locator('.cm-foldPlaceholder')).toHaveCount(1);
+    await page.locator('.cm-foldPlaceholder').click();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect(page.locator('.line-editor .cm-line')).toHaveCount(1);
+  });
+
+  test('is edited in the drawing: plugged, moved, taken out, added, undone', async () => {
+    const { page } = platter;
+    await pasteLine(
+      platter,
+      '-machine pc -device virtio-blk-pci,id=v1,drive=gone,addr=0x9 -device virtio-blk-pci,id=v2,addr=0x5 -drive file=a,if=none,id=d7,format=raw',
+    );
+    await piece('d7')
+      .first()
+      .dragTo(page.locator('.vue-flow__node', { hasText: 'gone' }));
+    await expect(editor()).toContainText('id=v1,drive=d7,addr=0x9');
+    await piece('v1').first().dragTo(piece('05.0').first());
+    await expect(editor()).toContainText('id=v1,drive=d7,addr=0x5');
+    await expect(editor()).toContainText('id=v2,addr=0x9');
+    await piece('v2').first().focus();
+    await page.keyboard.press('Delete');
+    await expect(editor()).not.toContainText('v2');
+    await page.keyboard.press('Control+Z');
+    await expect(editor()).toContainText('id=v2');
+    await page.keyboard.press('Control+Shift+Z');
+    await expect(editor()).not.toContainText('v2');
+    await page.getByTestId('add-piece').click();
+    await page.getByRole('menuitem', { name: 'NVMe disk' }).click();
+    await expect(editor()).toContainText('-device nvme,drive=drive1,id=nvme1,serial=0001');
+    await accessible(page);
+  });
+
+  test('has a form of every property, from the schema', async () => {
+    const { page } = platter;
+    await piece('v1').first().click();
+    await page.getByTestId('show-all').click();
+    await page.getByRole('switch', { name: 'packed' }).click();
+    await expect(editor()).toContainText('packed=on');
+    await page.getByRole('switch', { name: 'packed' }).click();
+    await expect(editor()).toContainText('packed=off');
+    await page.getByRole('textbox', { name: 'Find a property' }).fill('queue-size');
+    await page.getByRole('textbox', { name: 'queue-size' }).fill('64');
+    await page.getByRole('textbox', { name: 'queue-size' }).press('Enter');
+    await expect(editor()).toContainText('queue-size=64');
+    expect((await editor().innerText()).match(/queue-size/g)).toHaveLength(1);
+    await page.getByRole('textbox', { name: 'Find a property' }).fill('');
+    await accessible(page);
+    await screens(platter, 'machine-form');
+    await page.getByTestId('show-all').click();
+  });
+
+  test('has tools: addresses, an error explained, conversion, comparison', async () => {
+    const { page } = platter;
+    await pasteLine(
+      platter,
+      'qemu-system-x86_64 -machine pc -device virtio-blk-pci,id=v1,drive=gone,addr=0x9,bootindex=1 -drive file=a.img,if=none,id=d7,format=raw -hda b.img',
+    );
+    await page.getByRole('tab', { name: 'Addresses' }).click();
+    await page.getByRole('button', { name: '09.0 v1' }).click();
+    await expect(page.locator('.piece.selected')).toContainText('v1');
+    await expect(page.getByTestId('boot-entry')).toContainText('bootindex=1');
+    await accessible(page);
+    await screens(platter, 'machine-map');
+    await page.getByRole('tab', { name: 'Explain an error' }).click();
+    await page
+      .getByTestId('error-paste')
+      .fill(
+        "qemu-system-x86_64: -device virtio-blk-pci,drive=gone: Property 'virtio-blk-device.drive' can't find value 'gone'",
+      );
+    await expect(page.getByTestId('explained')).toHaveAttribute('data-rule', 'D01');
+    await accessible(page);
+    await screens(platter, 'machine-error');
+    await page
+      .getByTestId('explained')
+      .getByRole('button', { name: /^Replace/ })
+      .first()
+      .click();
+    await expect(editor()).toContainText('drive=d7');
+    await page.getByRole('tab', { name: 'Convert' }).click();
+    await page.getByRole('radio', { name: 'Long options' }).click();
+    await expect(page.getByTestId('converted')).toContainText('-drive file=b.img');
+    await accessible(page);
+    await screens(platter, 'machine-convert');
+    await page.getByTestId('convert-take').click();
+    await expect(editor()).toContainText('-drive file=b.img');
+    await page.getByRole('tab', { name: 'Compare' }).click();
+    await page
+      .getByTestId('compare-paste')
+      .fill(
+        '-machine pc -device virtio-blk-pci,drive=d7,id=v1,addr=9,bootindex=2 -drive id=d7,file=a.img,if=none,format=raw',
+      );
+    await expect(page.getByTestId('difference').filter({ hasText: 'device v1' })).toContainText('bootindex');
+    await accessible(page);
+    await screens(platter, 'machine-compare');
+    await page.getByRole('tab', { name: 'Problems' }).click();
   });
 
   test('fixes all at once', async () => {

@@ -6,7 +6,10 @@ import { look, picture, resize } from './screens.ts';
 /** Puts a text on the clipboard and pastes it over what stands in the editor. */
 export async function pasteLine({ app, page }: Launched, text: string): Promise<void> {
   await app.evaluate(({ clipboard }, line) => clipboard.writeText(line), text);
-  await page.locator('.line-editor .cm-content').click();
+  // Not by a click: help for what lies under the pointer may stand over the text.
+  await page.mouse.move(640, 18);
+  await page.locator('.line-editor .cm-content').focus();
+  await page.keyboard.press('Escape');
   await page.keyboard.press('Control+A');
   await page.keyboard.press('Control+V');
   await expect(page.locator('.line-editor .cm-content')).toContainText(text.split('\n')[0].slice(0, 40));
