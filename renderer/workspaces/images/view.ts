@@ -4,7 +4,7 @@ import type { PlainError } from '#contract/error.ts';
 import type { CheckResult, ImageHandle, ImageInfo } from '#contract/images.ts';
 import { useImagesStore } from '../../stores/images.ts';
 
-export const IMAGE_TABS = ['overview', 'map', 'hex', 'chain', 'check'] as const;
+export const IMAGE_TABS = ['overview', 'map', 'structure', 'hex', 'chain', 'check'] as const;
 export type ImageTab = (typeof IMAGE_TABS)[number];
 
 export interface ImageViewState {
@@ -13,6 +13,8 @@ export interface ImageViewState {
   field: string | null;
   /** The guest offset under the cursor of the map. */
   guestOffset: number;
+  /** The node selected in the structure, and the index of the field selected in it (-1: none). */
+  structure: { path: string; field: number };
   /** The zoom of the map: bytes of one cell; 0 until it is known. */
   cellBytes: number;
   /** First guest byte shown in the field of cells. */
@@ -32,6 +34,7 @@ export function viewOf(handle: ImageHandle): ImageViewState {
       tab: 'overview',
       field: null,
       guestOffset: 0,
+      structure: { path: '', field: -1 },
       cellBytes: 0,
       mapTop: 0,
       side: 'guest',
