@@ -11,6 +11,9 @@ import { defineConfig } from 'electron-vite';
 const NODE_TARGET = 'node20.18';
 const CHROME_TARGET = 'chrome130';
 
+/** How long plugins take is no warning. */
+const QUIET = { pluginTimings: false };
+
 /** An absolute path below the repository's root. */
 const at = (path: string): string => resolve(import.meta.dirname, path);
 
@@ -20,7 +23,7 @@ export default defineConfig({
       outDir: at('out/main'),
       target: NODE_TARGET,
       sourcemap: true,
-      rolldownOptions: { input: { main: at('main/main.ts') } },
+      rolldownOptions: { input: { main: at('main/main.ts') }, checks: QUIET },
     },
   },
   preload: {
@@ -31,6 +34,7 @@ export default defineConfig({
       externalizeDeps: false,
       rolldownOptions: {
         input: { preload: at('preload/preload.ts') },
+        checks: QUIET,
         output: { format: 'cjs', entryFileNames: '[name].cjs' },
       },
     },
@@ -55,7 +59,7 @@ export default defineConfig({
       // Everything is a file of the app:// scheme; the policy allows no data: URL.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
-      rolldownOptions: { input: { index: at('renderer/index.html') } },
+      rolldownOptions: { input: { index: at('renderer/index.html') }, checks: QUIET },
     },
   },
 });
