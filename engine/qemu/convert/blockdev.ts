@@ -4,11 +4,14 @@
  */
 import { addParam, applyEdits, setValue } from '../edit.ts';
 import type { CommandLine, Option, TextEdit } from '../model.ts';
+import { layerOf } from '../model/blockdev.ts';
 import { deviceParam } from '../model/devices.ts';
 import { parseFilename } from '../model/filename.ts';
 import { readBool } from '../model/values.ts';
 import { driveReferences } from '../rules/references.ts';
 import { storageModel, type Drive, type StorageModel } from '../storage-model.ts';
+import { isLimit, limitsOf } from './limits.ts';
+import { networkPairs } from './network.ts';
 import type { Conversion, ConversionNote } from './notes.ts';
 import { writeOption, type Pair } from './write.ts';
 
@@ -54,11 +57,12 @@ export function toBlockdev(line: CommandLine): Conversion {
   const edits: TextEdit[] = [];
   const notes: ConversionNote[] = [];
   const names = new Set(model.nodeByName.keys());
+  const groups = new Set<string>();
   for (const drive of model.drives) {
     const reason = hindrance(model, drive);
     if (reason !== undefined)
       notes.push({ key: `convert.kept.${reason}`, params: { drive: drive.id }, span: drive.span });
-    else edits.push(...convertDrive(model, drive, names, notes));
+    else edits.push(...convertDrive(model, drive, names, groups, notes));
   }
   return { text: applyEdits(line.text, edits), notes };
 }
@@ -67,8 +71,8 @@ function hindrance(model: StorageModel, drive: Drive): string | undefined {
   if (drive.option.word?.variables !== undefined) return 'variable';
   if (drive.snapshot) return 'snapshot';
   if (drive.file === undefined || drive.file === '') return 'empty';
-  if (drive.file.startsWith('json:')) return 'json';
-  if (drive.option.params.some((p) => /^(?:throttling\.|bps|iops|group$)/.test(p.key))) return 'throttling';
+  if (drive.file.startsWith('json:') && (jsonPairs(drive) === undefined || drive.fileParam?.key !== 'file'))
+    return 'json';
   if (!['none', 'ide', 'virtio', 'floppy'].includes(drive.if)) return 'board';
   const users = driveReferences(model).filter((r) => r.target === drive);
   return drive.if === 'none' && users.length === 0 && nodeNameOf(drive) === undefined ? 'unused' : undefined;
@@ -86,7 +90,16 @@ function freshName(wanted: string, names: Set<string>): string {
   return name;
 }
 
+/** A `json:` name as the members of the top node; undefined when the drive's `format=` names another driver, as QEMU refuses. */
+function jsonPairs(drive: Drive): Pair[] | undefined {
+  const { options } = parseFilename(drive.file ?? '');
+  if (options.driver === undefined || options.driver !== (drive.format ?? options.driver)) return undefined;
+  return Object.entries(options).filter(([key]) => key !== 'node-name');
+}
+
 function protocolPairs(drive: Drive, notes: ConversionNote[]): Pair[] {
+  if (drive.file?.startsWith('json:') === true)
+    return (jsonPairs(drive) ?? []).filter(([key]) => key !== 'driver');
   const param = drive.fileParam;
   if (param !== undefined && param.key !== 'file') {
     return drive.option.params.filter((p) => p.key.startsWith('file.')).map((p): Pair => [p.key, p.value]);
@@ -110,49 +123,27 @@ function protocolPairs(drive: Drive, notes: ConversionNote[]): Pair[] {
   ).map(([key, value]): Pair => [`file.${key}`, value]);
 }
 
-/** NBD and curl file names as options; undefined for protocols whose options the file name does not show. */
-function networkPairs(driver: string, name: string): Pair[] | undefined {
-  if (/^(?:https?|ftps?)$/.test(driver))
-    return [
-      ['driver', driver],
-      ['url', name],
-    ];
-  if (driver !== 'nbd') return undefined;
-  const url = /^nbd(?:\+tcp)?:\/\/([^:/?]+)(?::(\d+))?(?:\/([^?]*))?$/.exec(name);
-  const old = /^nbd:([^:]+):(\d+)(?::exportname=(.*))?$/.exec(name);
-  const unix = /^nbd:unix:([^:]+)(?::exportname=(.*))?$/.exec(name);
-  const tcp = url ?? old;
-  const target = unix === null ? tcp?.[3] : unix[2];
-  const tail: Pair[] = target === undefined || target === '' ? [] : [['export', target]];
-  if (unix !== null) return [['driver', 'nbd'], ['server.type', 'unix'], ['server.path', unix[1]], ...tail];
-  if (tcp === null) return undefined;
-  return [
-    ['driver', 'nbd'],
-    ['server.type', 'inet'],
-    ['server.host', tcp[1]],
-    ['server.port', tcp[2] ?? '10809'],
-    ...tail,
-  ];
-}
-
 function convertDrive(
   model: StorageModel,
   drive: Drive,
   names: Set<string>,
+  groups: Set<string>,
   notes: ConversionNote[],
 ): TextEdit[] {
   const get = (key: string): string | undefined => drive.option.params.find((p) => p.key === key)?.value;
   const name = nodeNameOf(drive) ?? freshName(drive.id, names);
   const cache = CACHE[get('cache') ?? ''];
+  const json = drive.file?.startsWith('json:') === true ? jsonPairs(drive) : undefined;
+  const format = drive.format ?? json?.find(([key]) => key === 'driver')?.[1];
   const node: Pair[] = [
-    ['driver', drive.format ?? 'raw'],
+    ['driver', format ?? 'raw'],
     ['node-name', name],
   ];
-  if (drive.format === undefined)
+  if (format === undefined)
     notes.push({ key: 'convert.changed.format', params: { drive: drive.id }, span: drive.span });
   const file = protocolPairs(drive, notes);
   const aio = get('aio');
-  if (aio !== undefined) file.push(['file.aio', aio]);
+  if (aio !== undefined) file.push([layerOf(format ?? '') === 'protocol' ? 'aio' : 'file.aio', aio]);
   node.push(...file);
   if (drive.readOnly) node.push(['read-only', 'on']);
   const direct = readBool(get('cache.direct')) ?? cache?.direct;
@@ -169,7 +160,13 @@ function convertDrive(
   const detect = get('detect-zeroes');
   if (detect !== undefined) node.push(['detect-zeroes', detect]);
   for (const { key, value, form } of drive.option.params) {
-    if (HANDLED.has(key) || key.startsWith('file.') || key.startsWith('cache.') || form.startsWith('short'))
+    if (
+      HANDLED.has(key) ||
+      isLimit(key) ||
+      key.startsWith('file.') ||
+      key.startsWith('cache.') ||
+      form.startsWith('short')
+    )
       continue;
     node.push([key, value]);
   }
@@ -184,6 +181,24 @@ function convertDrive(
         ['file', name],
       ]),
     );
+  }
+  const limits = limitsOf(drive);
+  if (limits !== undefined) {
+    const group = limits.group ?? freshName(`${drive.id}-limits`, names);
+    const node = freshName(`${drive.id}-throttle`, names);
+    // Of several drives in one group the limits of the last one hold.
+    if (!groups.has(group))
+      options.unshift(writeOption('object', groupPairs(model, group, limits.pairs), 'qom-type'));
+    groups.add(group);
+    options.push(
+      writeOption('blockdev', [
+        ['driver', 'throttle'],
+        ['node-name', node],
+        ['throttle-group', group],
+        ['file', top],
+      ]),
+    );
+    top = node;
   }
   const front: Pair[] = [];
   const werror = get('werror');
@@ -205,6 +220,12 @@ function convertDrive(
   }
   edits.push({ span: drive.option.span, text: options.join(separatorOf(model.line, drive.option)) });
   return edits;
+}
+
+/** The object of a throttle group: its limits are those of the last drive that names it. */
+function groupPairs(model: StorageModel, group: string, own: Pair[]): Pair[] {
+  const last = model.drives.map((d) => limitsOf(d)).findLast((l) => l?.group === group);
+  return [['qom-type', 'throttle-group'], ['id', group], ...(last?.pairs ?? own)];
 }
 
 /** The device that the board would make. */

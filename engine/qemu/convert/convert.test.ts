@@ -38,9 +38,9 @@ describe('toBlockdev', () => {
       '-drive file=$A,if=none,id=d',
       '-drive if=none,id=d',
       '-drive file=a,if=none,id=d',
-      '-drive file=a,iops=1',
+      "-drive 'file=json:{}',format=raw,if=virtio",
       '-sd a',
-      '-drive file=rbd:p/i,format=raw',
+      '-drive file=iscsi://u%25p@h/t/1,format=raw',
     ];
     for (const line of lines) {
       const { notes } = toBlockdev(parseCommandLine(line));

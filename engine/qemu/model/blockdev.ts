@@ -46,7 +46,12 @@ const CHILD_KEYS = new Set([
   'header',
 ]);
 /** Drivers in which a key of that name is no child. */
-const PLAIN_KEYS: Record<string, Set<string>> = { nfs: new Set(['file']), host_device: new Set(['file']) };
+const PLAIN_KEYS: Record<string, Set<string>> = {
+  nfs: new Set(['file']),
+  host_device: new Set(['file']),
+  iscsi: new Set(['target']),
+  rbd: new Set(['image']),
+};
 
 /** Top nodes of every `-blockdev`, in order. */
 export function readBlockdevs(line: CommandLine): BlockNode[] {
