@@ -3,7 +3,7 @@ import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
 import { ImageFolder } from './support/images.ts';
 import { chooseIn, eventTotal, goTo, pasteLine, screens, setField } from './support/lab.ts';
-import { accessible } from './support/screens.ts';
+import { accessible, picture } from './support/screens.ts';
 
 test.describe.serial('the laboratory', () => {
   const folder = new ImageFolder();
@@ -122,6 +122,13 @@ test.describe.serial('the laboratory', () => {
 
   test('stops and clears, and did not touch the image', async () => {
     const { page } = platter;
+    await expect(page.getByTestId('changed-workload')).toHaveCount(0);
+    await setField(page, 'iodepth', '8');
+    await expect(page.getByTestId('changed-workload')).toBeVisible();
+    await accessible(page);
+    await picture(page, 'lab-changed');
+    await setField(page, 'iodepth', '16');
+    await expect(page.getByTestId('changed-workload')).toHaveCount(0);
     await page.getByRole('button', { name: 'Lab: stop and clear' }).click();
     await expect(state()).toHaveCount(0);
     expect(errors).toEqual([]);

@@ -155,7 +155,7 @@ test.describe.serial('the command line', () => {
     await page.getByTestId('show-all').click();
   });
 
-  test('has tools: addresses, an error explained, conversion, comparison', async () => {
+  test('shows addresses and boot order, and explains an error', async () => {
     const { page } = platter;
     await pasteLine(
       platter,
@@ -182,8 +182,12 @@ test.describe.serial('the command line', () => {
       .first()
       .click();
     await expect(editor()).toContainText('drive=d7');
+  });
+
+  test('turns the line into other forms, and compares it with another by meaning', async () => {
+    const { page } = platter;
     await page.getByRole('tab', { name: 'Convert' }).click();
-    await page.getByRole('radio', { name: 'Long options' }).click();
+    await page.getByRole('button', { name: 'Long options' }).click();
     await expect(page.getByTestId('converted')).toContainText('-drive file=b.img');
     await accessible(page);
     await screens(platter, 'machine-convert');
