@@ -10,8 +10,13 @@ function numeric(value: string): number | null {
 }
 
 /** A sentence for the field, or an empty text when the catalogue has none. */
-export function explainField(info: ImageInfo, field: HeaderField): string {
-  const key = `images.field.${info.format}.${field.name}`;
+export function explainField(
+  info: Pick<ImageInfo, 'format'>,
+  field: Pick<HeaderField, 'name' | 'value'>,
+): string {
+  // VHD and VHDX have structures whose fields bear a prefix in the list of all fields.
+  const name = field.name.replace(/^(header|dynamic)\./, '');
+  const key = `images.field.${info.format}.${name}`;
   if (!has(key)) return '';
   const value = numeric(field.value);
   const zero = value === 0 && has(`${key}.zero`);
