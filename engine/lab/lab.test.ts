@@ -7,7 +7,7 @@ import { MemoryStorage } from '../block/storage/memory.ts';
 import type { Maybe } from '../maybe.ts';
 import { fillPattern } from '../guest/workload.ts';
 import { parseCommandLine } from '../qemu/parse.ts';
-import { requestHistory } from '../trace/query.ts';
+import { findEvents, requestHistory } from '../trace/query.ts';
 import { E, EVENTS } from '../trace/registry.ts';
 import { decodeRow, ROW_WORDS } from '../trace/row.ts';
 import { createLab } from './lab.ts';
@@ -192,6 +192,24 @@ describe('the laboratory', () => {
     it.run();
     await it.done();
     expect(frameOf(it).counters).toMatchObject({ requests: 4, errors: 4, bytes: 0 });
+  });
+
+  it('takes all chains of a doorbell before it looks at completions, and interrupts once for several', async () => {
+    const deep = lab(await memoryNode(), { rw: 'randread', iodepth: 16, iodepthBatch: 16, numberIos: 480 });
+    deep.run();
+    await deep.done();
+    const { trace } = deep;
+    const between = new Set<number>([E.thread_pool_complete, E.virtqueue_fill]);
+    const first = findEvents(trace, 0, 1, { events: new Set([E.virtio_queue_notify]) })[0];
+    const sixteenth = findEvents(trace, first, 16, { events: new Set([E.virtqueue_pop]) })[15];
+    const found = findEvents(trace, first, 1, { events: between })[0];
+    expect(found).toBeGreaterThan(sixteenth);
+    const { interrupts, requests } = frameOf(deep).counters;
+    expect(interrupts).toBeLessThan(requests * 0.8);
+    const alone = lab(await memoryNode(), { rw: 'randread', iodepth: 1, numberIos: 100 });
+    alone.run();
+    await alone.done();
+    expect(frameOf(alone).counters.interrupts).toBe(100);
   });
 
   it('merges neighbours of one batch, and splits what is too large', async () => {

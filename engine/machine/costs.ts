@@ -82,11 +82,16 @@ export const COSTS = {
   },
   'host.threads': {
     ns: 3000,
-    source: `${ESTIMATE}: handing over to a thread of the pool and back`,
-    events: [E.file_paio_submit, E.thread_pool_complete],
+    source: `${ESTIMATE}: handing over to a thread of the pool`,
+    events: [E.file_paio_submit],
   },
-  'host.io_uring': { ns: 900, source: ESTIMATE, events: [E.luring_co_submit, E.luring_process_completion] },
-  'host.aio': { ns: 1300, source: ESTIMATE, events: [E.laio_co_submit, E.qemu_laio_process_completion] },
+  'host.io_uring': { ns: 900, source: ESTIMATE, events: [E.luring_co_submit] },
+  'host.aio': { ns: 1300, source: ESTIMATE, events: [E.laio_co_submit] },
+  'host.reap': {
+    ns: 300,
+    source: `${ESTIMATE}: off a list or a ring in memory; however many there are, the thread is woken once (host.switch)`,
+    events: [E.thread_pool_complete, E.luring_process_completion, E.qemu_laio_process_completion],
+  },
   'host.switch': {
     ns: 1500,
     source: `${ESTIMATE}; charged when a sleeping thread is woken`,

@@ -147,7 +147,7 @@ export class HostIo {
 
   /**
    * Does it at once, for whoever has no scheduler: true when the request is done, false when the block node answers later
-   * (`stepThread` reports it then). The host's own stations are only a model and are left out.
+   * (`stepReported` tells of it then). The host's own stations are only a model and are left out.
    */
   performNow(request: HostRequest): boolean {
     request.error = undefined;
@@ -188,12 +188,8 @@ export class HostIo {
     this.#trace.emit(event, requestId, op, offset >>> 0, highWord(offset), bytes);
   }
 
-  /** QEMU's thread: completions first, then what waits to be submitted. */
-  stepThread(): boolean {
-    return this.#stepReported() || this.#stepSubmitted();
-  }
-
-  #stepReported(): boolean {
+  /** QEMU's thread, in its event loop: hears of one request that the host is done with. */
+  stepReported(): boolean {
     const request = this.#reported.shift();
     if (request === undefined) return false;
     this.#trace.emit(this.#completeEvent, request.requestId, request.error === undefined ? 0 : -5, 0, 0, 0);
@@ -202,7 +198,8 @@ export class HostIo {
     return true;
   }
 
-  #stepSubmitted(): boolean {
+  /** QEMU's thread, in the request's coroutine: hands what was submitted to the host. */
+  stepSubmitted(): boolean {
     const request = this.#submitted.head;
     if (request === undefined) return false;
     if (request.step === 0) {

@@ -223,7 +223,11 @@ export class VirtioBlk extends VirtioDevice {
     }
   }
 
-  /** What next: a finished request, the host's side, the queue that was interrupted, a doorbell. */
+  /**
+   * What next, in the order of QEMU's thread: what a handler or a coroutine does before it returns (an answer without the host, the
+   * submission), then the rest of the queue (`virtio_blk_handle_vq` does not look at the event loop in between), and only then the
+   * event loop's turn: completions that the host reported, and other doorbells.
+   */
   #idle(): boolean {
     const done = this.#doneHead;
     if (done !== undefined) {
@@ -231,11 +235,11 @@ export class VirtioBlk extends VirtioDevice {
       if (this.#doneHead === undefined) this.#doneTail = undefined;
       return this.#complete(done);
     }
-    if (this.#host.stepThread()) return true;
+    if (this.#host.stepSubmitted()) return true;
     if (this.isBroken) {
       this.#waiting.length = 0;
       this.#resume = undefined;
-      return false;
+      return this.#host.stepReported();
     }
     const resume = this.#resume;
     if (resume !== undefined) {
@@ -243,6 +247,7 @@ export class VirtioBlk extends VirtioDevice {
       this.#queue = resume;
       return this.#single ? this.#pop() : this.#serve();
     }
+    if (this.#host.stepReported()) return true;
     const queue = this.#waiting.shift();
     if (queue === undefined) return false;
     this.trace.emit(E.virtio_queue_notify, 0, queue.index, 0, 0, 0);
