@@ -64,6 +64,7 @@ export interface Answer {
 export interface Rig {
   memory: GuestMemory;
   device: VirtioBlk;
+  host: HostIo;
   ring: SplitDriverQueue;
   trace: TraceRing;
   interrupts: { queue: number; config: number };
@@ -130,6 +131,7 @@ export function openRig(options: RigOptions = {}): Rig {
   const rig: Rig = {
     memory,
     device,
+    host,
     trace,
     interrupts,
     ring: start(),
