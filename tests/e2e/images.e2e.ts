@@ -224,7 +224,7 @@ test.describe('an open chain', () => {
       test(`every tab, ${theme}, ${locale}: accessible, and pictured in two sizes`, async () => {
         const { page } = platter;
         await look(page, theme, locale);
-        for (const [index, name] of ['overview', 'map', 'hex', 'chain', 'check'].entries()) {
+        for (const [index, name] of ['overview', 'map', 'structure', 'hex', 'chain', 'check'].entries()) {
           await page.getByRole('tab').nth(index).click();
           for (const [width, height] of [
             [1280, 800],
