@@ -71,14 +71,11 @@ export const compare = defineCommand({
 /** qemu-img.c, img_compare. */
 function verdictText({ verdict, offset, sizesDiffer }: Comparison): string {
   const warning = sizesDiffer ? 'Warning: Image size mismatch!\n' : '';
-  switch (verdict) {
-    case 'identical':
-      return `${warning}Images are identical.\n`;
-    case 'content':
-      return `${warning}Content mismatch at offset ${offset}!\n`;
-    case 'status':
-      return `Strict mode: Offset ${offset} block status mismatch!\n`;
-    case 'size':
-      return 'Strict mode: Image size mismatch!\n';
-  }
+  const texts: Record<Comparison['verdict'], string> = {
+    identical: `${warning}Images are identical.`,
+    content: `${warning}Content mismatch at offset ${offset}!`,
+    status: `Strict mode: Offset ${offset} block status mismatch!`,
+    size: 'Strict mode: Image size mismatch!',
+  };
+  return `${texts[verdict]}\n`;
 }

@@ -29,6 +29,26 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./compare.ts')).compare,
   },
   {
+    name: 'check',
+    summary: 'whether an image is sound, and its repair',
+    load: async () => (await import('./check.ts')).check,
+  },
+  {
+    name: 'snapshot',
+    summary: 'list, create, apply or delete internal snapshots',
+    load: async () => (await import('./snapshot.ts')).snapshot,
+  },
+  {
+    name: 'resize',
+    summary: 'give the disk another size',
+    load: async () => (await import('./resize.ts')).resize,
+  },
+  {
+    name: 'bitmap',
+    summary: 'add, clear, merge or remove dirty bitmaps',
+    load: async () => (await import('./bitmap.ts')).bitmap,
+  },
+  {
     name: 'lint',
     summary: 'what is wrong with a QEMU command line, and how to mend it',
     load: async () => (await import('./lint.ts')).lint,

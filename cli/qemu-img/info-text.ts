@@ -23,6 +23,12 @@ export function infoText(info: QemuObject): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** `qemu-img snapshot -l`: the list, or nothing. */
+export function snapshotText(info: QemuObject): string {
+  if (!Array.isArray(info.snapshots)) return '';
+  return `${['Snapshot list:', SNAPSHOT_HEAD, ...info.snapshots.map(snapshotLine)].join('\n')}\n`;
+}
+
 function backingLines(info: QemuObject): string[] {
   const name = info['backing-filename'];
   if (name === undefined) return [];

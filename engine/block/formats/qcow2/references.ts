@@ -57,21 +57,27 @@ export function* releaseAll(refcounts: Refcounts, l1: Uint8Array, l1Offset: numb
   if (l1.length > 0) yield* release(l1Offset, l1.length);
 }
 
-/** Makes each copied flag below the active L1 table say what the counts say: set where the count is exactly one. */
-export function* refreshCopied(state: Qcow2State, refcounts: Refcounts): Steps<void> {
+/** Makes each copied flag below the active L1 table say what the counts say: set where the count is exactly one. How many it changed. */
+export function* refreshCopied(state: Qcow2State, refcounts: Refcounts): Steps<number> {
+  let changed = 0;
   for (let index = 0; index < state.l1.length / TABLE_ENTRY; index++) {
     const table = state.l2Offset(index);
     if (table === 0) continue;
     const own = (yield* refcounts.get(table / state.clusterSize)) === 1;
-    if (setFlag(state.l1View, index * TABLE_ENTRY, own)) state.dirtyL1.add(index);
+    if (setFlag(state.l1View, index * TABLE_ENTRY, own)) {
+      state.dirtyL1.add(index);
+      changed++;
+    }
     if (state.externalData) continue;
     for (let at = 0; at < state.clusterSize; at += state.mapping.sliceBytes) {
-      yield* refreshSlice(state, refcounts, table + at);
+      changed += yield* refreshSlice(state, refcounts, table + at);
     }
   }
+  return changed;
 }
 
-function* refreshSlice(state: Qcow2State, refcounts: Refcounts, offset: number): Steps<void> {
+function* refreshSlice(state: Qcow2State, refcounts: Refcounts, offset: number): Steps<number> {
+  let changed = 0;
   let slice = yield* wait(state.mapping.get(offset));
   for (let at = 0; at < slice.bytes.length; at += state.l2EntryBytes) {
     const high = slice.view.getUint32(at);
@@ -85,7 +91,9 @@ function* refreshSlice(state: Qcow2State, refcounts: Refcounts, offset: number):
     slice = isPromise(again) ? yield* wait(again) : again;
     setFlag(slice.view, at, own);
     state.mapping.markDirty(slice);
+    changed++;
   }
+  return changed;
 }
 
 function setFlag(view: DataView, at: number, on: boolean): boolean {

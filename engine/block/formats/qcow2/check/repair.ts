@@ -18,6 +18,8 @@ export interface RepairResult {
   before: CheckResult;
   /** As it is left. */
   after: CheckResult;
+  /** Counts that were lowered; counts that were raised and flags that were mended. */
+  fixed: { leaks: number; corruptions: number };
 }
 
 /** `leaks` lowers counts that are too large; `all` also raises those that are too small and mends flags. Throws `repair.refcount-table`. */
@@ -32,6 +34,7 @@ export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<Re
       { image: state.image, field: 'refcount table', hint: 'Convert the image to a new one.' },
     );
   }
+  const fixed = { leaks: 0, corruptions: 0 };
   // Nothing is allocated where a count may be wrong.
   refcounts.freeHint = Math.ceil((yield* wait(state.storage.size())) / state.clusterSize);
   if (what === 'all') {
@@ -39,13 +42,16 @@ export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<Re
       if (stored >= found) continue;
       yield* ensureBlock(state, refcounts, cluster);
       yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
+      fixed.corruptions++;
     }
     yield* wait(state.writeBack());
   }
   for (const { cluster, stored, found } of differences) {
-    if (stored > found) yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
+    if (stored <= found) continue;
+    yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
+    fixed.leaks++;
   }
-  if (what === 'all') yield* refreshCopied(state, refcounts);
+  if (what === 'all') fixed.corruptions += yield* refreshCopied(state, refcounts);
   yield* wait(state.writeBack());
   yield* wait(state.storage.flush());
   const { result: after } = yield* inspect(state);
@@ -57,7 +63,7 @@ export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<Re
       yield* writeFeatures(state);
     }
   }
-  return { before, after };
+  return { before, after, fixed };
 }
 
 /** A refcount block for `cluster`, placed behind the end of the file where there is none. */

@@ -1,0 +1,85 @@
+/** `platter check`: is an image sound? And, when asked, its repair. */
+import type { CheckResult } from '#contract/images.ts';
+import { checkImage } from '#engine/block/check.ts';
+import { openImage } from '#engine/block/graph.ts';
+import { repairImage } from '#engine/block/jobs/repair.ts';
+import { PlatterError } from '#engine/errors.ts';
+import { defineCommand } from '../frame/command.ts';
+import { failed } from '../frame/failure.ts';
+import { checkObject, checkText, repairText, type Fixed } from '../qemu-img/check-text.ts';
+import { qemuJson } from '../qemu-img/order.ts';
+import { FORMAT_OPTION, OUTPUT_OPTIONS, SHARE_OPTION, wantsJson } from './shared.ts';
+
+const NOTHING: Fixed = { corruptions: 0, leaks: 0 };
+
+export const check = defineCommand({
+  name: 'check',
+  operands: 'IMAGE',
+  count: { least: 1, most: 1 },
+  help:
+    'Follows every table of an image and says whether what points where agrees with the stored reference counts. Nothing is changed ' +
+    'unless --repair is given, which puts counts and flags of a qcow2 image right.',
+  options: {
+    ...FORMAT_OPTION,
+    ...OUTPUT_OPTIONS,
+    repair: {
+      kind: 'text',
+      short: 'r',
+      value: 'WHAT',
+      choices: ['leaks', 'all'],
+      help: 'leaks: give back what nothing uses; all: mend counts that are too small as well. Writes to the image',
+    },
+    quiet: { kind: 'flag', short: 'q', help: 'say nothing: the exit code tells' },
+    ...SHARE_OPTION,
+  },
+  examples: [
+    { line: 'platter check disk.qcow2', says: 'whether it is sound, and how much of it is allocated' },
+    { line: 'platter check -r leaks disk.qcow2', says: 'gives leaked clusters back' },
+  ],
+  exitCodes: [
+    { code: 0, means: 'it is sound' },
+    { code: 1, means: 'the check could not be done' },
+    { code: 2, means: 'it is damaged' },
+    { code: 3, means: 'clusters are leaked; the data is sound' },
+    { code: 63, means: 'there is nothing to check in this format' },
+  ],
+  async run({ values, operands: [path], io }) {
+    try {
+      const repair = values.repair === 'leaks' || values.repair === 'all' ? values.repair : undefined;
+      const { node } = await openImage(path, {
+        format: values.format,
+        backing: 'skip',
+        readOnly: repair === undefined,
+        repair: repair !== undefined,
+      });
+      try {
+        let found: CheckResult;
+        let fixed = NOTHING;
+        if (repair === undefined) found = await checkImage(node);
+        else {
+          const repaired = await repairImage(node, repair);
+          found = repaired.after;
+          fixed = repaired.fixed;
+          if (!wantsJson(values)) for (const message of repaired.before.messages) io.err(`${message}\n`);
+        }
+        if (wantsJson(values)) io.out(`${qemuJson(checkObject(found, node.driver, path, fixed))}\n`);
+        else if (!values.quiet) {
+          for (const message of found.messages) io.err(`${message}\n`);
+          io.out(repairText(fixed) + checkText(found));
+        }
+        return exitCode(found);
+      } finally {
+        await node.close();
+      }
+    } catch (error) {
+      failed(io, error, path);
+      return error instanceof PlatterError && error.code === 'block.no-check' ? 63 : 1;
+    }
+  },
+});
+
+function exitCode(found: CheckResult): number {
+  if (found.checkErrors > 0) return 1;
+  if (found.corruptions > 0) return 2;
+  return found.leaks > 0 ? 3 : 0;
+}
