@@ -152,7 +152,8 @@ describe('hostile images', () => {
         }),
         { numRuns: 30 },
       );
-      expect(walked).toBeGreaterThan(0);
+      // The only table of a fixed VHD carries a checksum: most changes are refused when it is opened.
+      if (sample.name !== 'fixed vpc') expect(walked).toBeGreaterThan(0);
     },
   );
 });
