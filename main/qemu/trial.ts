@@ -114,7 +114,10 @@ async function start(
   const run = launch(argv);
   try {
     const ready = await run.ask('qmp_capabilities');
-    if (ready === undefined) return answer(verdictOf(await run.ended, known), run.printed());
+    if (ready === undefined) {
+      const end = await run.ended;
+      return answer(verdictOf(end, known), wordsOf(run, end, known.program.name));
+    }
     options.stage?.('asking');
     const answers = {
       block: await run.ask('query-block'),
@@ -134,6 +137,13 @@ async function start(
     run.cancel();
     await run.ended;
   }
+}
+
+/** What it printed; for one that crashed without a word, the signal. */
+function wordsOf(run: QemuRun, end: RunEnd, program: string): string {
+  const printed = run.printed();
+  if (printed.trim() !== '' || end.kind !== 'exit' || end.signal === null) return printed;
+  return `${program}: ended by ${end.signal}`;
 }
 
 /** QEMU went before it could be asked. */

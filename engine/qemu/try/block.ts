@@ -5,6 +5,7 @@
  */
 import type { Param } from '../model.ts';
 import { DRIVE_KEYS } from '../model/drives.ts';
+import { readBool } from '../model/values.ts';
 import { tagValues, type Schema } from '../schema/schema.ts';
 import type { Changes } from './changes.ts';
 import { isUnknownProtocol, MAKEABLE, type Behind, type Images, type Purpose } from './images.ts';
@@ -79,6 +80,8 @@ export function readBackEnd(
     if (foreign) replaceNode(words, prefixOf(param.key), param, drive);
     else if (!PASS_ON.has(param.value) && !FILES.has(param.value)) simple = false;
   }
+  // A value that is none is left for QEMU to refuse.
+  if (words.params.some(isNoBoolean)) simple = false;
   for (const param of words.remove((p) => LEADS_OUT.test(p.key))) {
     shop.changes.add(param.span, printParam(param), 'leads-out');
   }
@@ -94,6 +97,11 @@ export function readBackEnd(
     leaves.push({ param, prefix, behind });
   }
   return { words, leaves, simple };
+}
+
+function isNoBoolean(param: Param): boolean {
+  if (!/^(?:read-?only|snapshot)$/.test(lastOf(param.key))) return false;
+  return readBool(param.value) === undefined || (param.json !== undefined && param.json !== 'boolean');
 }
 
 /** The format as which the file of a node is read: the nearest one above that says more than raw. @param prefix of the file's node */

@@ -173,7 +173,15 @@ function comparePci(model: StorageModel, tree: QemuTree): CompareRow[] {
         visit(device.behind, device.id === '' ? undefined : device.id, depth + 1);
     }
   };
-  visit(tree.pci, model.machine.pciRoot, 0);
+  const groups = tree.pci.map((device) => {
+    const from = out.length;
+    visit([device], model.machine.pciRoot, 0);
+    return out.slice(from);
+  });
+  // What the line plugs in comes first, the board's own after it.
+  out.length = 0;
+  const own = (rows: CompareRow[]): boolean => rows.some((r) => r.ours !== undefined);
+  out.push(...groups.filter(own).flat(), ...groups.filter((rows) => !own(rows)).flat());
   for (const { device, address } of pending)
     out.push({
       depth: 0,

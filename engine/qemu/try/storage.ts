@@ -1,7 +1,7 @@
 /** All back ends of a line for the trial: which graphs are opened for reading, which get empty files, what the devices plug into. */
 import type { CommandLine, Option } from '../model.ts';
 import type { Drive } from '../model/drives.ts';
-import { protocolOf } from '../model/filename.ts';
+import { parseFilename } from '../model/filename.ts';
 import { readBool } from '../model/values.ts';
 import { storageModel } from '../storage-model.ts';
 import { tagValues } from '../schema/schema.ts';
@@ -128,6 +128,12 @@ function nodes(
   const parents = new Map<string, Words>();
   for (const words of all)
     for (const param of words.params) if (CHILD.test(param.key)) parents.set(param.value, words);
+  // A node with two users has QEMU's permissions to obey, which differ where nobody may write.
+  const users = new Map<string, number>();
+  const shared = (words: Words): boolean => (users.get(nameOf(words)) ?? 0) > 1;
+  const count = (name: string): void => void users.set(name, (users.get(name) ?? 0) + 1);
+  for (const words of all) for (const param of words.params) if (CHILD.test(param.key)) count(param.value);
+  for (const device of storageModel(line).devices) if (device.drive !== undefined) count(device.drive.value);
   const nameOf = (words: Words): string => words.get('node-name')?.value ?? '';
   const above = (words: Words): Words[] => {
     const chain: Words[] = [];
@@ -145,19 +151,22 @@ function nodes(
     const format = over.map((w) => w.get('driver')?.value).find((d) => d !== undefined && d !== 'throttle');
     return { end: readBackEnd(words, shop, bound, 'disk', format), top: over.at(-1) ?? words, bound };
   });
+  const contended = all.some(shared);
+  const reading = (top: Words): boolean => {
+    const group = ends.filter((one) => one.top === top);
+    return (
+      !contended && group.every((one) => one.end.simple) && group.some((one) => one.end.leaves.length > 0)
+    );
+  };
   for (const { end, top } of ends) {
     const group = ends.filter((one) => one.top === top);
-    const simple = group.every((one) => one.end.simple) && group.some((one) => one.end.leaves.length > 0);
+    const simple = reading(top);
     const writable = readBool(top.get('read-only')?.value) !== true;
     if (end.words === top) topNode(end, simple, writable, sizeOf(group.map((g) => g.bound)), plan, shop);
     if (!simple) plan.standIns.add(nameOf(end.words));
   }
   for (const { end, top } of ends) {
-    finishBackEnd(
-      end,
-      ends.every((one) => one.top !== top || one.end.simple),
-      shop,
-    );
+    finishBackEnd(end, reading(top), shop);
   }
 }
 
@@ -204,9 +213,10 @@ function usesOf(line: CommandLine, context: TrialContext): Map<string, number> {
   const model = storageModel(line);
   const count = (name: string | undefined, bound: FileFacts | undefined): void => {
     if (name === undefined && bound === undefined) return;
-    const plain =
-      name !== undefined && protocolOf(name) === undefined ? name : (name ?? '').replace(/^file:/, '');
-    const path = (bound ?? context.file(plain))?.path;
+    const { driver, label } = parseFilename(name ?? '');
+    const path = (
+      bound ?? (driver === 'file' && name?.startsWith('json:') !== true ? context.file(label) : undefined)
+    )?.path;
     if (path !== undefined) uses.set(path, (uses.get(path) ?? 0) + 1);
   };
   for (const drive of model.drives) count(drive.file, context.bound(drive.id));

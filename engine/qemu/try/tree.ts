@@ -144,7 +144,8 @@ function readBlocks(answers: TreeAnswers, plan: TrialPlan): QemuBlockTree[] {
     const root = graph.tree(name);
     note(root);
     const qdev = text(backend['qdev']);
-    const device = /\/peripheral\/([^/]+)/.exec(qdev)?.[1] ?? qdev;
+    // The board's own devices and those without an id have paths that say nothing.
+    const device = /\/peripheral\/([^/]+)/.exec(qdev)?.[1] ?? (qdev.startsWith('/') ? '' : qdev);
     const owner = text(backend['device']);
     trees.push({
       owner: owner === '' ? (root?.name ?? '') : owner,
