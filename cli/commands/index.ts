@@ -54,6 +54,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./lint.ts')).lint,
   },
   {
+    name: 'convert-line',
+    summary: 'a QEMU command line in another spelling: -blockdev, JSON, QMP, libvirt …',
+    load: async () => (await import('./convert-line.ts')).convertLine,
+  },
+  {
+    name: 'recipes',
+    summary: 'command lines that do one thing well, and why',
+    load: async () => (await import('./recipes.ts')).recipes,
+  },
+  {
     name: 'run',
     summary: 'run a workload through the devices of a command line and trace it',
     load: async () => (await import('./run.ts')).run,
