@@ -37,7 +37,9 @@ export function ensurePackages() {
   } else {
     say('installing the npm packages of package-lock.json: npm ci');
   }
-  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], { stdio: ['ignore', 2, 2] });
+  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], {
+    stdio: ['ignore', 2, 2],
+  });
 }
 
 /** @returns {Lock} */
