@@ -27,7 +27,11 @@ export class RawDriver implements FormatDriver {
   readonly #guarded: boolean;
   readonly #context: Pick<OpenContext, 'probed' | 'looksLike' | 'readOnly'>;
 
-  constructor(storage: Storage, size: number, context: Pick<OpenContext, 'probed' | 'looksLike' | 'readOnly'>) {
+  constructor(
+    storage: Storage,
+    size: number,
+    context: Pick<OpenContext, 'probed' | 'looksLike' | 'readOnly'>,
+  ) {
     this.storage = storage;
     this.virtualSize = size;
     this.readOnly = storage.readOnly || context.readOnly;
