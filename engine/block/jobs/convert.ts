@@ -104,6 +104,7 @@ export async function copyContents(
     await pace.step(at, total);
   }
   options.onProgress?.(total, total);
+  pace.check();
 }
 
 /** Writes the stretches between zero blocks, each in one call. */
