@@ -6,6 +6,9 @@ import { Findings } from '../shared/findings.ts';
 import type { PlacedExtent } from './driver.ts';
 import { SparseExtent } from './sparse.ts';
 
+/** The smallest entry of a grain table, bytes. */
+const ENTRY_BYTES = 4;
+
 export function* checkVmdk(extents: readonly PlacedExtent[]): Steps<CheckResult> {
   const findings = new Findings();
   for (const { extent } of extents) {
@@ -21,11 +24,19 @@ function* checkExtent(extent: SparseExtent, findings: Findings): Steps<void> {
   const perTable = extent.layout.tableEntries;
   result.totalClusters += grains;
   let before = -1;
+  // Tables lie apart from each other: there cannot be more of them than fit into the file, whatever a directory says.
+  let tablesLeft = Math.ceil(size / (perTable * ENTRY_BYTES)) + 1;
   for (let index = 0; index < grains; index++) {
     if (index % perTable === 0 && (yield* isEmpty(extent, index / perTable))) {
       // A directory entry that is empty answers for all of its grains.
       index += perTable - 1;
       continue;
+    }
+    if (index % perTable === 0 && tablesLeft-- === 0) {
+      findings.corruption(
+        `the grain directory of "${extent.storage.name}" names more tables than fit into the file`,
+      );
+      return;
     }
     try {
       const { kind, hostOffset } = yield* wait(extent.lookup(index));
@@ -42,6 +53,8 @@ function* checkExtent(extent: SparseExtent, findings: Findings): Steps<void> {
     } catch (error) {
       if (!(error instanceof PlatterError)) throw error;
       findings.corruption(error.message);
+      // What is wrong with the table is wrong for all of its grains: one finding is enough, and time stays bounded.
+      index += perTable - 1 - (index % perTable);
     }
   }
 }
