@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { splitShell } from '../parse/shell.ts';
 import type { RecipeFile } from '../recipes.ts';
+import { patiently } from '../../../tests/support/patiently.ts';
 
 const BASE = ['-accel', 'tcg', '-S', '-display', 'none', '-nodefaults', '-qmp', 'stdio'];
 
@@ -24,7 +25,8 @@ export function makeFiles(folder: string, files: readonly RecipeFile[]): void {
     if (backing !== undefined) args.push('-b', backing, '-F', 'qcow2');
     if (key !== undefined)
       args.push('--object', `secret,id=k,file=${key}`, '-o', 'key-secret=k,iter-time=10');
-    execFileSync('qemu-img', [...args, name, ...(backing === undefined ? ['1M'] : [])], { cwd: folder });
+    const operands = [name, ...(backing === undefined ? ['1M'] : [])];
+    patiently(() => execFileSync('qemu-img', [...args, ...operands], { cwd: folder, stdio: 'pipe' }));
   }
 }
 

@@ -14,6 +14,7 @@ import { qemuImg, Scratch, secondOpinion, tool } from '../shared/testing/oracle.
 import { merge, split } from './antiforensic.ts';
 import { luks1Header, luks1Slot } from './header1.ts';
 import { luks } from './index.ts';
+import { patiently } from '../../../../tests/support/patiently.ts';
 
 const scratch = new Scratch();
 afterAll(() => scratch.dispose());
@@ -39,7 +40,9 @@ function madeByQemu(contents: Uint8Array, ...options: string[]): string {
   writeFileSync(raw, contents);
   const path = scratch.fresh('qemu.luks');
   const given = ['key-secret=s0', 'iter-time=10', ...options].join(',');
-  qemuImg('create', '-q', ...OBJECT, '-f', 'luks', '-o', given, path, String(contents.length));
+  patiently(() =>
+    qemuImg('create', '-q', ...OBJECT, '-f', 'luks', '-o', given, path, String(contents.length)),
+  );
   qemuImg(
     'convert',
     ...OBJECT,
