@@ -7,6 +7,8 @@ import { qemuJson, type QemuObject, type QemuValue } from './order.ts';
 const { folder, remove } = workFolder();
 afterAll(remove);
 
+const LUKS = 'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10';
+
 const make: Record<string, () => void> = {
   'plain.qcow2': () => qemuImg(folder, 'create', '-q', '-f', 'qcow2', 'plain.qcow2', '64M'),
   'old.qcow2': () => qemuImg(folder, 'create', '-q', '-f', 'qcow2', '-o', 'compat=0.10', 'old.qcow2', '10M'),
@@ -31,6 +33,20 @@ const make: Record<string, () => void> = {
     for (const name of ['first', 'a name that is longer than its column'])
       qemuImg(folder, 'snapshot', '-c', name, 'snapshots.qcow2');
   },
+  'encrypted.qcow2': () =>
+    qemuImg(
+      folder,
+      'create',
+      '-q',
+      '--object',
+      'secret,id=s,data=abc',
+      '-f',
+      'qcow2',
+      '-o',
+      LUKS,
+      'encrypted.qcow2',
+      '1M',
+    ),
   'ünï "quoted"\t.qcow2': () => qemuImg(folder, 'create', '-q', '-f', 'qcow2', 'ünï "quoted"\t.qcow2', '1M'),
   'overlay.qcow2': () =>
     qemuImg(
