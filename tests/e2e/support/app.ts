@@ -12,6 +12,9 @@ import type { AttachedImage, ImageHandle } from '#contract/images.ts';
 
 export const repository = resolve(import.meta.dirname, '../../..');
 
+/** How long the first window may take, milliseconds. */
+const START_MS = 15_000;
+
 export interface LaunchOptions {
   /** Files to attach, as arguments. */
   files?: string[];
@@ -40,15 +43,13 @@ export async function launch(options: LaunchOptions = {}): Promise<Launched> {
   const userData = options.userData ?? mkdtempSync(join(tmpdir(), 'platter-e2e-'));
   const env = { ...(process.env as Record<string, string>), ...options.env };
   if (options.sandbox === true) delete env['ELECTRON_DISABLE_SANDBOX'];
-  const app = await _electron.launch({
+  const { app, page } = await firstWindow({
     executablePath: options.executable ?? electronExecutable(),
     // Playwright leaves the sandbox off unless it is told not to; sandbox.e2e.ts has it on.
     chromiumSandbox: options.sandbox === true,
     args: [repository, `--user-data-dir=${userData}`, ...(options.args ?? []), ...(options.files ?? [])],
     env,
   });
-  const page = await app.firstWindow();
-  await page.waitForLoadState('load');
   const launched: Launched = {
     app,
     page,
@@ -61,6 +62,27 @@ export async function launch(options: LaunchOptions = {}): Promise<Launched> {
     },
   };
   return launched;
+}
+
+/**
+ * Starts Electron and waits for its window. On a busy machine Playwright now and then misses the window of a process that runs; that
+ * start is ended, said, and tried once more. What the application does wrong it does twice.
+ */
+async function firstWindow(
+  how: Parameters<typeof _electron.launch>[0],
+  again = true,
+): Promise<{ app: ElectronApplication; page: Page }> {
+  const app = await _electron.launch(how);
+  try {
+    const page = await app.firstWindow({ timeout: START_MS });
+    await page.waitForLoadState('load', { timeout: START_MS });
+    return { app, page };
+  } catch (error) {
+    app.process().kill('SIGKILL');
+    if (!again) throw error;
+    console.warn(`no window after ${START_MS / 1000} s; starting Electron once more`);
+    return firstWindow(how, false);
+  }
 }
 
 /** The runtime that `npm test` chose; without it the official one of `node_modules`. */
