@@ -22,7 +22,12 @@ export type ArgFormat =
   | 'blk-type'
   | 'blk-status'
   | 'device-status'
-  | 'extent';
+  | 'extent'
+  | 'ata-register'
+  | 'ata-command'
+  | 'ata-dma'
+  | 'ahci-register'
+  | 'hba-register';
 
 export interface EventArg {
   name: string;
@@ -158,10 +163,118 @@ export const E = {
   irq_handler_exit: event(99, 'irq_handler_exit', 13, 'linux', 'irq'),
   // 14: the program has its answer.
   io_getevents: event(105, 'io_getevents', 14, 'linux', 'op:op bytes:bytes error'),
+  // 3: libata in the guest.
+  ata_qc_issue: event(160, 'ata_qc_issue', 3, 'linux', 'tag command:ata-command sector:sector'),
+  ata_tf_load: event(161, 'ata_tf_load', 3, 'linux', 'port feature:hex nsect lba:hex'),
+  ata_bmdma_setup: event(162, 'ata_bmdma_setup', 3, 'linux', 'port command:ata-command'),
+  ata_exec_command: event(163, 'ata_exec_command', 3, 'linux', 'port command:ata-command'),
+  ata_bmdma_start: event(164, 'ata_bmdma_start', 3, 'linux', 'port command:ata-command'),
+  ata_sff_pio_transfer_data: event(
+    165,
+    'ata_sff_pio_transfer_data',
+    3,
+    'linux',
+    'port bytes:bytes write:bool',
+  ),
+  ahci_fill_cmd_slot: event(166, 'ahci_fill_cmd_slot', 3, 'function', 'port slot prdtl cfis:address'),
+  // 5: IDE and AHCI in QEMU.
+  ide_ioport_read: event(170, 'ide_ioport_read', 5, 'qemu', 'port:hex register:ata-register value:hex unit'),
+  ide_ioport_write: event(
+    171,
+    'ide_ioport_write',
+    5,
+    'qemu',
+    'port:hex register:ata-register value:hex unit',
+  ),
+  ide_status_read: event(172, 'ide_status_read', 5, 'qemu', 'port:hex value:hex unit'),
+  ide_ctrl_write: event(173, 'ide_ctrl_write', 5, 'qemu', 'port:hex value:hex'),
+  ide_data_readw: event(174, 'ide_data_readw', 5, 'qemu', 'port:hex value:hex unit'),
+  ide_data_writew: event(175, 'ide_data_writew', 5, 'qemu', 'port:hex value:hex unit'),
+  ide_data_readl: event(176, 'ide_data_readl', 5, 'qemu', 'port:hex value:hex unit'),
+  ide_data_writel: event(177, 'ide_data_writel', 5, 'qemu', 'port:hex value:hex unit'),
+  ide_exec_cmd: event(178, 'ide_exec_cmd', 5, 'qemu', 'unit command:ata-command'),
+  ide_sector_read: event(179, 'ide_sector_read', 5, 'qemu', 'sector:sector nsectors'),
+  ide_sector_write: event(180, 'ide_sector_write', 5, 'qemu', 'sector:sector nsectors'),
+  ide_dma_cb: event(181, 'ide_dma_cb', 5, 'qemu', 'sector:sector nsectors dma:ata-dma'),
+  ide_flush_cache: event(182, 'ide_flush_cache', 5, 'function', 'unit'),
+  ide_reset: event(183, 'ide_reset', 5, 'qemu', 'unit'),
+  ide_cancel_dma_sync_buffered: event(184, 'ide_cancel_dma_sync_buffered', 5, 'qemu', ''),
+  ide_cancel_dma_sync_remaining: event(185, 'ide_cancel_dma_sync_remaining', 5, 'qemu', ''),
+  bmdma_reset: event(186, 'bmdma_reset', 5, 'qemu', ''),
+  bmdma_cmd_writeb: event(187, 'bmdma_cmd_writeb', 5, 'qemu', 'value:hex'),
+  bmdma_addr_read: event(188, 'bmdma_addr_read', 5, 'qemu', 'value:hex'),
+  bmdma_addr_write: event(189, 'bmdma_addr_write', 5, 'qemu', 'value:hex'),
+  bmdma_read: event(190, 'bmdma_read', 5, 'qemu', 'port:hex value:hex'),
+  bmdma_write: event(191, 'bmdma_write', 5, 'qemu', 'port:hex value:hex'),
+  bmdma_prepare_buf: event(192, 'bmdma_prepare_buf', 5, 'function', 'count bytes:bytes'),
+  ide_atapi_cmd: event(193, 'ide_atapi_cmd', 5, 'qemu', 'unit opcode:hex'),
+  ide_atapi_cmd_error: event(194, 'ide_atapi_cmd_error', 5, 'qemu', 'sense_key:hex asc:hex'),
+  ide_atapi_cmd_check_status: event(195, 'ide_atapi_cmd_check_status', 5, 'qemu', 'unit'),
+  ide_atapi_cmd_read: event(196, 'ide_atapi_cmd_read', 5, 'qemu', 'dma:bool sector:sector nsectors'),
+  ide_atapi_cmd_reply_end: event(
+    197,
+    'ide_atapi_cmd_reply_end',
+    5,
+    'qemu',
+    'tx_size:bytes elem_tx_size:bytes index',
+  ),
+  ide_atapi_cmd_reply_end_bcl: event(198, 'ide_atapi_cmd_reply_end_bcl', 5, 'qemu', 'limit:bytes'),
+  ide_atapi_cmd_reply_end_new: event(199, 'ide_atapi_cmd_reply_end_new', 5, 'qemu', 'value:hex'),
+  ide_atapi_cmd_reply_end_eot: event(200, 'ide_atapi_cmd_reply_end_eot', 5, 'qemu', 'value:hex'),
+  cd_read_sector: event(201, 'cd_read_sector', 5, 'qemu', 'lba'),
+  cd_read_sector_sync: event(202, 'cd_read_sector_sync', 5, 'qemu', 'lba'),
+  ide_atapi_cmd_read_dma_cb_aio: event(203, 'ide_atapi_cmd_read_dma_cb_aio', 5, 'qemu', 'lba nsectors'),
+  // 10: their completions.
+  ide_sector_read_cb: event(205, 'ide_sector_read_cb', 10, 'function', 'ret:signed'),
+  ide_sector_write_cb: event(206, 'ide_sector_write_cb', 10, 'function', 'ret:signed'),
+  ide_flush_cb: event(207, 'ide_flush_cb', 10, 'function', 'ret:signed'),
+  cd_read_sector_cb: event(208, 'cd_read_sector_cb', 10, 'qemu', 'lba ret:signed'),
+  ide_set_inactive: event(209, 'ide_set_inactive', 10, 'function', 'more:bool'),
+  // 11: their interrupt.
+  ide_set_irq: event(210, 'ide_set_irq', 11, 'function', 'irq level'),
+  // 5: IDE and AHCI in QEMU.
+  ahci_mem_read: event(215, 'ahci_mem_read', 5, 'qemu', 'address:address value:hex size'),
+  ahci_mem_write: event(216, 'ahci_mem_write', 5, 'qemu', 'address:address value:hex size'),
+  ahci_mem_read_32_host: event(217, 'ahci_mem_read_32_host', 5, 'qemu', 'register:hba-register value:hex'),
+  ahci_mem_write_host: event(218, 'ahci_mem_write_host', 5, 'qemu', 'register:hba-register value:hex'),
+  ahci_port_read: event(219, 'ahci_port_read', 5, 'qemu', 'port register:ahci-register value:hex'),
+  ahci_port_write: event(220, 'ahci_port_write', 5, 'qemu', 'port register:ahci-register value:hex'),
+  ahci_check_irq: event(221, 'ahci_check_irq', 5, 'qemu', 'old:hex new:hex'),
+  // 10: their completions.
+  ahci_trigger_irq: event(222, 'ahci_trigger_irq', 10, 'qemu', 'port bit irqstat:hex'),
+  // 11: their interrupt.
+  ahci_irq_raise: event(223, 'ahci_irq_raise', 11, 'qemu', ''),
+  ahci_irq_lower: event(224, 'ahci_irq_lower', 11, 'qemu', ''),
+  // 5: IDE and AHCI in QEMU.
+  ahci_reset: event(225, 'ahci_reset', 5, 'qemu', ''),
+  ahci_reset_port: event(226, 'ahci_reset_port', 5, 'qemu', 'port'),
+  ahci_set_signature: event(227, 'ahci_set_signature', 5, 'qemu', 'port value:hex'),
+  handle_cmd_fis_dump: event(228, 'handle_cmd_fis_dump', 5, 'qemu', 'port slot fis:hex command:ata-command'),
+  handle_cmd_busy: event(229, 'handle_cmd_busy', 5, 'qemu', 'port'),
+  ahci_populate_sglist: event(230, 'ahci_populate_sglist', 5, 'qemu', 'port count bytes:bytes'),
+  ahci_start_dma: event(231, 'ahci_start_dma', 5, 'qemu', 'port'),
+  ahci_dma_prepare_buf: event(232, 'ahci_dma_prepare_buf', 5, 'qemu', 'port bytes:bytes limit:bytes'),
+  ahci_dma_rw_buf: event(233, 'ahci_dma_rw_buf', 5, 'qemu', 'port len:bytes'),
+  ahci_pio_transfer: event(234, 'ahci_pio_transfer', 5, 'qemu', 'port bytes:bytes write:bool'),
+  // 10: their completions.
+  ahci_cmd_done: event(235, 'ahci_cmd_done', 10, 'qemu', 'port slot:signed'),
+  ahci_write_fis_d2h: event(236, 'ahci_write_fis_d2h', 10, 'function', 'port value:hex error:hex'),
+  ahci_write_fis_pio: event(237, 'ahci_write_fis_pio', 10, 'function', 'port value:hex len:bytes'),
+  ahci_write_fis_sdb: event(238, 'ahci_write_fis_sdb', 10, 'function', 'port value:hex sactive:hex'),
+  // 5: IDE and AHCI in QEMU.
+  process_ncq_command: event(239, 'process_ncq_command', 5, 'qemu', 'tag command:ata-command sector:sector'),
+  execute_ncq_command_read: event(240, 'execute_ncq_command_read', 5, 'qemu', 'tag nsectors sector:sector'),
+  // 10: their completions.
+  ncq_finish: event(241, 'ncq_finish', 10, 'qemu', 'port tag'),
+  // 13: libata's interrupt handler.
+  ata_bmdma_status: event(245, 'ata_bmdma_status', 13, 'linux', 'port value:hex'),
+  ata_bmdma_stop: event(246, 'ata_bmdma_stop', 13, 'linux', 'port'),
+  ata_qc_complete_done: event(247, 'ata_qc_complete_done', 13, 'linux', 'port tag status:hex error:hex'),
+  ahci_port_intr: event(248, 'ahci_port_intr', 13, 'function', 'port status:hex'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 112;
+export const EVENT_LIMIT = 256;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(
