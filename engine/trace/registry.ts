@@ -176,7 +176,7 @@ export const E = {
     'linux',
     'port bytes:bytes write:bool',
   ),
-  ahci_fill_cmd_slot: event(166, 'ahci_fill_cmd_slot', 3, 'function', 'port slot prdtl cfis:address'),
+  ahci_fill_cmd_slot: event(166, 'ahci_fill_cmd_slot', 3, 'function', 'slot prdtl cfis:address'),
   // 5: IDE and AHCI in QEMU.
   ide_ioport_read: event(170, 'ide_ioport_read', 5, 'qemu', 'port:hex register:ata-register value:hex unit'),
   ide_ioport_write: event(
