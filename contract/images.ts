@@ -41,6 +41,8 @@ export interface ImageInfo {
   backing?: ImageInfo;
   /** Why the backing image named above is not open. */
   backingError?: PlainError;
+  /** Other processes that write to it now (`qemu-system-x86, pid 4711`): what is shown may be half of a change. */
+  writers?: string[];
   snapshots: SnapshotInfo[];
   /** Persistent bitmaps, where the image has some. */
   bitmaps?: BitmapInfo[];

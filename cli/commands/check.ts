@@ -48,6 +48,7 @@ export const check = defineCommand({
       const repair = values.repair === 'leaks' || values.repair === 'all' ? values.repair : undefined;
       const { node } = await openImage(path, {
         format: values.format,
+        share: values['force-share'],
         backing: 'skip',
         readOnly: repair === undefined,
         repair: repair !== undefined,

@@ -38,13 +38,14 @@ export const compare = defineCommand({
   async run({ values, operands: [first, second], io }) {
     const progress = values.progress ? progressLine(io) : undefined;
     const gate = values.follow ? allowAll : undefined;
+    const share = values['force-share'];
     let code = 2;
     let path = first;
     try {
-      const one = await openImage(first, { format: values.format, gate });
+      const one = await openImage(first, { format: values.format, gate, share });
       try {
         path = second;
-        const two = await openImage(second, { format: values['second-format'], gate });
+        const two = await openImage(second, { format: values['second-format'], gate, share });
         try {
           code = 4;
           const found = await compareImages(one.node, two.node, {

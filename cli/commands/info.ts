@@ -43,6 +43,7 @@ export const info = defineCommand({
     try {
       const opened = await openImage(path, {
         format: values.format,
+        share: values['force-share'],
         gate: chain ? allowAll : undefined,
         backing: chain ? 'require' : 'skip',
       });

@@ -64,6 +64,7 @@ export const map = defineCommand({
     try {
       const opened = await openImage(path, {
         format: values.format,
+        share: values['force-share'],
         gate: values.follow ? allowAll : undefined,
         backing: values.follow ? 'require' : 'skip',
       });

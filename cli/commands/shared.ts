@@ -18,7 +18,7 @@ export const SHARE_OPTION = {
   'force-share': {
     kind: 'flag',
     short: 'U',
-    help: 'accepted for scripts that say it to qemu-img: no lock is taken anyway',
+    help: 'read an image that another process has open for writing; what is read may be half of a change',
   },
 } as const satisfies OptionSpecs;
 

@@ -40,6 +40,7 @@ export const snapshot = defineCommand({
     try {
       const { node, info } = await openImage(path, {
         format: values.format,
+        share: values['force-share'],
         backing: 'skip',
         readOnly: actions === 0,
       });

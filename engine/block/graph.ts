@@ -3,6 +3,7 @@
  *
  * Every file that an image names is asked for at the gate first; chains are bounded and may not bite their own tail.
  */
+import { basename } from 'node:path';
 import type { ImageInfo } from '../../contract/images.ts';
 import { PlatterError } from '../errors.ts';
 import { andThen, run, wait, type Maybe, type Steps } from '../maybe.ts';
@@ -14,6 +15,7 @@ import { imageInfo } from './info.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { resolveReference } from './references.ts';
 import { FileStorage, openFile } from './storage/file.ts';
+import { holderName, imageHolders, refuseHeld } from './storage/locks.ts';
 import type { Storage } from './storage/storage.ts';
 import { UnavailableNode } from './unavailable.ts';
 
@@ -36,6 +38,11 @@ export interface OpenOptions {
    * lies in the backing file throws the reason. `skip`: as tolerate, without even asking the gate (for `info`).
    */
   backing?: 'require' | 'tolerate' | 'skip';
+  /**
+   * Whether an image that another process writes to may be read (qemu-img's `-U`): default true. With false it throws
+   * `storage.held`, as opening one for writing that another process has open always does.
+   */
+  share?: boolean;
 }
 
 export interface OpenedImage {
@@ -58,11 +65,18 @@ export function openImage(source: string | Storage, options: OpenOptions = {}): 
 }
 
 function* openSteps(source: string | Storage, options: OpenOptions): Steps<OpenedImage> {
+  const write = options.readOnly === false;
+  if (typeof source === 'string' && (write || options.share === false)) {
+    refuseHeld(source, basename(source), write);
+  }
   const storage = typeof source === 'string' ? openFile(source, { readOnly: options.readOnly }) : source;
   const path = storage instanceof FileStorage ? storage.path : undefined;
   const node = yield* openNode(storage, options, { depth: 0, path, seen: [identity(storage)] });
   try {
-    return { node, info: yield* wait(imageInfo(node)) };
+    const info = yield* wait(imageInfo(node));
+    const writers = write || path === undefined ? [] : imageHolders(path).filter((holder) => holder.writes);
+    if (writers.length > 0) info.writers = writers.map(holderName);
+    return { node, info };
   } catch (error) {
     yield* wait(node.close());
     throw error;
@@ -130,9 +144,10 @@ class Context implements OpenContext {
   }
 
   openStorage(reference: string, role: GateRequest['role']): Maybe<Storage> {
-    return andThen(this.#ask(reference, role, 'raw'), (path) =>
-      openFile(path, { readOnly: this.readOnly, noFollow: true }),
-    );
+    return andThen(this.#ask(reference, role, 'raw'), (path) => {
+      if (!this.readOnly || this.#options.share === false) refuseHeld(path, basename(path), !this.readOnly);
+      return openFile(path, { readOnly: this.readOnly, noFollow: true });
+    });
   }
 
   *#backing(reference: string, format: string | undefined, role: 'backing' | 'parent'): Steps<OpenedBacking> {
@@ -162,6 +177,7 @@ class Context implements OpenContext {
     }
     if (format !== undefined) formatByName(format);
     const path = yield* wait(this.#ask(reference, role, format));
+    if (this.#options.share === false) refuseHeld(path, basename(path), false);
     const storage = openFile(path, { readOnly: true, noFollow: true });
     if (place.seen.includes(storage.identity)) {
       storage.close();
