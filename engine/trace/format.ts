@@ -1,5 +1,14 @@
 /** Arguments of events as text. The words are names of the field (`read`, `EPT_MISCONFIG`), the same in every language. */
 import type { ArgFormat } from './registry.ts';
+import {
+  scsiOpcodeName,
+  scsiSenseCodeName,
+  scsiStatusName,
+  SENSE_KEYS,
+  VIRTIO_SCSI_RESPONSES,
+  VIRTIO_SCSI_TMFS,
+  virtioScsiEventName,
+} from './scsi-names.ts';
 
 /** What a request does, as the numbers of Linux's `REQ_OP_*` that matter here. */
 export const OPS = ['read', 'write', 'flush', 'discard', 'write-zeroes', 'secure-erase', 'get-id'] as const;
@@ -134,6 +143,20 @@ export function formatArg(format: ArgFormat, value: number): string {
       return BLK_TYPES.get(value) ?? hex(value);
     case 'blk-status':
       return BLK_STATUS[value] ?? String(value);
+    case 'scsi-op':
+      return scsiOpcodeName(value);
+    case 'scsi-status':
+      return scsiStatusName(value);
+    case 'scsi-response':
+      return VIRTIO_SCSI_RESPONSES[value] ?? String(value);
+    case 'scsi-tmf':
+      return VIRTIO_SCSI_TMFS[value] ?? String(value);
+    case 'scsi-event':
+      return virtioScsiEventName(value);
+    case 'sense-key':
+      return SENSE_KEYS[value] ?? String(value);
+    case 'sense-code':
+      return scsiSenseCodeName(value);
     case 'device-status': {
       const names = DEVICE_STATUS.filter(([bit]) => (value & bit) !== 0).map(([, name]) => name);
       return names.length === 0 ? '0' : names.join('|');

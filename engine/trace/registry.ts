@@ -23,6 +23,13 @@ export type ArgFormat =
   | 'blk-status'
   | 'device-status'
   | 'extent'
+  | 'scsi-op'
+  | 'scsi-status'
+  | 'scsi-response'
+  | 'scsi-tmf'
+  | 'scsi-event'
+  | 'sense-key'
+  | 'sense-code'
   | 'ata-register'
   | 'ata-command'
   | 'ata-dma'
@@ -47,20 +54,21 @@ export interface EventDefinition {
 
 const definitions: EventDefinition[] = [];
 
-/** `args` as `name:format name:format`; a name alone is decimal. */
+/** `args` as `name:format name:format`; a name alone is decimal. `world`: who does it, when it is not the station's own. */
 function event(
   id: number,
   name: string,
   station: number,
   origin: EventDefinition['origin'],
   args: string,
+  world: World = STATIONS[station - 1].world,
 ): number {
   definitions[id] = {
     id,
     name,
     origin,
     station,
-    world: STATIONS[station - 1].world,
+    world,
     args: args.split(' ').flatMap((word) => {
       const [argument, format = 'dec'] = word.split(':');
       return argument === '' ? [] : [{ name: argument, format: format as ArgFormat }];
@@ -271,10 +279,89 @@ export const E = {
   ata_bmdma_stop: event(246, 'ata_bmdma_stop', 13, 'linux', 'port'),
   ata_qc_complete_done: event(247, 'ata_qc_complete_done', 13, 'linux', 'port tag status:hex error:hex'),
   ahci_port_intr: event(248, 'ahci_port_intr', 13, 'function', 'port status:hex'),
+  // 3: the guest's SCSI layer and virtio_scsi driver.
+  scsi_dispatch_cmd_start: event(256, 'scsi_dispatch_cmd_start', 3, 'linux', 'target lun command:scsi-op'),
+  virtscsi_queuecommand: event(257, 'virtscsi_queuecommand', 3, 'function', 'queue target lun tag'),
+  // 5: virtio-scsi and the SCSI bus in QEMU.
+  virtio_scsi_cmd_req: event(260, 'virtio_scsi_cmd_req', 5, 'qemu', 'lun tag command:scsi-op'),
+  virtio_scsi_tmf_req: event(261, 'virtio_scsi_tmf_req', 5, 'qemu', 'lun tag subtype:scsi-tmf'),
+  virtio_scsi_an_req: event(262, 'virtio_scsi_an_req', 5, 'qemu', 'lun event_requested:hex'),
+  scsi_req_parsed: event(263, 'scsi_req_parsed', 5, 'qemu', 'target lun command:scsi-op length:bytes'),
+  scsi_req_parsed_lba: event(264, 'scsi_req_parsed_lba', 5, 'qemu', 'target lun lba:sector'),
+  scsi_req_parse_bad: event(265, 'scsi_req_parse_bad', 5, 'qemu', 'target lun command:scsi-op'),
+  scsi_req_cancel: event(266, 'scsi_req_cancel', 5, 'qemu', 'target lun tag'),
+  scsi_device_set_ua: event(267, 'scsi_device_set_ua', 5, 'qemu', 'target lun code:sense-code'),
+  // 10: their completions.
+  scsi_req_build_sense: event(
+    270,
+    'scsi_req_build_sense',
+    10,
+    'qemu',
+    'target lun sense_key:sense-key code:sense-code',
+  ),
+  scsi_req_dequeue: event(271, 'scsi_req_dequeue', 10, 'qemu', 'target lun tag'),
+  virtio_scsi_cmd_resp: event(
+    272,
+    'virtio_scsi_cmd_resp',
+    10,
+    'qemu',
+    'lun tag response:scsi-response status:scsi-status',
+  ),
+  virtio_scsi_tmf_resp: event(273, 'virtio_scsi_tmf_resp', 10, 'qemu', 'lun tag response:scsi-response'),
+  virtio_scsi_an_resp: event(274, 'virtio_scsi_an_resp', 10, 'qemu', 'lun response:scsi-response'),
+  virtio_scsi_event: event(275, 'virtio_scsi_event', 10, 'qemu', 'lun event:scsi-event reason:hex'),
+  // 13: the guest's driver and SCSI layer hear of it.
+  virtscsi_req_done: event(280, 'virtscsi_req_done', 13, 'function', 'queue'),
+  scsi_dispatch_cmd_done: event(
+    281,
+    'scsi_dispatch_cmd_done',
+    13,
+    'linux',
+    'target lun command:scsi-op status:scsi-status',
+  ),
+  // vhost-scsi: the host's kernel serves the queue, QEMU does not run.
+  vhost_scsi_handle_kick: event(285, 'vhost_scsi_handle_kick', 5, 'function', 'queue', 'host'),
+  vhost_scsi_get_desc: event(286, 'vhost_scsi_get_desc', 5, 'function', 'queue head in out', 'host'),
+  target_sequencer_start: event(
+    287,
+    'target_sequencer_start',
+    5,
+    'linux',
+    'lun command:scsi-op length:bytes',
+    'host',
+  ),
+  fd_execute_rw: event(288, 'fd_execute_rw', 6, 'function', 'op:op offset:offset bytes:bytes'),
+  target_complete_cmd: event(289, 'target_complete_cmd', 9, 'function', 'ret:signed'),
+  target_cmd_complete: event(
+    290,
+    'target_cmd_complete',
+    10,
+    'linux',
+    'lun command:scsi-op status:scsi-status',
+    'host',
+  ),
+  vhost_add_used: event(291, 'vhost_add_used', 10, 'function', 'queue head len:bytes', 'host'),
+  vhost_signal: event(292, 'vhost_signal', 11, 'function', 'queue', 'host'),
+  // vhost-user-blk: another process serves the queue, QEMU does not run.
+  vu_kick_cb: event(295, 'vu_kick_cb', 5, 'function', 'queue', 'host'),
+  vu_queue_pop: event(296, 'vu_queue_pop', 5, 'function', 'queue head in_num out_num', 'host'),
+  vu_blk_virtio_process_req: event(
+    297,
+    'vu_blk_virtio_process_req',
+    5,
+    'function',
+    'type:blk-type sector:sector',
+    'host',
+  ),
+  vu_blk_req_complete: event(298, 'vu_blk_req_complete', 10, 'function', 'status:blk-status', 'host'),
+  vu_queue_push: event(299, 'vu_queue_push', 10, 'function', 'queue head len:bytes', 'host'),
+  vu_queue_notify: event(300, 'vu_queue_notify', 11, 'function', 'queue', 'host'),
+  // Said once: what follows is a model.
+  vhost_model: event(303, 'vhost_model', 5, 'platter', 'queues', 'host'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 256;
+export const EVENT_LIMIT = 304;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(
