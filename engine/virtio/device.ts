@@ -9,7 +9,7 @@ import type { PlatterError } from '../errors.ts';
 import type { GuestMemory } from '../machine/memory.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
-import { F, hasFeature, NO_VECTOR, STATUS } from './features.ts';
+import { F, featureSet, hasFeature, NO_VECTOR, STATUS } from './features.ts';
 import { broken } from './queue/errors.ts';
 import { QUEUE_SIZE_MAX } from './queue/layout.ts';
 import type { QueueAddresses } from './queue/queue.ts';
@@ -78,6 +78,10 @@ export abstract class VirtioDevice {
   readonly offered: bigint;
   /** What the driver wrote, within what was offered. */
   acked = 0n;
+  /** Bits that a legacy interface offers beside those (section 6.3), set by a transport that has one. */
+  legacyOffered = 0n;
+  /** The transport may not reach memory (bus mastering is off): doorbells ring for nobody. */
+  disabled = false;
   status = 0;
   /** Section 2.5.1: counts changes of the configuration space. */
   configGeneration = 0;
@@ -162,7 +166,15 @@ export abstract class VirtioDevice {
   /** Section 2.2.1: only offered bits can be acknowledged, and none after FEATURES_OK. */
   writeFeatures(value: bigint): void {
     if ((this.status & STATUS.featuresOk) !== 0) return;
-    this.acked = value & this.offered;
+    this.acked = value & (this.offered | this.legacyOffered);
+  }
+
+  /**
+   * What a legacy interface offers beside `offered` (QEMU's `legacy_features`): on a device that is not `modern` as well some
+   * devices offer more.
+   */
+  legacyFeatures(_modern: boolean): bigint {
+    return featureSet(F.NOTIFY_ON_EMPTY, F.ANY_LAYOUT, F.BAD_FEATURE);
   }
 
   /** Section 2.4: everything as after power-on. */
@@ -208,7 +220,8 @@ export abstract class VirtioDevice {
   /** The doorbell of a queue was rung. Rings for queues that are not there, not enabled or of a stopped device are ignored. */
   notify(index: number): void {
     const queue = this.queues[index];
-    if (queue?.ring === undefined || this.isBroken || (this.status & STATUS.driverOk) === 0) return;
+    if (queue?.ring === undefined || this.disabled || this.isBroken || (this.status & STATUS.driverOk) === 0)
+      return;
     this.notified(queue);
   }
 

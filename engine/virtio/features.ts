@@ -6,6 +6,8 @@ export const F = {
   BLK_GEOMETRY: 4,
   BLK_RO: 5,
   BLK_BLK_SIZE: 6,
+  /** Legacy only: SCSI commands through the disk. */
+  BLK_SCSI: 7,
   BLK_FLUSH: 9,
   BLK_TOPOLOGY: 10,
   BLK_CONFIG_WCE: 11,
@@ -18,6 +20,8 @@ export const F = {
   ANY_LAYOUT: 27,
   INDIRECT_DESC: 28,
   EVENT_IDX: 29,
+  /** Legacy only: a driver that takes it has not negotiated. */
+  BAD_FEATURE: 30,
   VERSION_1: 32,
   ACCESS_PLATFORM: 33,
   RING_PACKED: 34,

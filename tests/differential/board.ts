@@ -59,7 +59,11 @@ export function qemuBoard(qtest: QTest): Board {
 }
 
 /** Platter's side: the device on a bus, memory behind it, messages to memory written there as QEMU does. */
-export function platterBoard(node: BlockNode, properties: Partial<BlkProperties>): Board {
+export function platterBoard(
+  node: BlockNode,
+  properties: Partial<BlkProperties>,
+  interfaces: { legacy?: boolean; modern?: boolean } = {},
+): Board {
   const memory = createMemory(MEMORY_BYTES);
   const space = new AddressSpace();
   const io = new AddressSpace();
@@ -71,7 +75,7 @@ export function platterBoard(node: BlockNode, properties: Partial<BlkProperties>
     message: (address, data) => memory.writeUint(address, 4, data),
     line: (_slot, _pin, level) => void levels.push(level ? 'IRQ raise' : 'IRQ lower'),
   };
-  const transport = new VirtioPci(device, { interrupts, memory: space, classCode: 0x01_0000 });
+  const transport = new VirtioPci(device, { interrupts, memory: space, classCode: 0x01_0000, ...interfaces });
   bus.plug(transport.pci, SLOT);
   const later = async <T>(value: T): Promise<T> => value;
   return {

@@ -10,7 +10,7 @@ import { HostIo } from '../../machine/host-io.ts';
 import { OP } from '../../trace/format.ts';
 import { E } from '../../trace/registry.ts';
 import { VirtioDevice, type VirtioDeviceOptions, type VirtQueueState } from '../device.ts';
-import { F } from '../features.ts';
+import { F, featureSet } from '../features.ts';
 import type { QueueElement } from '../queue/element.ts';
 import type { SplitDeviceQueue } from '../queue/split-device.ts';
 import { BLK_CONFIG, blkConfig, blkConfigSize } from './config.ts';
@@ -129,6 +129,12 @@ export class VirtioBlk extends VirtioDevice {
   /** Section 5.2.5.2: without CONFIG_WCE, a driver that did not take FLUSH gets a write-through cache. */
   protected override onDriverOk(started: boolean): void {
     if (started && !this.has(F.BLK_CONFIG_WCE)) this.#setWriteback(this.has(F.BLK_FLUSH));
+  }
+
+  /** As QEMU: on a legacy-only device SCSI commands are offered (and refused), and the layout of requests is not free. */
+  override legacyFeatures(modern: boolean): bigint {
+    const common = super.legacyFeatures(modern);
+    return modern ? common : (common & ~featureSet(F.ANY_LAYOUT)) | featureSet(F.BLK_SCSI);
   }
 
   // ---- reset ----

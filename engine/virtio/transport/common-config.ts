@@ -21,7 +21,8 @@ export class CommonConfig implements RegisterRange {
   readonly #onReset: () => void;
   #deviceFeatureSelect = 0;
   #driverFeatureSelect = 0;
-  #queueSelect = 0;
+  /** Which queue's registers are seen; a legacy interface has the same one. */
+  queueSelect = 0;
   readonly #driverFeatures = new Uint32Array(2);
 
   constructor(device: VirtioDevice, vectors: number, onReset: () => void) {
@@ -33,7 +34,7 @@ export class CommonConfig implements RegisterRange {
   }
 
   get #queue(): VirtQueueState | undefined {
-    return this.#device.queues[this.#queueSelect];
+    return this.#device.queues[this.queueSelect];
   }
 
   read(offset: number, size: AccessSize): number {
@@ -64,7 +65,7 @@ export class CommonConfig implements RegisterRange {
       case COMMON.configGeneration:
         return device.configGeneration;
       case COMMON.queueSelect:
-        return this.#queueSelect;
+        return this.queueSelect;
       case COMMON.queueSize:
         return queue?.size ?? 0;
       case COMMON.queueVector:
@@ -72,7 +73,7 @@ export class CommonConfig implements RegisterRange {
       case COMMON.queueEnable:
         return queue?.enabled === true ? 1 : 0;
       case COMMON.queueNotifyOff:
-        return this.#queueSelect;
+        return this.queueSelect;
       default:
         return this.#readAddress(offset);
     }
@@ -80,7 +81,7 @@ export class CommonConfig implements RegisterRange {
 
   #readAddress(offset: number): number {
     const word = (offset - COMMON.queueDesc) / 4;
-    return this.#addresses[this.#queueSelect]?.[word] ?? 0;
+    return this.#addresses[this.queueSelect]?.[word] ?? 0;
   }
 
   write(offset: number, _size: AccessSize, value: number): void {
@@ -97,13 +98,13 @@ export class CommonConfig implements RegisterRange {
         this.#writeFeatures(value);
         break;
       case COMMON.configVector:
-        device.configVector = this.#vector(value);
+        device.configVector = this.vector(value);
         break;
       case COMMON.status:
         this.#writeStatus(value & 0xff);
         break;
       case COMMON.queueSelect:
-        if (value < 1024) this.#queueSelect = value;
+        if (value < 1024) this.queueSelect = value;
         break;
       default:
         if (queue !== undefined) this.#writeQueue(queue, offset, value);
@@ -111,7 +112,7 @@ export class CommonConfig implements RegisterRange {
   }
 
   /** A vector that the function does not have reads back as "none", so that the driver can see it (section 4.1.5.1.2.1). */
-  #vector(value: number): number {
+  vector(value: number): number {
     return value < this.#vectors ? value : NO_VECTOR;
   }
 
@@ -139,7 +140,7 @@ export class CommonConfig implements RegisterRange {
         queue.size = value;
         break;
       case COMMON.queueVector:
-        queue.vector = this.#vector(value);
+        queue.vector = this.vector(value);
         break;
       case COMMON.queueEnable:
         this.#enable(queue, value);
@@ -173,7 +174,7 @@ export class CommonConfig implements RegisterRange {
 
   /** The device was reset. As in QEMU the two feature selectors stay where they are; a driver sets them before it uses them. */
   reset(): void {
-    this.#queueSelect = 0;
+    this.queueSelect = 0;
     this.#driverFeatures.fill(0);
     for (const words of this.#addresses) words.fill(0);
   }

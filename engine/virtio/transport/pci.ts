@@ -1,22 +1,23 @@
 /**
- * The modern PCI transport (virtio 1.2, section 4.1): one PCI function with the virtio capabilities, the structures in one BAR,
- * MSI-X in another. Offsets, order and identity are those of QEMU's virtio-pci with `disable-legacy=on`.
+ * The PCI transport (virtio 1.2, section 4.1): one PCI function with the virtio capabilities, the structures of the modern interface in
+ * one BAR, MSI-X in another, the legacy interface in a third. Offsets, order and identity are those of QEMU's virtio-pci.
  */
 import type { AccessSize, AddressSpace, Doorbell, RegisterRange } from '../../machine/address-space.ts';
 import type { InterruptSink } from '../../machine/interrupts.ts';
-import { COMMAND, PciFunction } from '../../machine/pci/function.ts';
-import { Msix, PBA_OFFSET } from '../../machine/pci/msix.ts';
+import { COMMAND, PCI, PciFunction } from '../../machine/pci/function.ts';
+import { Msix } from '../../machine/pci/msix.ts';
 import { E } from '../../trace/registry.ts';
 import { highWord } from '../../trace/ring.ts';
 import type { TransportHooks, VirtioDevice, VirtQueueState } from '../device.ts';
 import { NO_VECTOR, STATUS } from '../features.ts';
 import { CommonConfig } from './common-config.ts';
+import { LegacyHeader, type LegacyHooks } from './legacy-header.ts';
+import { enableLegacyQueues } from './legacy-ring.ts';
+import { addMsix, addStructures, addWindow } from './pci-capabilities.ts';
 import {
   CAP,
   CAP_AT,
-  CAP_MSIX,
-  CAP_VENDOR,
-  CFG,
+  LEGACY_BAR,
   MODERN_BAR,
   MODERN_BAR_SIZE,
   MODERN_DEVICE_BASE,
@@ -26,6 +27,7 @@ import {
   REGION,
   REGION_SIZE,
   SUBSYSTEM_QEMU,
+  transitionalId,
   VIRTIO_VENDOR,
 } from './pci-layout.ts';
 
@@ -37,6 +39,10 @@ export interface VirtioPciOptions {
   vectors?: number;
   /** `ioeventfd=`. */
   ioeventfd?: boolean;
+  /** `disable-legacy=off`: the legacy interface of section 4.1.4.8 is there. Without it the function is modern only. */
+  legacy?: boolean;
+  /** `disable-modern=off`, the default. With both the function is a transitional one. */
+  modern?: boolean;
   /** 24 bits of PCI class, QEMU's for this device. */
   classCode: number;
   /** Called when a doorbell was rung through its ioeventfd: the device's thread wakes up. */
@@ -50,6 +56,8 @@ export class VirtioPci implements TransportHooks, RegisterRange {
   readonly msix: Msix | undefined;
   readonly device: VirtioDevice;
   readonly common: CommonConfig;
+  /** The legacy interface, on a legacy or transitional function. */
+  readonly legacy: LegacyHeader | undefined;
   readonly name: string;
   readonly size = MODERN_BAR_SIZE;
   readonly #options: VirtioPciOptions;
@@ -62,17 +70,19 @@ export class VirtioPci implements TransportHooks, RegisterRange {
 
   constructor(device: VirtioDevice, options: VirtioPciOptions) {
     const vectors = options.vectors ?? device.queues.length + 1;
+    const modern = options.modern ?? true;
+    const legacy = options.legacy ?? false;
     this.device = device;
     this.name = `${device.name} modern`;
     this.#options = options;
     this.pci = new PciFunction({
       name: device.name,
       vendor: VIRTIO_VENDOR,
-      device: MODERN_DEVICE_BASE + device.deviceId,
-      revision: MODERN_REVISION,
+      device: legacy ? transitionalId(device.deviceId) : MODERN_DEVICE_BASE + device.deviceId,
+      revision: legacy ? 0 : MODERN_REVISION,
       classCode: options.classCode,
       subsystemVendor: VIRTIO_VENDOR,
-      subsystem: SUBSYSTEM_QEMU,
+      subsystem: legacy ? device.deviceId : SUBSYSTEM_QEMU,
       interruptPin: 1,
     });
     this.common = new CommonConfig(device, vectors, () => this.#lower());
@@ -82,45 +92,36 @@ export class VirtioPci implements TransportHooks, RegisterRange {
         : new Msix(`${device.name} msix`, vectors, (vector, address, data) =>
             this.#send(vector, address, data),
           );
-    this.#addCapabilities(vectors);
-    if (this.msix !== undefined) this.pci.addBar(MSIX_BAR, 'mem32', false, this.msix);
-    this.pci.addBar(MODERN_BAR, 'mem64', true, this, (base) => this.#moved(base));
+    if (modern) {
+      addStructures(this.pci);
+      this.#addWindow();
+    }
+    if (this.msix !== undefined) {
+      const { msix } = this;
+      addMsix(this.pci, this.msixCapability(modern), vectors, (enabled, masked) =>
+        msix.control(enabled, masked),
+      );
+      this.pci.addBar(MSIX_BAR, 'mem32', false, msix);
+    }
+    if (modern) this.pci.addBar(MODERN_BAR, 'mem64', true, this, (base) => this.#moved(base));
+    if (legacy) {
+      device.legacyOffered = device.legacyFeatures(modern);
+      this.legacy = new LegacyHeader(device, this.#legacyHooks(vectors));
+      this.pci.addBar(LEGACY_BAR, 'io', false, this.legacy);
+    }
+    this.pci.watch(PCI.command, PCI.command + 1, { written: () => this.#commandWritten() });
     device.transport = this;
+  }
+
+  /** Offset of the MSI-X capability: behind those of the modern interface, when there are any. */
+  msixCapability(modern = this.#options.modern ?? true): number {
+    return modern ? CAP_AT.msix : CAP_AT.first;
   }
 
   // ---- configuration space ----
 
-  #addCapabilities(vectors: number): void {
-    this.#virtioCap(CAP_AT.common, CFG.common, REGION.common);
-    this.#virtioCap(CAP_AT.isr, CFG.isr, REGION.isr);
-    this.#virtioCap(CAP_AT.device, CFG.device, REGION.device);
-    this.#virtioCap(CAP_AT.notify, CFG.notify, REGION.notify, NOTIFY_MULTIPLIER);
-    this.#windowCap();
-    if (vectors > 0) this.#msixCap(vectors);
-  }
-
-  #virtioCap(at: number, type: number, offset: number, multiplier?: number): void {
-    const body = new DataView(
-      new ArrayBuffer((multiplier === undefined ? CAP.multiplier : CAP.multiplier + 4) - 2),
-    );
-    body.setUint8(0, body.byteLength + 2);
-    body.setUint8(CAP.type - 2, type);
-    body.setUint8(CAP.bar - 2, MODERN_BAR);
-    body.setUint32(CAP.offset - 2, offset, true);
-    body.setUint32(CAP.length - 2, REGION_SIZE, true);
-    if (multiplier !== undefined) body.setUint32(CAP.multiplier - 2, multiplier, true);
-    this.pci.addCapability(at, CAP_VENDOR, new Uint8Array(body.buffer));
-  }
-
-  /** Section 4.1.4.9: the window through configuration space, for firmware that cannot reach the BARs. */
-  #windowCap(): void {
-    const body = new Uint8Array(CAP.data + 4 - 2);
-    const writable = new Uint8Array(body.length);
-    body[0] = body.length + 2;
-    body[CAP.type - 2] = CFG.pci;
-    writable.fill(0xff, CAP.bar - 2, CAP.bar - 1);
-    writable.fill(0xff, CAP.offset - 2);
-    this.pci.addCapability(CAP_AT.pci, CAP_VENDOR, body, writable);
+  #addWindow(): void {
+    addWindow(this.pci);
     const data = CAP_AT.pci + CAP.data;
     this.pci.watch(data, data + 4, {
       written: () => this.#window((offset, size, view) => this.write(offset, size, readSized(view, size))),
@@ -138,20 +139,41 @@ export class VirtioPci implements TransportHooks, RegisterRange {
     access(offset, length, new DataView(view.buffer, CAP_AT.pci + CAP.data, 4));
   }
 
-  #msixCap(vectors: number): void {
-    const body = new DataView(new ArrayBuffer(10));
-    body.setUint16(0, vectors - 1, true);
-    body.setUint32(2, MSIX_BAR, true);
-    body.setUint32(6, PBA_OFFSET | MSIX_BAR, true);
-    const writable = new Uint8Array(10);
-    writable[1] = 0xc0;
-    this.pci.addCapability(CAP_AT.msix, CAP_MSIX, new Uint8Array(body.buffer), writable);
-    this.pci.watch(CAP_AT.msix + 2, CAP_AT.msix + 4, {
-      written: () => {
-        const control = this.pci.config[CAP_AT.msix + 3];
-        this.msix?.control((control & 0x80) !== 0, (control & 0x40) !== 0);
+  /** As QEMU's `virtio_write_config`: a function that may not reach memory does not run. */
+  #commandWritten(): void {
+    const { device } = this;
+    device.disabled = (this.pci.command & COMMAND.master) === 0;
+    if (device.disabled && (device.status & STATUS.driverOk) !== 0) {
+      device.writeStatus(device.status & ~STATUS.driverOk);
+    }
+  }
+
+  // ---- the legacy interface ----
+
+  #legacyHooks(vectors: number): LegacyHooks {
+    const { common, msix, pci } = this;
+    const reset = (): void => this.#resetByDriver();
+    const readIsr = (): number => this.#readIsr();
+    return {
+      hasMsix: vectors > 0,
+      msixEnabled: () => msix?.enabled === true,
+      get selected() {
+        return common.queueSelect;
       },
-    });
+      set selected(queue) {
+        common.queueSelect = queue;
+      },
+      vector: (value) => common.vector(value),
+      readIsr,
+      reset,
+      enableBusMaster: () => pci.write(PCI.command, 2, pci.command | COMMAND.master),
+    };
+  }
+
+  #resetByDriver(): void {
+    this.device.writeStatus(0);
+    this.common.reset();
+    this.#lower();
   }
 
   // ---- the modern BAR ----
@@ -211,7 +233,9 @@ export class VirtioPci implements TransportHooks, RegisterRange {
 
   started(on: boolean): void {
     this.#unbind();
-    if (on) this.#bind();
+    if (!on) return;
+    if (this.legacy !== undefined) enableLegacyQueues(this.device);
+    this.#bind();
   }
 
   #bind(): void {
