@@ -358,10 +358,12 @@ export const E = {
   vu_queue_notify: event(300, 'vu_queue_notify', 11, 'function', 'queue', 'host'),
   // Said once: what follows is a model.
   vhost_model: event(303, 'vhost_model', 5, 'platter', 'queues', 'host'),
+  // virtio over MMIO: one line for everything.
+  virtio_mmio_setting_irq: event(304, 'virtio_mmio_setting_irq', 11, 'qemu', 'level:bool'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 304;
+export const EVENT_LIMIT = 305;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(

@@ -28,7 +28,9 @@ export interface TransportHooks {
 /** One queue's registers and, while it is enabled, its ring. */
 export class VirtQueueState {
   readonly index: number;
-  readonly maxSize: number;
+  /** Its size after a reset, and the largest that the transport lets a driver choose. */
+  readonly defaultSize: number;
+  maxSize: number;
   size: number;
   desc = 0;
   driver = 0;
@@ -39,17 +41,16 @@ export class VirtQueueState {
   /** Request id by head, filled by a driver that takes part in the trace; otherwise the device makes ids up. */
   requestOf: Uint32Array | undefined;
 
-  constructor(index: number, maxSize: number) {
+  constructor(index: number, size: number) {
     this.index = index;
-    this.maxSize = maxSize;
-    this.size = maxSize;
+    this.defaultSize = this.maxSize = this.size = size;
   }
 
   reset(): void {
     this.ring?.drop();
     this.ring = undefined;
     this.enabled = false;
-    this.size = this.maxSize;
+    this.size = this.defaultSize;
     this.desc = this.driver = this.device = 0;
     this.vector = NO_VECTOR;
     this.requestOf = undefined;
