@@ -15,7 +15,7 @@ export const useTrialStore = defineStore('trial', () => {
   /** How far it is; null when none is under way. */
   const stage = ref<TryStage | null>(null);
   /** The tab below the drawing. */
-  const tab = ref<'problems' | 'try' | 'map' | 'error' | 'convert' | 'compare'>('problems');
+  const tab = ref<'problems' | 'try' | 'map' | 'error' | 'convert' | 'compare' | 'recipes'>('problems');
   /** A later trial makes the answer to an earlier one void. */
   let latest = 0;
 

@@ -2,7 +2,7 @@
 import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
 import { chooseIn, goTo, pasteLine, screens } from './support/lab.ts';
-import { accessible, picture } from './support/screens.ts';
+import { accessible, look, picture, resize } from './support/screens.ts';
 
 const MANY = [
   'qemu-system-x86_64 -machine q35 -object iothread,id=io1 \\',
@@ -29,19 +29,28 @@ test.describe.serial('the command line', () => {
   test.afterAll(async () => platter.close());
 
   const editor = () => platter.page.locator('.line-editor .cm-content');
+  /** Nothing for axe to find in either theme and language, and pictures of both. */
+  async function seen(name: string): Promise<void> {
+    await accessible(platter.page);
+    await look(platter.page, 'dark', 'zh-CN');
+    await accessible(platter.page);
+    await look(platter.page, 'light', 'en');
+    await screens(platter, name);
+    await resize(platter, 1600, 900);
+    await picture(platter.page, `${name}-1600`);
+    await resize(platter, 1280, 800);
+  }
   const piece = (name: string) => platter.page.locator('.vue-flow__node', { hasText: name });
 
   test('offers the sample line when there is none', async () => {
     const { page } = platter;
     await expect(page.getByTestId('machine-run')).toBeDisabled();
-    await accessible(page);
-    await screens(platter, 'machine-empty');
+    await seen('machine-empty');
     await page.getByTestId('sample-line').click();
     await expect(editor()).toContainText('-device virtio-blk-pci');
     await expect(page.getByTestId('problem')).not.toHaveCount(0);
     await expect(piece('virtio-disk1').first()).toBeVisible();
-    await accessible(page);
-    await screens(platter, 'machine-sample');
+    await seen('machine-sample');
   });
 
   test('selects everywhere what is selected in one place', async () => {
@@ -150,8 +159,7 @@ test.describe.serial('the command line', () => {
     await expect(editor()).toContainText('queue-size=64');
     expect((await editor().innerText()).match(/queue-size/g)).toHaveLength(1);
     await page.getByRole('textbox', { name: 'Find a property' }).fill('');
-    await accessible(page);
-    await screens(platter, 'machine-form');
+    await seen('machine-form');
     await page.getByTestId('show-all').click();
   });
 
@@ -165,8 +173,7 @@ test.describe.serial('the command line', () => {
     await page.getByRole('button', { name: '09.0 v1' }).click();
     await expect(page.locator('.piece.selected')).toContainText('v1');
     await expect(page.getByTestId('boot-entry')).toContainText('bootindex=1');
-    await accessible(page);
-    await screens(platter, 'machine-map');
+    await seen('machine-map');
     await page.getByRole('tab', { name: 'Explain an error' }).click();
     await page
       .getByTestId('error-paste')
@@ -174,8 +181,7 @@ test.describe.serial('the command line', () => {
         "qemu-system-x86_64: -device virtio-blk-pci,drive=gone: Property 'virtio-blk-device.drive' can't find value 'gone'",
       );
     await expect(page.getByTestId('explained')).toHaveAttribute('data-rule', 'D01');
-    await accessible(page);
-    await screens(platter, 'machine-error');
+    await seen('machine-error');
     await page
       .getByTestId('explained')
       .getByRole('button', { name: /^Replace/ })
@@ -187,10 +193,20 @@ test.describe.serial('the command line', () => {
   test('turns the line into other forms, and compares it with another by meaning', async () => {
     const { page } = platter;
     await page.getByRole('tab', { name: 'Convert' }).click();
-    await page.getByRole('button', { name: 'Long options' }).click();
+    const target = page.getByRole('combobox', { name: 'Turn the line into' });
+    for (const [name, holds] of [
+      ['libvirt XML', "<target dev='vda' bus='virtio'/>"],
+      ['QMP commands', '"execute":"device_add"'],
+      ['-readconfig file', '[drive "d7"]'],
+      ['JSON arguments', '"bootindex":1'],
+      ['Shell script', '#!/bin/sh'],
+    ]) {
+      await chooseIn(page, target, name);
+      await expect(page.getByTestId('converted')).toContainText(holds);
+    }
+    await chooseIn(page, target, 'Long options');
     await expect(page.getByTestId('converted')).toContainText('-drive file=b.img');
-    await accessible(page);
-    await screens(platter, 'machine-convert');
+    await seen('machine-convert');
     await page.getByTestId('convert-take').click();
     await expect(editor()).toContainText('-drive file=b.img');
     await page.getByRole('tab', { name: 'Compare' }).click();
@@ -200,9 +216,53 @@ test.describe.serial('the command line', () => {
         '-machine pc -device virtio-blk-pci,drive=d7,id=v1,addr=9,bootindex=2 -drive id=d7,file=a.img,if=none,format=raw',
       );
     await expect(page.getByTestId('difference').filter({ hasText: 'device v1' })).toContainText('bootindex');
-    await accessible(page);
-    await screens(platter, 'machine-compare');
+    await seen('machine-compare');
     await page.getByRole('tab', { name: 'Problems' }).click();
+  });
+
+  test('reads what was pasted as XML, and says what it leaves out at its place', async () => {
+    const { app, page } = platter;
+    const xml = [
+      "<domain type='kvm'><os><type arch='x86_64' machine='q35'>hvm</type></os><devices>",
+      "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/srv/a.qcow2'/>",
+      "<target dev='vda' bus='virtio'/></disk>",
+      "<disk type='file'><source file='/srv/b'/><target dev='xvdb' bus='xen'/></disk>",
+      '</devices></domain>',
+    ].join('\n');
+    await app.evaluate(({ clipboard }, text) => clipboard.writeText(text), xml);
+    await editor().focus();
+    await page.keyboard.press('Control+V');
+    await expect(page.getByTestId('convert-paste')).toHaveValue(xml);
+    await expect(editor()).not.toContainText('domain');
+    await expect(page.getByTestId('converted')).toContainText('file.filename=/srv/a.qcow2');
+    await page.getByTestId('convert-notes').getByRole('button').first().click();
+    const chosen = await page
+      .getByTestId('convert-paste')
+      .evaluate((field: HTMLTextAreaElement) => field.value.slice(field.selectionStart, field.selectionEnd));
+    expect(chosen).toContain("bus='xen'");
+    await seen('machine-read');
+    await page.getByTestId('convert-take').click();
+    await expect(editor()).toContainText('-device virtio-blk-pci');
+    await expect(piece('a.qcow2')).toBeVisible();
+  });
+
+  test('has recipes, to take and to add to the line', async () => {
+    const { page } = platter;
+    await page.getByRole('tab', { name: 'Recipes' }).click();
+    await page.locator('[data-recipe=fast-virtio-blk]').click();
+    await page.getByRole('textbox', { name: 'file.filename' }).fill('/srv/fast disk.img');
+    await expect(page.getByTestId('recipe-line')).toContainText('/srv/fast\\ disk.img');
+    await seen('machine-recipes');
+    await page.getByTestId('recipe-take').click();
+    await expect(editor()).toContainText('iothread=io0');
+    await page.locator('[data-recipe=throttled]').click();
+    await page.getByTestId('recipe-insert').click();
+    await expect(editor()).toContainText('node-name=disk1');
+    await expect(editor()).toContainText('drive=slow0');
+    await page.getByRole('tab', { name: 'Problems' }).click();
+    await expect(page.getByTestId('problem').filter({ hasText: 'disk0' })).toHaveCount(0);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect(editor()).not.toContainText('slow0');
   });
 
   test('fixes all at once', async () => {
@@ -223,8 +283,7 @@ test.describe.serial('the command line', () => {
     await expect(platter.page.locator('.vue-flow__node-piece', { hasText: 'virtio-blk-pci' })).toHaveCount(
       24,
     );
-    await accessible(platter.page);
-    await screens(platter, 'machine-many');
+    await seen('machine-many');
   });
 
   test('bears what is no command line', async () => {

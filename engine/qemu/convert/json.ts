@@ -1,6 +1,6 @@
 /** `-blockdev`, `-device` and `-object` as JSON arguments, and as QMP commands; and back. Source: qapi/*.json. */
 import { applyEdits, shellQuote } from '../edit.ts';
-import type { CommandLine, LintContext, Option, TextEdit } from '../model.ts';
+import type { CommandLine, LintContext, Option, Span, TextEdit } from '../model.ts';
 import { keyTree, type KeyTree } from '../model/tree.ts';
 import { readBool, readNumber, readSize } from '../model/values.ts';
 import { schemaFor } from '../schema/bundled.ts';
@@ -103,17 +103,11 @@ function note(reason: string, option: Option): ConversionNote {
 /** Longest QMP text that is read. Characters. */
 const MAX_QMP = 1024 * 1024;
 
-/** QMP commands (`blockdev-add`, `device_add`, `object-add`; one JSON object a line) as options. Other commands are noted. */
+/** QMP commands (`blockdev-add`, `device_add`, `object-add`) as options, in whatever layout. Other commands are noted. */
 export function fromQmp(text: string): Conversion {
   const options: string[] = [];
   const notes: ConversionNote[] = [];
-  let offset = 0;
-  for (const row of text.slice(0, MAX_QMP).split('\n')) {
-    const span = { start: offset, end: offset + row.length };
-    offset += row.length + 1;
-    // Prompts and arrows as documentation writes them.
-    const json = row.replace(/^\s*(?:->|\(QEMU\)|QMP>)?\s*/, '').trim();
-    if (json === '' || json.startsWith('#') || json.startsWith('<-')) continue;
+  for (const { json, span } of pieces(text.slice(0, MAX_QMP))) {
     const command = parseCommand(json);
     const option = COMMANDS.find(([, name]) => name === command?.execute)?.[0];
     if (command === undefined || option === undefined) {
@@ -125,6 +119,44 @@ export function fromQmp(text: string): Conversion {
     } else options.push(`-${option} ${shellQuote(JSON.stringify(command.arguments))}`);
   }
   return { text: options.join(' \\\n  '), notes };
+}
+
+/** The JSON objects of a text and the lines between them that are none; prompts, arrows and answers are passed over. */
+function* pieces(text: string): Iterable<{ json: string; span: Span }> {
+  let at = 0;
+  /** A brace without its end: whatever follows is looked at row by row, and once. */
+  let broken = false;
+  while (at < text.length) {
+    const lead = /\s*(?:(?:->|\(QEMU\)|QMP>)\s*)?/y;
+    lead.lastIndex = at;
+    lead.test(text);
+    const start = lead.lastIndex > at ? lead.lastIndex : at;
+    if (start >= text.length) return;
+    const answer = text.startsWith('<-', start);
+    const from = start + (answer ? (/^<-[ \t]*/.exec(text.slice(start, start + 200))?.[0].length ?? 0) : 0);
+    const end: number | undefined = text[from] === '{' && !broken ? objectEnd(text, from) : undefined;
+    broken ||= text[from] === '{' && end === undefined;
+    const row = text.indexOf('\n', start);
+    at = end ?? (row < 0 ? text.length : row);
+    if (!answer && text[start] !== '#') yield { json: text.slice(start, at), span: { start, end: at } };
+  }
+}
+
+/** The offset after the brace that closes the one at `open`. */
+function objectEnd(text: string, open: number): number | undefined {
+  const token = /["{}]/g;
+  token.lastIndex = open;
+  const string = /"(?:[^"\\]|\\.)*"/y;
+  let depth = 0;
+  for (let found = token.exec(text); found !== null; found = token.exec(text)) {
+    if (found[0] === '"') {
+      string.lastIndex = found.index;
+      if (!string.test(text)) return undefined;
+      token.lastIndex = string.lastIndex;
+    } else if (found[0] === '{') depth++;
+    else if (--depth === 0) return found.index + 1;
+  }
+  return undefined;
 }
 
 function parseCommand(text: string): { execute: string; arguments: unknown } | undefined {

@@ -149,7 +149,7 @@ function address(placed: PlacedDevice, on: Bus): void {
 
 /** `addr=` of a PCI device (`set_pci_devfn`): slot or slot.function, hexadecimal. */
 export function parsePciAddress(value: string): { slot: number; fn: number } | undefined {
-  const match = /^(?:0x)?([0-9a-fA-F]{1,2})(?:\.([0-9a-fA-F]))?$/.exec(value);
+  const match = /^(?:0x)?([0-9a-fA-F]{1,2})(?:\.(?:0x)?([0-9a-fA-F]))?$/.exec(value);
   if (match === null) return undefined;
   const slot = Number.parseInt(match[1], 16);
   const fn = Number.parseInt(match[2] ?? '0', 16);

@@ -3,11 +3,13 @@ import { registerCommands } from '../../commands/registry.ts';
 import { useAppStore } from '../../stores/app.ts';
 import { useMachineStore } from '../../stores/machine.ts';
 import { useTrialStore } from '../../stores/trial.ts';
+import { useToolStore } from './tools/tool-state.ts';
 
 /** Registers them; answers what takes them away again. */
 export function registerMachineCommands(): () => void {
   const app = useAppStore();
   const machine = useMachineStore();
+  const tool = useToolStore();
   const trial = useTrialStore();
   const group = 'shell.workspace.machine';
   /** Fields keep their own undo. */
@@ -60,6 +62,25 @@ export function registerMachineCommands(): () => void {
       when: () => app.workspace === 'machine',
       run: () => {
         machine.text = machine.sample;
+      },
+    },
+    {
+      id: 'machine.recipes',
+      group,
+      title: 'machine.command.recipes',
+      when: () => app.workspace === 'machine',
+      run: () => {
+        trial.tab = 'recipes';
+      },
+    },
+    {
+      id: 'machine.read',
+      group,
+      title: 'machine.command.read',
+      when: () => app.workspace === 'machine',
+      run: () => {
+        tool.direction = 'read';
+        trial.tab = 'convert';
       },
     },
   ]);

@@ -1,23 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { parseCommandLine } from '#engine/qemu/parse.ts';
-import { convert, LINES, TARGETS } from './conversions.ts';
+import { convert, LINES, read, TARGETS } from './conversions.ts';
 
 describe('what a line can be turned into', () => {
+  const context = { version: '7.2' };
   const line = parseCommandLine(
-    'qemu-system-x86_64 -m 1G -hda a.img -drive file=b,if=none,id=d -device virtio-blk-pci,drive=d',
+    'qemu-system-x86_64 -m 1G -hda a.img -drive file=b,if=none,id=d,format=raw -device virtio-blk-pci,drive=d ' +
+      '-blockdev driver=raw,node-name=n,file.driver=file,file.filename=n.raw -device virtio-blk-pci,drive=n',
   );
 
   it.each(TARGETS)('%s says something, and a line stays a line', (target) => {
-    const { text } = convert(line, target);
+    const { text } = convert(line, target, context);
     expect(text).not.toBe('');
     if (LINES.has(target)) expect(parseCommandLine(text).problems).toEqual([]);
   });
 
   it('each target is its own', () => {
-    expect(new Set(TARGETS.map((target) => convert(line, target).text)).size).toBe(TARGETS.length);
-    expect(convert(line, 'long').text).toContain('-drive file=a.img');
-    expect(convert(line, 'blockdev').text).toContain('-blockdev');
-    expect(convert(line, 'script').text).toMatch(/^#!\/bin\/sh/);
+    expect(new Set(TARGETS.map((target) => convert(line, target, context).text)).size).toBe(TARGETS.length);
+    expect(convert(line, 'long', context).text).toContain('-drive file=a.img');
+    expect(convert(line, 'blockdev', context).text).toContain('-blockdev');
+    expect(convert(line, 'script', context).text).toMatch(/^#!\/bin\/sh/);
   });
 
   it('has words in both languages for each target', async () => {
@@ -27,5 +29,22 @@ describe('what a line can be turned into', () => {
       })) as { default: Record<string, string> };
       for (const target of TARGETS) expect(words[`convert.${target}`]).toBeTruthy();
     }
+  });
+
+  it('notes of the XML lead to the present line, and not to what it was rewritten to', () => {
+    const text = '-drive file=u.img,if=none,id=stick,format=raw -device nvme,drive=stick,serial=1,id=nv';
+    const { notes } = convert(parseCommandLine(text), 'libvirt', context);
+    expect(notes).not.toHaveLength(0);
+    for (const note of notes) expect(text.slice(note.span.start, note.span.end)).toContain('nv');
+  });
+
+  it('XML, QMP and configuration files become lines', () => {
+    expect(
+      read("<disk type='file'><source file='a'/><target dev='vda' bus='virtio'/></disk>", 'libvirt').text,
+    ).toContain('-device virtio-blk-pci');
+    expect(read('{"execute": "device_add", "arguments": {"driver": "nvme"}}', 'qmp').text).toContain(
+      '-device',
+    );
+    expect(read('[drive "d"]\n  file = "a"\n', 'config').text).toContain('-drive');
   });
 });

@@ -1,22 +1,68 @@
-/** What the present line can be turned into. */
+/** What the present line can be turned into, and what can be turned into a line. */
 import { toBlockdev } from '#engine/qemu/convert/blockdev.ts';
+import { fromConfig, toConfig } from '#engine/qemu/convert/config.ts';
+import type { TextForm } from '#engine/qemu/convert/detect.ts';
+import { toDrive } from '#engine/qemu/convert/drive.ts';
+import { fromQmp, toJson, toQmp } from '#engine/qemu/convert/json.ts';
 import { toLongOptions } from '#engine/qemu/convert/long.ts';
 import type { Conversion } from '#engine/qemu/convert/notes.ts';
 import { toScript } from '#engine/qemu/convert/script.ts';
-import type { CommandLine } from '#engine/qemu/model.ts';
+import { fromLibvirt } from '#engine/qemu/libvirt/read.ts';
+import { toLibvirt } from '#engine/qemu/libvirt/write.ts';
+import type { CommandLine, LintContext } from '#engine/qemu/model.ts';
+import { parseCommandLine } from '#engine/qemu/parse.ts';
 
-export const TARGETS = ['blockdev', 'long', 'script'] as const;
+export const TARGETS = ['blockdev', 'drive', 'long', 'json', 'script', 'libvirt', 'config', 'qmp'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** Results that are command lines again and can take the present one's place. */
-export const LINES: ReadonlySet<Target> = new Set<Target>(['blockdev', 'long']);
+export const LINES: ReadonlySet<Target> = new Set<Target>(['blockdev', 'drive', 'long', 'json']);
 
-const CONVERT: Record<Target, (line: CommandLine) => Conversion> = {
+const CONVERT: Record<Target, (line: CommandLine, context: LintContext) => Conversion> = {
   blockdev: toBlockdev,
+  drive: toDrive,
   long: toLongOptions,
+  json: toJson,
   script: toScript,
+  libvirt: toXml,
+  config: (line) => toConfig(line),
+  qmp: toQmp,
 };
 
-export function convert(line: CommandLine, target: Target): Conversion {
-  return CONVERT[target](line);
+/** libvirt knows block nodes only. Notes keep to places of the present line. */
+function toXml(line: CommandLine): Conversion {
+  const nodes = toBlockdev(line);
+  const whole = { start: 0, end: 0 };
+  const { text, notes } = toLibvirt(parseCommandLine(nodes.text));
+  const own =
+    nodes.text === line.text ? notes : notes.map((note) => ({ ...note, span: placeOf(line, note) ?? whole }));
+  return { text, notes: [...nodes.notes, ...own] };
+}
+
+/** The option of the present line that the note is about, by the name that it gives. */
+function placeOf(
+  line: CommandLine,
+  note: Conversion['notes'][number],
+): Conversion['notes'][number]['span'] | undefined {
+  const names = Object.values(note.params);
+  return line.options.find((o) =>
+    o.params.some(
+      (p) => (p.key === 'id' || p.key === 'driver' || p.key === 'node-name') && names.includes(p.value),
+    ),
+  )?.span;
+}
+
+export function convert(line: CommandLine, target: Target, context: LintContext): Conversion {
+  return CONVERT[target](line, context);
+}
+
+const READ: Record<TextForm, (text: string) => Conversion> = {
+  libvirt: fromLibvirt,
+  qmp: fromQmp,
+  config: fromConfig,
+};
+
+/** A text of that form as a command line; places of the notes are in the text. */
+export function read(text: string, form: TextForm): Conversion {
+  return READ[form](text);
 }
