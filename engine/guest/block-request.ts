@@ -15,9 +15,12 @@ export class Slot {
   /** 0, or the error that the program will see. */
   error = 0;
   busy = false;
+  /** The virtual CPU that its program runs on. */
+  readonly cpu: number;
 
-  constructor(buffer: number) {
+  constructor(buffer: number, cpu = 0) {
     this.buffer = buffer;
+    this.cpu = cpu;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The guest's way to registers: every access leaves the guest, KVM hands it to QEMU, and the virtual CPU comes back with the answer.
- * Used for everything but the doorbell, which has a shorter way.
+ * The guest's way to registers while a driver initialises its device and nothing else happens: every access leaves the guest, KVM
+ * hands it to QEMU, and the virtual CPU comes back with the answer. Later accesses go step by step (register-access.ts).
  */
 import type { AccessSize, AddressSpace } from '../machine/address-space.ts';
 import { CONFIG_PORTS } from '../machine/pci/bus.ts';
@@ -28,24 +28,12 @@ export class GuestBus {
   }
 
   read(address: number, size: AccessSize): number {
-    const steps = this.readSteps(address, size);
-    for (let step = steps.next(); ; step = steps.next()) {
-      if (step.done === true) return step.value;
-    }
-  }
-
-  /** The same, standing still after each of its events. */
-  *readSteps(address: number, size: AccessSize): Generator<void, number> {
     const trace = this.#trace;
     this.#exit(EXIT.eptMisconfig, address, size);
-    yield;
     trace.emit(E.kvm_userspace_exit, 0, EXIT.eptMisconfig, 0, 0, 0);
-    yield;
     const value = this.memory.read(address, size);
     trace.emit(E.memory_region_ops_read, 0, address >>> 0, highWord(address), value, size);
-    yield;
     trace.emit(E.kvm_mmio, 0, 0, address >>> 0, highWord(address), value);
-    yield;
     this.#back();
     return value;
   }
@@ -68,13 +56,21 @@ export class GuestBus {
     let answer = value;
     if (write) this.io.write(port, size, value);
     else answer = this.io.read(port, size);
-    if (port >= CONFIG_PORTS + 4) {
+    if (port >= CONFIG_PORTS + 4 && port < CONFIG_PORTS + 8) {
       const devfn = (this.#configAddress >> 8) & 0xff;
       const register = (this.#configAddress & 0xfc) + (port & 3);
       trace.emit(write ? E.pci_cfg_write : E.pci_cfg_read, 0, devfn, register, answer, 0);
     }
     this.#back();
     return answer;
+  }
+
+  /** I/O ports. */
+  in(port: number, size: AccessSize): number {
+    return this.#port(false, port, size, 0);
+  }
+  out(port: number, size: AccessSize, value: number): void {
+    this.#port(true, port, size, value);
   }
 
   #select(slot: number, offset: number): number {

@@ -1,21 +1,19 @@
 /**
- * The simulated guest's virtual CPU: program, block layer, driver and interrupt handler as one resumable machine. `step` does one
- * thing that can be seen (one event) and answers whether it did anything; between any two steps the whole machine can stand still
- * and be looked at.
+ * One virtual CPU of the simulated guest: program, block layer, driver and interrupt handler as one resumable machine. `step` does
+ * one thing that can be seen (one event) and answers whether it did anything; between any two steps the whole machine can stand
+ * still and be looked at.
  */
-import type { Workload } from '#contract/settings.ts';
 import type { InterruptController, PendingInterrupt } from '../machine/interrupts.ts';
-import type { Doorbell } from '../machine/address-space.ts';
-import type { GuestMemory } from '../machine/memory.ts';
-import { EXIT, OP } from '../trace/format.ts';
+import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
-import { highWord, type TraceRing } from '../trace/ring.ts';
-import type { GuestAllocator } from './allocator.ts';
+import { highWord } from '../trace/ring.ts';
 import { BlockLayer } from './block-layer.ts';
-import { Slot, type Bio, type BlockRequest } from './block-request.ts';
-import type { GuestBus } from './bus.ts';
-import { typeOf, type GuestQueue, type VirtioBlkDriver } from './virtio-blk.ts';
-import { fillPattern, type WorkloadGenerator } from './workload.ts';
+import type { Bio, BlockRequest, Slot } from './block-request.ts';
+import type { DriverCpu, DriverThread } from './driver.ts';
+import type { Job } from './job.ts';
+import type { GuestKernel } from './kernel.ts';
+import type { RegisterAccess } from './register-access.ts';
+import { fillPattern } from './workload.ts';
 
 /** What the virtual CPU does next. */
 const P = {
@@ -25,96 +23,91 @@ const P = {
   place: 3,
   issue: 4,
   queueRq: 5,
-  add: 6,
-  kick: 7,
-  exit: 8,
-  fastMmio: 9,
-  signal: 10,
-  mmio: 11,
-  userspaceExit: 12,
-  userspaceWrite: 13,
-  userspace: 14,
-  entry: 15,
-  irqEntry: 16,
-  isr: 17,
-  done: 18,
-  getBuf: 19,
-  complete: 20,
-  irqExit: 21,
+  submit: 6,
+  commit: 7,
+  irqEntry: 8,
+  interrupt: 9,
+  irqExit: 10,
 } as const;
 
 export interface GuestCpuOptions {
-  memory: GuestMemory;
-  allocator: GuestAllocator;
-  bus: GuestBus;
+  index: number;
+  kernel: GuestKernel;
+  access: RegisterAccess;
   interrupts: InterruptController;
-  trace: TraceRing;
-  driver: VirtioBlkDriver;
-  generator: WorkloadGenerator;
-  workload: Workload;
-  /** Bytes of guest memory that the program's buffers may take together. */
-  bufferBytes: number;
-  /** QEMU's device code, run on this virtual CPU's thread when a doorbell has no ioeventfd. */
-  deviceStep: () => boolean;
-  nextRequestId: () => number;
+  /** The programs that run on this CPU. */
+  jobs: readonly Job[];
 }
 
-export class GuestCpu {
-  /** The program's requests, one for each unit of `iodepth`. */
-  readonly slots: readonly Slot[];
-  readonly counters = { requests: 0, bytes: 0, reads: 0, writes: 0, flushes: 0, errors: 0 };
+export class GuestCpu implements DriverCpu {
+  readonly index: number;
+  readonly access: RegisterAccess;
+  /** The hardware queue that this CPU submits to. */
+  readonly queue: number;
   inFlight = 0;
-  /** The device's code runs on this CPU's thread right now. */
-  inUserspace = false;
-  readonly #o: GuestCpuOptions;
+  readonly #kernel: GuestKernel;
+  readonly #interrupts: InterruptController;
+  readonly #jobs: readonly Job[];
+  readonly #driver: DriverThread;
   readonly #layer: BlockLayer;
-  readonly #freeSlots: Slot[] = [];
   readonly #answered: Slot[] = [];
+  readonly #completed: BlockRequest[] = [];
   readonly #batch: number;
   #phase: number = P.choose;
+  /** The program that asks next. */
+  #turn = 0;
   /** Requests of the batch that is being submitted. */
   #submitted = 0;
   #slot!: Slot;
   #sectorsDone = 0;
   #bio!: Bio;
   #request!: BlockRequest;
-  #queue: GuestQueue;
-  #kickFor = 0;
-  #doorbell: Doorbell | undefined;
   #irq: PendingInterrupt | undefined;
-  #irqQueues: GuestQueue[] = [];
-  #isr: Generator<void, number> | undefined;
-  /** The driver said that its ring is full; it looks again after the next completion. */
-  #stopped = false;
 
   constructor(options: GuestCpuOptions) {
-    const { workload, driver, allocator } = options;
-    this.#o = options;
+    const { kernel, jobs } = options;
+    const { driver, workload } = kernel;
+    this.index = options.index;
+    this.access = options.access;
+    this.#kernel = kernel;
+    this.#interrupts = options.interrupts;
+    this.#jobs = jobs;
+    this.queue = driver.queueOf(options.index);
     this.#layer = new BlockLayer(driver.limits);
-    this.#queue = driver.queues[0];
-    const depth = Math.max(1, Math.min(workload.iodepth, Math.floor(options.bufferBytes / workload.bs)));
-    this.slots = Array.from({ length: depth }, () => new Slot(allocator.take(workload.bs)));
-    this.#freeSlots.push(...this.slots.toReversed());
-    this.#batch = Math.min(workload.iodepthBatch ?? 1, depth);
+    this.#driver = driver.thread(this);
+    const places = jobs.reduce((sum, { slots }) => sum + slots.length, 0);
+    this.#batch = Math.max(1, Math.min(workload.iodepthBatch ?? 1, places));
   }
 
-  /** The program has had the answer to everything that it will ever ask for. */
+  /** The device's code runs on this CPU's thread right now. */
+  get inUserspace(): boolean {
+    return this.access.inUserspace;
+  }
+
+  /** The programs have had the answers to everything that they will ever ask for, and nothing else is left to do. */
   get finished(): boolean {
-    return this.inFlight === 0 && this.#phase === P.choose && this.#o.generator.finished && !this.hasWork;
+    return this.inFlight === 0 && !this.hasWork && this.#jobs.every(({ finished }) => finished);
   }
 
   /** Whether `step` would do something. */
   get hasWork(): boolean {
     return (
       this.#phase !== P.choose ||
-      this.#o.interrupts.anyPending ||
+      this.#interrupts.anyPending ||
+      this.#completed.length > 0 ||
       this.#answered.length > 0 ||
       (this.#layer.waiting.length > 0 && !this.#stopped) ||
-      (this.#freeSlots.length > 0 && !this.#o.generator.finished)
+      this.#jobs.some(({ ready }) => ready)
     );
   }
 
+  get #stopped(): boolean {
+    return this.#kernel.isStopped(this.queue);
+  }
+
   step(): boolean {
+    const completed = this.#completed.shift();
+    if (completed !== undefined) return this.#complete(completed);
     switch (this.#phase) {
       case P.bio:
         return this.#makeBio();
@@ -126,31 +119,28 @@ export class GuestCpu {
         return this.#issue();
       case P.queueRq:
         return this.#queueRq();
-      case P.add:
-        return this.#add();
-      case P.kick:
-        return this.#kick();
+      case P.submit:
+        if (this.#driver.step()) return true;
+        this.#phase = this.#layer.waiting.length > 0 ? P.issue : P.commit;
+        if (this.#phase === P.commit) this.#driver.commit(this.queue);
+        return this.step();
+      case P.commit:
+        if (this.#driver.step()) return true;
+        this.#phase = this.#irq === undefined ? P.choose : P.irqExit;
+        return this.step();
       case P.irqEntry:
         return this.#irqEntry();
-      case P.isr:
-        return this.#readIsr();
-      case P.done:
-        return this.#done();
-      case P.getBuf:
-        return this.#getBuf();
-      case P.complete:
-        return this.#complete();
+      case P.interrupt:
+        return this.#interrupt();
       case P.irqExit:
         return this.#irqExit();
-      case P.choose:
-        return this.#choose();
       default:
-        return this.#doorbellStep();
+        return this.#choose();
     }
   }
 
   #emit(event: number, requestId: number, a = 0, b = 0, c = 0, d = 0): true {
-    this.#o.trace.emit(event, requestId, a, b, c, d);
+    this.#kernel.trace.emit(event, requestId, a, b, c, d);
     return true;
   }
 
@@ -160,8 +150,7 @@ export class GuestCpu {
   }
 
   #choose(): boolean {
-    const { interrupts } = this.#o;
-    if (interrupts.anyPending) return this.#inject();
+    if (this.#interrupts.anyPending) return this.#inject();
     const answered = this.#answered.shift();
     if (answered !== undefined) return this.#answer(answered);
     if (this.#submitted < this.#batch && this.#submit()) return true;
@@ -172,15 +161,22 @@ export class GuestCpu {
 
   // ---- down: program, block layer, driver ----
 
+  /** The next request of the next program that has one. */
+  #nextSlot(): Slot | undefined {
+    const jobs = this.#jobs;
+    for (let i = 0; i < jobs.length; i++) {
+      const slot = jobs[this.#turn].next();
+      this.#turn = (this.#turn + 1) % jobs.length;
+      if (slot !== undefined) return slot;
+    }
+    return undefined;
+  }
+
   #submit(): boolean {
-    const slot = this.#freeSlots.at(-1);
-    if (slot === undefined || !this.#o.generator.next(slot)) return false;
-    this.#freeSlots.pop();
-    const { memory, workload, nextRequestId } = this.#o;
+    const slot = this.#nextSlot();
+    if (slot === undefined) return false;
+    const { memory, workload, nextRequestId } = this.#kernel;
     slot.requestId = nextRequestId();
-    slot.pending = 0;
-    slot.error = 0;
-    slot.busy = true;
     this.inFlight++;
     if (slot.op === OP.write) {
       const at = memory.require(slot.buffer, slot.bytes);
@@ -229,11 +225,15 @@ export class GuestCpu {
     return this.#emitSector(E.block_rq_insert, slot.requestId, op, sector, sectors);
   }
 
-  /** Takes the oldest waiting request; when there is none the doorbell is next. */
+  /** Takes the oldest waiting request; when there is none the driver hears that the batch is over. */
   #issue(): boolean {
     const request = this.#stopped ? undefined : this.#layer.take();
     this.#submitted = 0;
-    if (request === undefined) return this.#kick();
+    if (request === undefined) {
+      this.#phase = P.commit;
+      this.#driver.commit(this.queue);
+      return this.step();
+    }
     this.#request = request;
     this.#phase = P.queueRq;
     return this.#emitSector(E.block_rq_issue, request.requestId, request.op, request.sector, request.sectors);
@@ -241,97 +241,23 @@ export class GuestCpu {
 
   #queueRq(): boolean {
     const request = this.#request;
-    if (!this.#o.driver.hasRoom(this.#queue, request)) {
-      this.#layer.requeue(request);
-      this.#stopped = true;
-      this.#phase = P.kick;
-      return this.#emitSector(
-        E.block_rq_requeue,
-        request.requestId,
-        request.op,
-        request.sector,
-        request.sectors,
-      );
+    if (this.#driver.hasRoom(this.queue, request)) {
+      this.#driver.submit(this.queue, request);
+      this.#phase = P.submit;
+      return this.step();
     }
-    this.#phase = P.add;
-    return this.#emit(
-      E.virtio_queue_rq,
-      request.requestId,
-      0,
-      typeOf(request.op),
-      request.sector >>> 0,
-      highWord(request.sector),
-    );
-  }
-
-  #add(): boolean {
-    const request = this.#request;
-    const { driver } = this.#o;
-    const head = driver.add(this.#queue, request);
-    const buffers = request.op === OP.flush ? 0 : request.count;
-    const out = 1 + (request.op === OP.write ? buffers : 0);
-    if (this.#kickFor === 0) this.#kickFor = request.requestId;
-    this.#phase = this.#layer.waiting.length > 0 ? P.issue : P.kick;
-    return this.#emit(E.virtqueue_add, request.requestId, 0, head, out, 2 + buffers - out);
-  }
-
-  #kick(): boolean {
-    const { ring } = this.#queue;
-    const wanted = ring.kick();
-    const requestId = this.#kickFor;
-    if (!wanted) this.#kickFor = 0;
-    this.#phase = wanted ? P.exit : P.choose;
-    if (this.#irq !== undefined && !wanted) this.#phase = P.irqExit;
-    return this.#emit(E.virtqueue_kick, requestId, 0, ring.availIdx, wanted ? 1 : 0);
-  }
-
-  // ---- down: the doorbell ----
-
-  #doorbellStep(): boolean {
-    const { bus } = this.#o;
-    const address = this.#queue.doorbell;
-    const requestId = this.#kickFor;
-    const [low, high] = [address >>> 0, highWord(address)];
-    switch (this.#phase) {
-      case P.exit:
-        this.#doorbell = bus.memory.doorbellAt(address);
-        this.#phase = this.#doorbell === undefined ? P.mmio : P.fastMmio;
-        return this.#emit(E.kvm_exit, requestId, EXIT.eptMisconfig, low, high, 2);
-      case P.fastMmio:
-        this.#phase = P.signal;
-        return this.#emit(E.kvm_fast_mmio, requestId, low, high);
-      case P.signal:
-        this.#emit(E.ioeventfd_signal, requestId, this.#doorbell?.queue ?? 0);
-        this.#doorbell?.ring(0);
-        this.#phase = P.entry;
-        return true;
-      case P.mmio:
-        this.#phase = P.userspaceExit;
-        return this.#emit(E.kvm_mmio, requestId, 1, low, high, 0);
-      case P.userspaceExit:
-        this.#phase = P.userspaceWrite;
-        return this.#emit(E.kvm_userspace_exit, requestId, EXIT.eptMisconfig);
-      case P.userspaceWrite:
-        bus.memory.write(address, 2, 0);
-        this.inUserspace = true;
-        this.#phase = P.userspace;
-        return true;
-      case P.userspace:
-        if (this.#o.deviceStep()) return true;
-        this.inUserspace = false;
-        this.#phase = P.entry;
-        return this.step();
-      default:
-        this.#kickFor = 0;
-        this.#phase = this.#irq === undefined ? P.choose : P.irqExit;
-        return this.#emit(E.kvm_entry, requestId, 0);
-    }
+    const { requestId, op, sector, sectors } = request;
+    this.#layer.requeue(request);
+    this.#kernel.stop(this.queue);
+    this.#driver.commit(this.queue);
+    this.#phase = P.commit;
+    return this.#emitSector(E.block_rq_requeue, requestId, op, sector, sectors);
   }
 
   // ---- up: interrupt, driver, block layer, program ----
 
   #inject(): boolean {
-    const irq = this.#o.interrupts.take();
+    const irq = this.#interrupts.take();
     if (irq === undefined) return false;
     this.#irq = irq;
     this.#phase = P.irqEntry;
@@ -340,63 +266,25 @@ export class GuestCpu {
 
   #irqEntry(): boolean {
     const irq = this.#irq;
-    const { driver } = this.#o;
-    const { transport } = driver;
-    this.#irqQueues = driver.queues.filter(
-      (_, index) => irq?.kind === 'intx' || transport.apicVector(transport.vectorOf(index)) === irq?.vector,
-    );
-    this.#phase = irq?.kind === 'intx' ? P.isr : P.done;
+    if (irq !== undefined) this.#driver.interrupt(irq);
+    this.#phase = P.interrupt;
     return this.#emit(E.irq_handler_entry, irq?.requestId ?? 0, irq?.vector ?? 0);
   }
 
-  /** With INTx the handler must ask the device whether it was it: one more exit, and a slow one. */
-  #readIsr(): boolean {
-    this.#isr ??= this.#o.driver.transport.readIsr();
-    const step = this.#isr.next();
-    if (step.done === true) {
-      this.#isr = undefined;
-      this.#phase = (step.value & 1) === 1 ? P.done : P.irqExit;
-    }
-    return true;
-  }
-
-  #done(): boolean {
-    const queue = this.#irqQueues[0];
-    if (queue === undefined) return this.#irqExit();
-    queue.ring.setInterrupts(false);
-    this.#phase = P.getBuf;
-    return this.#emit(E.virtblk_done, this.#irq?.requestId ?? 0, this.#o.driver.queues.indexOf(queue));
-  }
-
-  #getBuf(): boolean {
-    const queue = this.#irqQueues[0];
-    const { ring } = queue;
-    const { driver } = this.#o;
-    if (ring.take()) {
-      this.#request = driver.finished(queue);
-      this.#phase = P.complete;
-      const index = driver.queues.indexOf(queue);
-      return this.#emit(E.virtqueue_get_buf, this.#request.requestId, index, ring.usedHead, ring.usedLength);
-    }
-    // Section 2.7.7.1: after asking for interrupts again one has to look once more.
-    if (ring.setInterrupts(true)) {
-      ring.setInterrupts(false);
-      return this.#getBuf();
-    }
-    this.#irqQueues.shift();
-    if (this.#irqQueues.length > 0) return this.#done();
-    if (this.#stopped) {
-      this.#stopped = false;
-      if (this.#layer.waiting.length > 0) return this.#issue();
-    }
+  #interrupt(): boolean {
+    if (this.#driver.step()) return true;
+    if (this.#kernel.restartQueues(this.index) && this.#layer.waiting.length > 0) return this.#issue();
     return this.#irqExit();
   }
 
-  #complete(): boolean {
-    const request = this.#request;
+  /** The driver is done with a request. */
+  complete(request: BlockRequest): void {
+    this.#completed.push(request);
+  }
+
+  #complete(request: BlockRequest): boolean {
     const { requestId, op, sector, error } = request;
-    this.#layer.complete(request, (slot) => this.#answered.push(slot));
-    this.#phase = P.getBuf;
+    this.#layer.complete(request, (slot) => this.#kernel.answered(slot, this.index));
     return this.#emitSector(E.block_rq_complete, requestId, op, sector, error);
   }
 
@@ -407,17 +295,21 @@ export class GuestCpu {
     return this.#emit(E.irq_handler_exit, irq?.requestId ?? 0, irq?.vector ?? 0);
   }
 
+  /** A request of one of this CPU's programs is done; the program hears of it when its turn comes. */
+  answer(slot: Slot): void {
+    this.#answered.push(slot);
+  }
+
   #answer(slot: Slot): boolean {
-    const { counters } = this;
+    const { counters } = this.#kernel;
     counters.requests++;
     if (slot.error !== 0) counters.errors++;
     else counters.bytes += slot.bytes;
     if (slot.op === OP.read) counters.reads++;
     else if (slot.op === OP.write) counters.writes++;
     else counters.flushes++;
-    slot.busy = false;
     this.inFlight--;
-    this.#freeSlots.push(slot);
+    this.#jobs.find((job) => job.release(slot));
     return this.#emit(E.io_getevents, slot.requestId, slot.op, slot.bytes, slot.error);
   }
 }

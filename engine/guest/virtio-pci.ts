@@ -9,9 +9,12 @@ import { CAP, CAP_MSIX, CAP_VENDOR, CFG, COMMON } from '../virtio/transport/pci-
 import { PCI } from '../machine/pci/function.ts';
 import type { GuestBus } from './bus.ts';
 
-/** Local APIC of CPU 0, and the first vector that this driver hands out. */
+/** Local APIC of CPU 0 (bits 12–19 say which CPU), and the first vector that Linux hands out on each. */
 const APIC_ADDRESS = 0xfee0_0000;
+const APIC_SHIFT = 12;
 const FIRST_APIC_VECTOR = 0x31;
+/** Vectors of one CPU that are left for devices. */
+const APIC_VECTORS = 0xee - FIRST_APIC_VECTOR;
 
 export class VirtioPciDriver {
   readonly slot: number;
@@ -26,6 +29,8 @@ export class VirtioPciDriver {
   #multiplier = 0;
   #msixTable = 0;
   #msixCap = 0;
+  /** For each MSI-X entry the CPU that it goes to and the vector of that CPU's local APIC. */
+  readonly #targets: { cpu: number; vector: number }[] = [];
 
   constructor(bus: GuestBus, slot: number) {
     this.bus = bus;
@@ -161,19 +166,28 @@ export class VirtioPciDriver {
     return queue + 1 < this.vectors ? queue + 1 : this.vectors - 1;
   }
 
-  /** The APIC's vector that an MSI-X entry is programmed with. */
-  apicVector(entry: number): number {
-    return FIRST_APIC_VECTOR + entry;
+  /** Whether the local APIC's vector on this CPU is the one of the queue's MSI-X entry. */
+  isFor(queue: number, cpu: number, vector: number): boolean {
+    const target = this.#targets[this.vectorOf(queue)];
+    return target?.cpu === cpu && target.vector === vector;
   }
 
-  /** Section 4.1.5.1.2: fills the MSI-X table and turns it on; entry 0 is for the configuration. */
-  enableMsix(): void {
+  /**
+   * Section 4.1.5.1.2: fills the MSI-X table and turns it on; entry 0 is for the configuration. `cpuOf` says which CPU a queue's
+   * interrupts go to; a shared entry goes to CPU 0.
+   */
+  enableMsix(cpuOf: (queue: number) => number = () => 0): void {
     if (this.vectors === 0) return;
+    const used: number[] = [];
     for (let entry = 0; entry < this.vectors; entry++) {
+      const cpu = entry === 0 || this.vectors < 3 ? 0 : cpuOf(entry - 1);
+      const vector = FIRST_APIC_VECTOR + ((used[cpu] ??= 0) % APIC_VECTORS);
+      used[cpu]++;
+      this.#targets[entry] = { cpu, vector };
       const at = this.#msixTable + entry * 16;
-      this.bus.write(at, 4, APIC_ADDRESS);
+      this.bus.write(at, 4, APIC_ADDRESS + cpu * 2 ** APIC_SHIFT);
       this.bus.write(at + 4, 4, 0);
-      this.bus.write(at + 8, 4, this.apicVector(entry));
+      this.bus.write(at + 8, 4, vector);
       this.bus.write(at + 12, 4, 0);
     }
     this.bus.configWrite(this.slot, this.#msixCap + 2, 2, 0x8000 | (this.vectors - 1));
@@ -185,8 +199,8 @@ export class VirtioPciDriver {
     this.#status(STATUS.driverOk);
   }
 
-  /** Section 4.1.5.3: reading acknowledges an INTx interrupt; one event at a time. */
-  readIsr(): Generator<void, number> {
-    return this.bus.readSteps(this.#isr, 1);
+  /** Section 4.1.5.3: reading it acknowledges an INTx interrupt. */
+  get isrAddress(): number {
+    return this.#isr;
   }
 }

@@ -1,94 +1,51 @@
-/** Which devices of a command line the laboratory can run, and what they are made with. */
+/** Which disks of a command line there are, what each sits behind, and which the laboratory can run. */
 import { PlatterError } from '../errors.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
-import { BLK_DEFAULTS, type BlkProperties } from '../virtio/blk/options.ts';
+import { DRIVABLE, machineKind } from './machines/index.ts';
+import { param, Properties } from './properties.ts';
 
-/** Devices that the laboratory runs, by QEMU's names; the transitional ones are driven through their modern half. */
-const DRIVABLE = new Set(['virtio-blk-pci', 'virtio-blk-pci-non-transitional', 'virtio-blk']);
-/** Front ends for disks that it knows and cannot run. */
+/** Front ends for disks that it knows and cannot all run. */
 const KNOWN_DISKS =
   /^(virtio-(blk|scsi)|vhost-(scsi|user-(blk|scsi))|scsi-(hd|cd|block|generic)|ide-(hd|cd|drive)|ahci|ich9-ahci|nvme|nvme-ns|usb-storage|floppy|sd-card|lsi53c895a|megasas|pvscsi|mptsas1068)/;
+/** Controllers, which have no `drive=` of their own: what runs is a disk on one of them. */
+const CONTROLLERS = /^(virtio-scsi|ahci$|ich9-ahci$|piix[34]-ide$)/;
+const SCSI_CONTROLLERS = /^(virtio-scsi|lsi53c|megasas|pvscsi|mptsas|am53c974|dc390)/;
+const IDE_CONTROLLERS = /^(ahci|ich9-ahci|piix[34]-ide)/;
+
+/** What a disk is plugged into when that is not PCI itself. */
+export interface Controller {
+  /** QEMU's name: `virtio-scsi-pci`, `piix3-ide`. */
+  driver: string;
+  /** `id=`, or the empty string; the machine's own IDE controller has none. */
+  id: string;
+  slot?: number;
+  properties: Properties;
+  /** Bus number after the dot of `bus=ID.N` (an IDE channel or an AHCI port); 0 when there is none. */
+  bus: number;
+}
 
 export interface DrivableDevice {
+  /** QEMU's name of the disk: `virtio-blk-pci`, `scsi-hd`, `ide-hd`. */
   driver: string;
   /** `id=`, or the empty string. */
   id: string;
   /** What messages and the screen call it: `virtio-blk-pci virtio-disk1`. */
   label: string;
-  /** The value of `drive=`. */
+  /** The value of `drive=`, or the id of the drive that makes its own device. */
   drive: string;
   /** PCI slot of `addr=`, when it is given. */
   slot?: number;
-  properties: Partial<BlkProperties>;
-  /** `vectors=`, when it is given. */
-  vectors?: number;
-  ioeventfd: boolean;
-  /** Served by an IOThread. */
-  iothread: boolean;
+  /** The device's option; all defaults when it has none. */
+  properties: Properties;
+  /** What the disk sits behind; undefined when it is itself a PCI function. */
+  controller?: Controller;
+  /** `-smp`. */
+  cpus: number;
   aio: AioMode;
   readOnly: boolean;
   /** `discard=unmap` (or `on`) of the drive. */
   unmap: boolean;
-}
-
-const param = (option: Option | undefined, key: string): string | undefined =>
-  option?.params.findLast((entry) => entry.key === key)?.value;
-
-function isOn(option: Option, key: string, otherwise: boolean): boolean {
-  const value = param(option, key);
-  return value === undefined
-    ? otherwise
-    : value === 'on' || value === 'yes' || value === 'true' || value === 'y';
-}
-
-/** A decimal or `0x` number with QEMU's size suffixes. Throws `lab.bad-value`. */
-function numberOf(option: Option, key: string, limits: { least: number; most: number }): number | undefined {
-  const text = param(option, key);
-  if (text === undefined) return undefined;
-  const match = /^(0x[0-9a-f]+|\d+)([kmg]?)$/i.exec(text);
-  const unit = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[match?.[2].toLowerCase() ?? ''] ?? 1;
-  const value = match === null ? NaN : Number(match[1]) * unit;
-  if (!(value >= limits.least && value <= limits.most)) {
-    throw new PlatterError(
-      'lab.bad-value',
-      `${key}=${text}: expected a number from ${limits.least} to ${limits.most}`,
-      {
-        option: key,
-        value: text,
-        expected: `${limits.least}–${limits.most}`,
-      },
-    );
-  }
-  return value;
-}
-
-function powerOfTwo(option: Option, key: string, most: number): number | undefined {
-  const value = numberOf(option, key, { least: 2, most });
-  if (value !== undefined && (value & (value - 1)) !== 0) {
-    throw new PlatterError('lab.bad-value', `${key}=${value}: expected a power of two`, {
-      option: key,
-      value: String(value),
-      expected: '2^n',
-    });
-  }
-  return value;
-}
-
-/** `addr=slot` or `addr=slot.function`, both hexadecimal as QEMU reads them. */
-function slotOf(option: Option): number | undefined {
-  const text = param(option, 'addr');
-  if (text === undefined) return undefined;
-  const match = /^(?:0x)?([0-9a-f]{1,2})(?:\.0)?$/i.exec(text);
-  const slot = match === null ? NaN : parseInt(match[1], 16);
-  if (!(slot <= 31)) {
-    throw new PlatterError('lab.bad-value', `addr=${text}: expected a slot from 0x0 to 0x1f, function 0`, {
-      option: 'addr',
-      value: text,
-      expected: '0x0–0x1f',
-    });
-  }
-  return slot;
 }
 
 /** The number of virtual CPUs: `-smp N` or `-smp cpus=N`. */
@@ -99,26 +56,11 @@ export function cpuCount(line: CommandLine): number {
   return Number.isInteger(cpus) && cpus > 0 && cpus <= 255 ? cpus : 1;
 }
 
-function propertiesOf(option: Option, cpus: number): Partial<BlkProperties> {
-  const sizes = { least: 512, most: 2 * 1024 * 1024 };
-  const given: Partial<BlkProperties> = {
-    serial: param(option, 'serial'),
-    numQueues: numberOf(option, 'num-queues', { least: 1, most: 1024 }) ?? cpus,
-    queueSize: powerOfTwo(option, 'queue-size', 1024),
-    logicalBlockSize: numberOf(option, 'logical_block_size', sizes),
-    physicalBlockSize: numberOf(option, 'physical_block_size', sizes),
-    minIoSize: numberOf(option, 'min_io_size', { least: 0, most: 65535 * 512 }),
-    optIoSize: numberOf(option, 'opt_io_size', { least: 0, most: 0x7fff_ffff }),
-    segMaxAdjust: isOn(option, 'seg-max-adjust', BLK_DEFAULTS.segMaxAdjust),
-    writeCache: isOn(option, 'write-cache', BLK_DEFAULTS.writeCache),
-    configWce: isOn(option, 'config-wce', BLK_DEFAULTS.configWce),
-    discard: isOn(option, 'discard', BLK_DEFAULTS.discard),
-    writeZeroes: isOn(option, 'write-zeroes', BLK_DEFAULTS.writeZeroes),
-    indirectDesc: isOn(option, 'indirect_desc', BLK_DEFAULTS.indirectDesc),
-    eventIdx: isOn(option, 'event_idx', BLK_DEFAULTS.eventIdx),
-    queueReset: isOn(option, 'queue_reset', BLK_DEFAULTS.queueReset),
-  };
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+/** Whether the machine is a q35, whose own IDE is AHCI; the default is QEMU's `pc`. */
+export function isQ35(line: CommandLine): boolean {
+  const machine = line.options.findLast(({ name }) => name === 'machine' || name === 'M');
+  const type = param(machine, 'type') ?? machine?.argument?.split(',')[0] ?? '';
+  return type.includes('q35');
 }
 
 /** The back end that `drive=` names: `-drive id=` or `-blockdev node-name=`. */
@@ -130,14 +72,54 @@ function backEnd(line: CommandLine, drive: string): Option | undefined {
   );
 }
 
-function aioOf(option: Option | undefined): AioMode {
-  const aio = param(option, 'aio') ?? param(option, 'file.aio');
-  return aio === 'io_uring' || aio === 'native' ? aio : 'threads';
+/** What the back end says of the way to the host. */
+function hostSide(option: Option): Pick<DrivableDevice, 'aio' | 'readOnly' | 'unmap'> {
+  const back = new Properties(option);
+  const aio = back.text('aio') ?? back.text('file.aio');
+  const discard = back.text('discard');
+  return {
+    aio: aio === 'io_uring' || aio === 'native' ? aio : 'threads',
+    readOnly: back.on('readonly', back.on('read-only', false)),
+    unmap: discard === 'unmap' || discard === 'on',
+  };
 }
 
-function unmapOf(option: Option): boolean {
-  const discard = param(option, 'discard');
-  return discard === 'unmap' || discard === 'on';
+/** The machine's own IDE controller. */
+function boardController(line: CommandLine, bus: number): Controller {
+  const driver = isQ35(line) ? 'ich9-ahci' : 'piix3-ide';
+  return { driver, id: '', properties: new Properties(undefined), bus };
+}
+
+/** The controller that a disk with `bus=` (or none) sits on; undefined for a PCI function. */
+function controllerOf(line: CommandLine, disk: Option): Controller | undefined {
+  const driver = param(disk, 'driver') ?? '';
+  const scsi = driver.startsWith('scsi-');
+  if (!scsi && !driver.startsWith('ide-')) return undefined;
+  const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(param(disk, 'bus') ?? '') ?? ['', '', undefined];
+  const kinds = scsi ? SCSI_CONTROLLERS : IDE_CONTROLLERS;
+  const found = line.options.find(
+    (option) =>
+      option.name === 'device' &&
+      kinds.test(param(option, 'driver') ?? '') &&
+      (id === '' ? scsi : param(option, 'id') === id),
+  );
+  const bus = Number(number ?? 0);
+  if (found === undefined) {
+    if (!scsi && (id === '' || id === 'ide')) return boardController(line, bus);
+    throw new PlatterError(
+      'lab.no-controller',
+      `${driver}: no controller${id === '' ? '' : ` with id=${id}`} on the command line has a bus for it`,
+      { option: 'bus', value: param(disk, 'bus') ?? driver },
+    );
+  }
+  const properties = new Properties(found);
+  return {
+    driver: param(found, 'driver') ?? '',
+    id: param(found, 'id') ?? '',
+    slot: properties.slot(),
+    properties,
+    bus,
+  };
 }
 
 function describe(option: Option, line: CommandLine): DrivableDevice {
@@ -149,10 +131,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     throw new PlatterError(
       'lab.no-drive',
       `${label} has no drive=; name the -drive or -blockdev that it is to use`,
-      {
-        option: 'drive',
-        value: label,
-      },
+      { option: 'drive', value: label },
     );
   }
   const back = backEnd(line, drive);
@@ -160,93 +139,113 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     throw new PlatterError(
       'lab.unknown-drive',
       `${label}: no -drive has id=${drive} and no -blockdev node-name=${drive}`,
-      {
-        option: 'drive',
-        value: drive,
-      },
+      { option: 'drive', value: drive },
     );
   }
+  const properties = new Properties(option);
+  const controller = controllerOf(line, option);
+  const slot = properties.slot();
   return {
     driver,
     id,
     label,
     drive,
-    slot: slotOf(option),
-    properties: propertiesOf(option, cpuCount(line)),
-    vectors: numberOf(option, 'vectors', { least: 0, most: 2048 }),
-    ioeventfd: isOn(option, 'ioeventfd', true),
-    iothread: param(option, 'iothread') !== undefined,
-    aio: aioOf(back),
-    readOnly: isOn(back, 'readonly', isOn(back, 'read-only', false)),
-    unmap: unmapOf(back),
+    slot,
+    properties,
+    controller,
+    cpus: cpuCount(line),
+    ...hostSide(back),
   };
 }
 
-/** `-drive if=virtio`, which makes a virtio-blk-pci of its own. */
-function implicitDevice(line: CommandLine, deviceId: string | undefined): DrivableDevice | undefined {
-  const option = line.options.find(
-    (entry) =>
-      entry.name === 'drive' &&
-      param(entry, 'if') === 'virtio' &&
-      (deviceId === undefined || param(entry, 'id') === deviceId),
-  );
-  if (option === undefined) return undefined;
-  const at = line.options
-    .filter((entry) => entry.name === 'drive' && param(entry, 'if') === 'virtio')
-    .indexOf(option);
-  const drive = param(option, 'id') ?? `virtio${at}`;
-  return {
-    driver: 'virtio-blk-pci',
-    id: drive,
-    label: `virtio-blk-pci ${drive}`,
-    drive,
-    properties: { numQueues: cpuCount(line) },
-    ioeventfd: true,
-    iothread: false,
-    aio: aioOf(option),
-    readOnly: isOn(option, 'readonly', false),
-    unmap: unmapOf(option),
-  };
+/** What `-hda` … `-hdd` are short for: the channel that each is on. */
+const HD = ['hda', 'hdb', 'hdc', 'hdd'];
+/** `if=` of a `-drive` that makes a device of its own, by the device that it makes; without `if=` it is `ide`. */
+const IMPLICIT: Readonly<Record<string, string>> = { virtio: 'virtio-blk-pci', ide: 'ide-hd' };
+
+/** Devices that drives make by themselves: `-drive if=virtio`, `-drive if=ide` or without `if=`, `-hda`. */
+function implicitDevices(line: CommandLine): DrivableDevice[] {
+  const found: DrivableDevice[] = [];
+  const counts: Record<string, number> = {};
+  for (const option of line.options) {
+    const hd = HD.indexOf(option.name);
+    const kind = hd >= 0 ? 'ide' : option.name === 'drive' ? (param(option, 'if') ?? 'ide') : '';
+    const driver = IMPLICIT[kind];
+    if (driver === undefined || param(option, 'media') === 'cdrom') continue;
+    const at = hd >= 0 ? hd : (counts[kind] ??= 0);
+    counts[kind] = at + 1;
+    const ide = kind === 'ide';
+    // QEMU names IDE drives by channel and place: ide0-hd0, ide0-hd1, ide1-hd0, …
+    const name = ide ? `ide${at >> 1}-hd${at & 1}` : `virtio${at}`;
+    const drive = (hd < 0 ? param(option, 'id') : undefined) ?? name;
+    found.push({
+      driver,
+      id: drive,
+      label: `${driver} ${drive}`,
+      drive,
+      properties: new Properties(undefined),
+      controller: ide ? boardController(line, isQ35(line) ? at : at >> 1) : undefined,
+      cpus: cpuCount(line),
+      ...hostSide(option),
+    });
+  }
+  return found;
+}
+
+/** QEMU's name of what has to be built for the device: its controller, or itself. */
+export function buildsAs({ driver, controller }: DrivableDevice): string {
+  return controller?.driver ?? driver;
+}
+
+/** Throws `lab.not-drivable`. */
+function runnable(device: DrivableDevice): DrivableDevice {
+  const name = buildsAs(device);
+  if (machineKind(name) !== undefined) return device;
+  const expected = DRIVABLE.join(', ');
+  throw new PlatterError('lab.not-drivable', `the lab cannot run ${name} yet; it runs ${expected}`, {
+    option: 'device',
+    value: name,
+    expected,
+  });
+}
+
+/** Whether the laboratory could run what this `-device` makes. */
+function canRun(line: CommandLine, option: Option): boolean {
+  if (machineKind(param(option, 'driver') ?? '') !== undefined) return true;
+  try {
+    const controller = controllerOf(line, option);
+    return controller !== undefined && machineKind(controller.driver) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /**
  * The device to work on. Throws `lab.no-device` (none is a disk), `lab.unknown-device` (no such id), `lab.not-drivable` (a disk
- * that the laboratory cannot run yet), and what its options are refused for.
+ * that the laboratory cannot run yet), `lab.no-controller`, and what its options are refused for.
  */
 export function drivableDevice(line: CommandLine, deviceId?: string): DrivableDevice {
   const devices = line.options.filter(({ name, params }) => name === 'device' && params.length > 0);
-  const disks = devices.filter((option) => KNOWN_DISKS.test(param(option, 'driver') ?? ''));
+  const disks = devices.filter((option) => {
+    const driver = param(option, 'driver') ?? '';
+    return KNOWN_DISKS.test(driver) && !CONTROLLERS.test(driver);
+  });
   const wanted =
     deviceId === undefined
-      ? (disks.find((option) => DRIVABLE.has(param(option, 'driver') ?? '')) ?? disks[0])
+      ? (disks.find((option) => canRun(line, option)) ?? disks[0])
       : devices.find((option) => param(option, 'id') === deviceId);
-  if (wanted === undefined) {
-    const implicit = implicitDevice(line, deviceId);
-    if (implicit !== undefined) return implicit;
-    throw deviceId === undefined
-      ? new PlatterError(
-          'lab.no-device',
-          'the command line has no disk device; add -device virtio-blk-pci,drive=… and a -drive',
-          {
-            option: 'device',
-          },
-        )
-      : new PlatterError('lab.unknown-device', `no -device has id=${deviceId}`, {
-          option: 'id',
-          value: deviceId,
-        });
-  }
-  const driver = param(wanted, 'driver') ?? '';
-  if (!DRIVABLE.has(driver)) {
-    throw new PlatterError(
-      'lab.not-drivable',
-      `the lab cannot run ${driver} yet; it runs ${[...DRIVABLE].join(', ')}`,
-      {
-        option: 'device',
-        value: driver,
-        expected: [...DRIVABLE].join(', '),
-      },
-    );
-  }
-  return describe(wanted, line);
+  if (wanted !== undefined) return runnable(describe(wanted, line));
+  const implicit = implicitDevices(line);
+  const made = deviceId === undefined ? implicit[0] : implicit.find(({ id }) => id === deviceId);
+  if (made !== undefined) return runnable(made);
+  throw deviceId === undefined
+    ? new PlatterError(
+        'lab.no-device',
+        'the command line has no disk device; add -device virtio-blk-pci,drive=… and a -drive',
+        { option: 'device' },
+      )
+    : new PlatterError('lab.unknown-device', `no -device has id=${deviceId}`, {
+        option: 'id',
+        value: deviceId,
+      });
 }

@@ -10,7 +10,6 @@ import { STATIONS } from '../trace/stations.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
 import type { Lab, LabOptions } from './types.ts';
-import { queueView, vectorViews } from './views.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
 const SLICE_NS = 4_000_000;
@@ -182,8 +181,8 @@ class Laboratory implements Lab {
 
   /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
   #idle(): boolean {
-    const { cpu, device, host } = this.#machine;
-    if (cpu.finished) this.#change('finished');
+    const { guest, device, host } = this.#machine;
+    if (guest.finished) this.#change('finished');
     else if (host.inFlight === 0) this.#change('failed', device.error ?? stuck());
     return false;
   }
@@ -210,7 +209,7 @@ class Laboratory implements Lab {
       return;
     }
     this.#realNs += this.#clock() - start;
-    if (this.#machine.cpu.finished) this.#change('finished');
+    if (this.#machine.guest.finished) this.#change('finished');
     else if (this.state !== 'running') this.#change('paused');
   }
 
@@ -219,8 +218,8 @@ class Laboratory implements Lab {
     const before = this.trace.total;
     while (this.trace.total === before) {
       if (this.#machine.scheduler.step()) continue;
-      const { cpu, host, device } = this.#machine;
-      if (cpu.finished || this.#closed) return false;
+      const { guest, host, device } = this.#machine;
+      if (guest.finished || this.#closed) return false;
       if (host.inFlight === 0) throw device.error ?? stuck();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -238,7 +237,7 @@ class Laboratory implements Lab {
   }
 
   #oldestRequest(): number | undefined {
-    const ids = this.#machine.cpu.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
+    const ids = this.#machine.guest.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
     return ids.length === 0 ? undefined : Math.min(...ids);
   }
 
@@ -285,7 +284,7 @@ class Laboratory implements Lab {
 
   frame(request: LabFrameRequest): LabFrame {
     const { trace } = this;
-    const { device, driver, scheduler } = this.#machine;
+    const { device, scheduler } = this.#machine;
     const { from, count, requestId } = request;
     const most = Math.min(Math.max(0, Math.floor(count)), trace.capacity);
     const numbers = findEvents(trace, Math.floor(from), most, { requestId });
@@ -302,17 +301,10 @@ class Laboratory implements Lab {
       counters: this.#counters(),
       realNs: this.#realNs,
       modelNs: scheduler.modelNs - this.#bootModelNs,
-      queue: request.queue === null ? null : queueView(this.#machine, request.queue),
-      queueCount: driver.queues.length,
-      vectors: vectorViews(this.#machine),
-      device: {
-        name: this.device,
-        status: device.status,
-        featuresOffered: device.offered,
-        featuresAcked: device.acked,
-        configGeneration: device.configGeneration,
-        isr: device.isr,
-      },
+      queue: request.queue === null ? null : device.queue(request.queue),
+      queueCount: device.queueCount,
+      vectors: device.vectors(),
+      device: device.summary(),
     };
   }
 
@@ -331,7 +323,7 @@ class Laboratory implements Lab {
 
   #stationOccupancy(): Float64Array {
     const occupancy = new Float64Array(STATIONS.length);
-    const ids = this.#machine.cpu.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
+    const ids = this.#machine.guest.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
     for (const station of currentStations(this.trace, ids).values()) {
       if (station > 0) occupancy[station - 1]++;
     }
@@ -340,7 +332,7 @@ class Laboratory implements Lab {
 
   #counters(): LabFrame['counters'] {
     return {
-      ...this.#machine.cpu.counters,
+      ...this.#machine.guest.counters,
       exits: this.#since(E.kvm_exit),
       interrupts: this.#since(E.kvm_inj_virq),
       notifications: this.#since(E.virtio_queue_notify),

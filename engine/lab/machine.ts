@@ -1,34 +1,31 @@
-/** Builds the machine of one laboratory out of a device of the command line: memory, bus, device, guest. */
+/** Builds the machine of one laboratory out of a device of the command line: memory, buses, hardware, guest. */
 import type { Workload } from '#contract/settings.ts';
 import type { BlockNode } from '../block/node.ts';
+import { PlatterError } from '../errors.ts';
 import { GuestAllocator } from '../guest/allocator.ts';
+import { LocalApics } from '../guest/apics.ts';
 import { GuestBus } from '../guest/bus.ts';
-import { GuestCpu } from '../guest/cpu.ts';
 import { Firmware } from '../guest/firmware.ts';
-import { VirtioBlkDriver } from '../guest/virtio-blk.ts';
-import { VirtioPciDriver } from '../guest/virtio-pci.ts';
+import type { GuestKernel } from '../guest/kernel.ts';
 import { WorkloadGenerator } from '../guest/workload.ts';
 import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
-import { InterruptController } from '../machine/interrupts.ts';
 import { Kvm } from '../machine/kvm.ts';
-import { createMemory } from '../machine/memory.ts';
+import { createMemory, type GuestMemory } from '../machine/memory.ts';
 import { PciBus } from '../machine/pci/bus.ts';
 import type { TraceRing } from '../trace/ring.ts';
-import { VirtioBlk } from '../virtio/blk/device.ts';
-import { VirtioPci } from '../virtio/transport/pci.ts';
-import type { DrivableDevice } from './drivable.ts';
+import { buildsAs, type DrivableDevice } from './drivable.ts';
+import { buildGuest, depthOf } from './guest.ts';
+import { machineKind } from './machines/index.ts';
+import type { LabDevice, LabHardware, MachineContext } from './machines/kind.ts';
 import { Scheduler } from './scheduler.ts';
 
 const MIB = 1024 * 1024;
-/** What the guest's kernel and rings get before the program's buffers. */
+const PAGE = 4096;
+/** What the guest's kernel gets before the device's rings and the programs' buffers. */
 const KERNEL_BYTES = 4 * MIB;
-/** Rings, indirect tables and headers of one queue entry. */
-const BYTES_PER_ENTRY = 1024;
 const MOST_BUFFERS = 256 * MIB;
-/** PCI class of virtio-blk-pci: mass storage, other. */
-const CLASS_STORAGE = 0x01_0000;
 
 export interface MachineOptions {
   device: DrivableDevice;
@@ -41,73 +38,88 @@ export interface MachineOptions {
 }
 
 export interface Machine {
-  readonly scheduler: Scheduler;
-  readonly cpu: GuestCpu;
-  readonly driver: VirtioBlkDriver;
-  readonly device: VirtioBlk;
-  readonly transport: VirtioPci;
-  readonly host: HostIo;
+  scheduler: Scheduler;
+  guest: GuestKernel;
+  device: LabDevice;
+  driver: LabHardware['driver'];
+  host: HostIo;
+  memory: GuestMemory;
 }
 
-/** Everything plugged together, the driver initialised, the workload not begun. */
+/** Bytes of the programs' buffers, each on a page boundary. */
+function bufferBytesOf(workload: Workload): number {
+  const one = Math.ceil(workload.bs / PAGE) * PAGE;
+  return Math.min(MOST_BUFFERS, one * workload.iodepth * (workload.numjobs ?? 1));
+}
+
+/**
+ * Builds the machine and lets the guest boot: firmware assigns addresses, the driver initialises the device. Throws
+ * `workload.does-not-fit`, `machine.slot-taken`, `lab.bad-value` and what the driver cannot do without.
+ */
 export function buildMachine(options: MachineOptions): Machine {
   const { device: wanted, node, workload, trace, costs } = options;
+  const kind = machineKind(buildsAs(wanted));
+  if (kind === undefined) throw new PlatterError('lab.not-drivable', `the lab cannot run ${wanted.label}`);
+  // Refuses a workload that does not fit before anything is built.
+  new WorkloadGenerator(workload, node.virtualSize);
   applyCosts(costs, trace.costs);
-  const generator = new WorkloadGenerator(workload, node.virtualSize);
-  const perRequest = Math.ceil(workload.bs / 4096) * 4096;
-  const bufferBytes = Math.max(perRequest, Math.min(workload.iodepth * perRequest, MOST_BUFFERS));
-  const queues = (wanted.properties.numQueues ?? 1) * (wanted.properties.queueSize ?? 256);
-  const memory = createMemory(Math.ceil((KERNEL_BYTES + queues * BYTES_PER_ENTRY + bufferBytes) / MIB) * MIB);
+  const bufferBytes = bufferBytesOf(workload);
+  const jobs =
+    (workload.numjobs ?? 1) * depthOf(workload, bufferBytes) * Math.ceil(workload.bs / PAGE) * PAGE;
+  const memory = createMemory(
+    Math.ceil((KERNEL_BYTES + kind.memoryBytes(wanted) + Math.max(bufferBytes, jobs)) / MIB) * MIB,
+  );
   const space = new AddressSpace();
   const io = new AddressSpace();
-  const bus = new PciBus(space, io);
-  const interrupts = new InterruptController();
-  const kvm = new Kvm(trace, interrupts);
+  const pci = new PciBus(space, io);
+  const apics = new LocalApics(wanted.cpus);
+  const kvm = new Kvm(trace, apics);
   const host = new HostIo(trace, { aio: wanted.aio, costs, onReady: options.onReady });
-  let lastRequest = 0;
-  const nextRequestId = (): number => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1);
-  const device = new VirtioBlk({
-    name: wanted.label,
-    memory,
-    trace,
-    node,
-    host,
-    nextRequestId,
-    properties: wanted.properties,
-    readOnly: wanted.readOnly,
-    unmap: wanted.unmap,
-    irqfd: wanted.iothread,
-  });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);
-  const transport = new VirtioPci(device, {
-    interrupts: kvm,
-    memory: space,
-    vectors: wanted.vectors,
-    ioeventfd: wanted.ioeventfd,
-    classCode: CLASS_STORAGE,
-    onDoorbell: () => scheduler.wakeQemu(),
-  });
-  const slot = bus.plug(transport.pci, wanted.slot);
-  const guestBus = new GuestBus(space, io, trace);
-  new Firmware(guestBus).assign(slot);
+  const bus = new GuestBus(space, io, trace);
+  const firmware = new Firmware(bus);
   const allocator = new GuestAllocator(memory);
-  const driver = new VirtioBlkDriver(new VirtioPciDriver(guestBus, slot), memory, allocator);
-  driver.probe(wanted.properties.numQueues ?? 1);
-  driver.queues.forEach(({ ring }, index) => (device.queues[index].requestOf = ring.requestOf));
-  const cpu = new GuestCpu({
+  let lastRequest = 0;
+  let hardware: LabHardware | undefined = undefined;
+  const deviceStep = (): boolean => kvm.step() || (hardware?.device.step() ?? false);
+  const context: MachineContext = {
+    wanted,
+    node,
     memory,
-    allocator,
-    bus: guestBus,
-    interrupts,
+    space,
+    io,
+    pci,
+    interrupts: kvm,
+    host,
     trace,
-    driver,
-    generator,
+    nextRequestId: () => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1),
+    wakeDevice: () => scheduler.wakeQemu(),
+    bus,
+    allocator,
+    cpus: wanted.cpus,
+    firmware: (slot) => firmware.assign(slot),
+    settle: () => {
+      do while (deviceStep());
+      while (host.stepHardware());
+    },
+  };
+  const built: LabHardware = kind.build(context);
+  hardware = built;
+  built.driver.probe(wanted.cpus);
+  built.probed?.();
+  const guest = buildGuest({
+    context,
+    hardware: built,
     workload,
+    apics,
+    allocator,
     bufferBytes,
-    nextRequestId,
-    deviceStep: () => kvm.step() || device.step(),
+    deviceStep,
+    wakeCpu: (cpu) => scheduler.wakeCpu(cpu),
   });
-  scheduler.attach(cpu, () => kvm.step() || device.step());
-  interrupts.onPending = () => scheduler.wakeCpu();
-  return { scheduler, cpu, driver, device, transport, host };
+  scheduler.attach(guest.cpus, deviceStep);
+  apics.controllers.forEach((controller, cpu) => {
+    controller.onPending = () => scheduler.wakeCpu(cpu);
+  });
+  return { scheduler, guest, device: built.device, driver: built.driver, host, memory };
 }

@@ -1,5 +1,5 @@
 /**
- * Who runs next: the virtual CPU, QEMU's thread, or the disk. Each has its own place on the model clock; the one that is furthest
+ * Who runs next: a virtual CPU, QEMU's thread, or the disk. Each has its own place on the model clock; the one that is furthest
  * behind runs, so that what happens at the same time in the model interleaves as it would, and always in the same way.
  */
 import type { GuestCpu } from '../guest/cpu.ts';
@@ -10,13 +10,13 @@ export class Scheduler {
   readonly #trace: TraceRing;
   readonly #host: HostIo;
   readonly #switchNs: number;
-  #cpu!: GuestCpu;
+  #cpus: readonly GuestCpu[] = [];
   #qemu!: () => boolean;
-  #cpuNs: number;
+  #cpuNs = new Float64Array(0);
+  #awake = new Uint8Array(0);
   #qemuNs: number;
-  #cpuAwake = true;
   #qemuAwake = false;
-  /** The virtual CPU stands still: the machine is being drained. */
+  /** The virtual CPUs stand still: the machine is being drained. */
   cpuStopped = false;
 
   /** `switchNs`: what waking a sleeping thread costs. All places begin at the trace's model time. */
@@ -24,25 +24,29 @@ export class Scheduler {
     this.#trace = trace;
     this.#host = host;
     this.#switchNs = switchNs;
-    this.#cpuNs = this.#qemuNs = trace.modelNs;
+    this.#qemuNs = trace.modelNs;
   }
 
-  attach(cpu: GuestCpu, qemu: () => boolean): void {
-    this.#cpu = cpu;
+  attach(cpus: readonly GuestCpu[], qemu: () => boolean): void {
+    this.#cpus = cpus;
     this.#qemu = qemu;
-    this.#cpuNs = this.#qemuNs = this.#trace.modelNs;
+    this.#cpuNs = new Float64Array(cpus.length).fill(this.#trace.modelNs);
+    this.#awake = new Uint8Array(cpus.length).fill(1);
+    this.#qemuNs = this.#trace.modelNs;
   }
 
   /** The furthest place on the model clock, nanoseconds. */
   get modelNs(): number {
-    return Math.max(this.#cpuNs, this.#qemuNs);
+    let furthest = this.#qemuNs;
+    for (const ns of this.#cpuNs) if (ns > furthest) furthest = ns;
+    return furthest;
   }
 
-  /** An interrupt is pending, as of now by the model clock. */
-  wakeCpu(): void {
-    if (this.#cpuAwake) return;
-    this.#cpuAwake = true;
-    this.#cpuNs = Math.max(this.#cpuNs, this.#trace.modelNs);
+  /** An interrupt is pending on a CPU, or it has something to do for another reason, as of now by the model clock. */
+  wakeCpu(cpu: number): void {
+    if (this.#awake[cpu] === 1) return;
+    this.#awake[cpu] = 1;
+    this.#cpuNs[cpu] = Math.max(this.#cpuNs[cpu], this.#trace.modelNs);
   }
 
   /** A doorbell was rung or the disk is done, as of now by the model clock. */
@@ -52,13 +56,30 @@ export class Scheduler {
     this.#qemuNs = Math.max(this.#qemuNs, this.#trace.modelNs + this.#switchNs);
   }
 
+  /** The CPU that is furthest behind, or -1 when all of them sleep. */
+  #nextCpu(): number {
+    let next = -1;
+    if (this.cpuStopped) return next;
+    for (let cpu = 0; cpu < this.#cpus.length; cpu++) {
+      if (this.#awake[cpu] === 1 && (next < 0 || this.#cpuNs[cpu] < this.#cpuNs[next])) next = cpu;
+    }
+    return next;
+  }
+
+  /** While a CPU runs QEMU's device code, QEMU's thread waits for the lock. */
+  get #locked(): boolean {
+    if (this.cpuStopped) return false;
+    for (const cpu of this.#cpus) if (cpu.inUserspace) return true;
+    return false;
+  }
+
   /** Lets somebody do one thing; false when there is nothing to do (the work is done, or a block node has yet to answer). */
   step(): boolean {
     const trace = this.#trace;
     for (;;) {
-      const cpuDue = this.#cpuAwake && !this.cpuStopped ? this.#cpuNs : Infinity;
-      const qemuDue =
-        this.#qemuAwake && (this.cpuStopped || !this.#cpu.inUserspace) ? this.#qemuNs : Infinity;
+      const cpu = this.#nextCpu();
+      const cpuDue = cpu < 0 ? Infinity : this.#cpuNs[cpu];
+      const qemuDue = this.#qemuAwake && !this.#locked ? this.#qemuNs : Infinity;
       const diskDue = this.#host.hardwareDue;
       if (diskDue < cpuDue && diskDue < qemuDue) {
         trace.modelNs = diskDue;
@@ -69,10 +90,10 @@ export class Scheduler {
       if (cpuDue === Infinity && qemuDue === Infinity) return false;
       if (cpuDue <= qemuDue) {
         trace.modelNs = cpuDue;
-        const did = this.#cpu.step();
-        this.#cpuNs = trace.modelNs;
+        const did = this.#cpus[cpu].step();
+        this.#cpuNs[cpu] = trace.modelNs;
         if (did) return true;
-        this.#cpuAwake = false;
+        this.#awake[cpu] = 0;
       } else {
         trace.modelNs = qemuDue;
         const did = this.#qemu();

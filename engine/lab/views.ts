@@ -1,8 +1,10 @@
-/** The machine's state as exact-size copies for one frame of the screen. */
+/** Queues and vectors of a virtio device as exact-size copies for one frame of the screen. */
 import type { QueueView, VectorView } from '#contract/lab.ts';
 import { DESC_ADDR, DESC_FLAGS, DESC_LEN, DESC_NEXT, DESC_SIZE } from '../virtio/queue/layout.ts';
 import { AVAIL_IDX, AVAIL_RING, USED_ELEM, USED_IDX, USED_RING } from '../virtio/queue/layout.ts';
-import type { Machine } from './machine.ts';
+import type { VirtqueueDriver } from '../guest/virtqueue-driver.ts';
+import type { VirtioDevice } from '../virtio/device.ts';
+import type { VirtioPci } from '../virtio/transport/pci.ts';
 
 /** The descriptor table with its owners. */
 function descriptors(view: DataView, at: number, size: number): QueueView['desc'] {
@@ -24,8 +26,8 @@ function descriptors(view: DataView, at: number, size: number): QueueView['desc'
 }
 
 /** The state of queue `index`, or null when the driver has set up none of that number. */
-export function queueView({ driver, device }: Machine, index: number): QueueView | null {
-  const queue = driver.queues[index];
+export function queueView(device: VirtioDevice, driver: VirtqueueDriver, index: number): QueueView | null {
+  const queue = driver.queues.find((entry) => entry.index === index);
   const state = device.queues[index];
   if (queue === undefined || state === undefined) return null;
   const { ring } = queue;
@@ -69,7 +71,7 @@ export function queueView({ driver, device }: Machine, index: number): QueueView
 }
 
 /** What each MSI-X entry serves and how often it was used; empty without MSI-X. */
-export function vectorViews({ transport, device }: Machine): VectorView[] {
+export function vectorViews(device: VirtioDevice, transport: VirtioPci): VectorView[] {
   const { msix } = transport;
   if (msix === undefined || !msix.enabled) return [];
   return Array.from({ length: msix.vectors }, (_, vector) => {

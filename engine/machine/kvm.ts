@@ -1,7 +1,7 @@
 /** KVM's part of an interrupt: messages and line changes arrive here, are routed one at a time, and become pending on the CPU. */
 import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
-import type { InterruptController, InterruptSink } from './interrupts.ts';
+import type { InterruptSink } from './interrupts.ts';
 
 interface Message {
   line: boolean;
@@ -14,11 +14,11 @@ interface Message {
 
 export class Kvm implements InterruptSink {
   readonly #trace: TraceRing;
-  readonly #interrupts: InterruptController;
+  readonly #interrupts: InterruptSink;
   readonly #queue: Message[] = [];
   readonly #spare: Message[] = [];
 
-  constructor(trace: TraceRing, interrupts: InterruptController) {
+  constructor(trace: TraceRing, interrupts: InterruptSink) {
     this.#trace = trace;
     this.#interrupts = interrupts;
   }

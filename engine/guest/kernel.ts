@@ -1,0 +1,77 @@
+/** What the virtual CPUs of the guest share: driver, memory, counters, and which hardware queues wait for room. */
+import type { Workload } from '#contract/settings.ts';
+import type { GuestMemory } from '../machine/memory.ts';
+import type { TraceRing } from '../trace/ring.ts';
+import type { Slot } from './block-request.ts';
+import type { GuestCpu } from './cpu.ts';
+import type { GuestDriver } from './driver.ts';
+import type { Job } from './job.ts';
+
+export interface GuestKernelOptions {
+  memory: GuestMemory;
+  trace: TraceRing;
+  driver: GuestDriver;
+  workload: Workload;
+  nextRequestId: () => number;
+  /** A CPU has something to do that it did not know of. */
+  wake: (cpu: number) => void;
+}
+
+export class GuestKernel {
+  readonly memory: GuestMemory;
+  readonly trace: TraceRing;
+  readonly driver: GuestDriver;
+  readonly workload: Workload;
+  readonly nextRequestId: () => number;
+  readonly wake: (cpu: number) => void;
+  readonly counters = { requests: 0, bytes: 0, reads: 0, writes: 0, flushes: 0, errors: 0 };
+  /** Set by who builds the guest. */
+  cpus: readonly GuestCpu[] = [];
+  jobs: readonly Job[] = [];
+  /** For each hardware queue whether its driver had no room; it is asked again after a completion. */
+  readonly #stopped: boolean[] = [];
+
+  constructor(options: GuestKernelOptions) {
+    this.memory = options.memory;
+    this.trace = options.trace;
+    this.driver = options.driver;
+    this.workload = options.workload;
+    this.nextRequestId = options.nextRequestId;
+    this.wake = options.wake;
+  }
+
+  isStopped(queue: number): boolean {
+    return this.#stopped[queue] ?? false;
+  }
+  stop(queue: number): void {
+    this.#stopped[queue] = true;
+  }
+
+  /** A completion made room: whoever waits for it goes on. Answers whether `cpu` itself does. */
+  restartQueues(cpu: number): boolean {
+    let own = false;
+    for (const other of this.cpus) {
+      if (!this.isStopped(other.queue)) continue;
+      if (other.index === cpu) own = true;
+      else this.wake(other.index);
+    }
+    this.#stopped.fill(false);
+    return own;
+  }
+
+  /** The last piece of a program's request is done. */
+  answered(slot: Slot, cpu: number): void {
+    this.cpus[slot.cpu].answer(slot);
+    if (slot.cpu !== cpu) this.wake(slot.cpu);
+  }
+
+  /** The programs' requests. */
+  get slots(): readonly Slot[] {
+    return this.jobs.flatMap(({ slots }) => slots);
+  }
+
+  /** The programs have had the answers to everything that they will ever ask for. */
+  get finished(): boolean {
+    return this.cpus.every((cpu) => cpu.finished);
+  }
+}

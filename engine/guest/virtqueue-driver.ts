@@ -1,0 +1,290 @@
+/**
+ * What the guest's drivers of virtio disks share (Linux's virtio_blk.c and virtio_scsi.c over virtio_ring.c): requests become chains,
+ * the doorbell is rung once for all of a batch, the interrupt handler takes used buffers until there are none. What a chain
+ * consists of is the subclass's business.
+ */
+import { PlatterError } from '../errors.ts';
+import type { GuestMemory } from '../machine/memory.ts';
+import type { PendingInterrupt } from '../machine/interrupts.ts';
+import { E } from '../trace/registry.ts';
+import type { TraceRing } from '../trace/ring.ts';
+import { F } from '../virtio/features.ts';
+import { SplitDriverQueue, splitQueueBytes } from '../virtio/queue/split-driver.ts';
+import type { GuestAllocator } from './allocator.ts';
+import type { BlockRequest } from './block-request.ts';
+import {
+  cpuOfQueue,
+  queueOfCpu,
+  type DriverCpu,
+  type DriverLimits,
+  type DriverThread,
+  type GuestDriver,
+} from './driver.ts';
+import type { VirtioPciDriver } from './virtio-pci.ts';
+
+/** What the driver needs of its half of a ring, whatever the layout. */
+export type GuestRing = Pick<
+  SplitDriverQueue,
+  | 'addresses'
+  | 'availIdx'
+  | 'lastUsedIdx'
+  | 'usedHead'
+  | 'usedLength'
+  | 'nextHead'
+  | 'hasUsed'
+  | 'requestOf'
+  | 'begin'
+  | 'add'
+  | 'commit'
+  | 'kick'
+  | 'take'
+  | 'setInterrupts'
+>;
+
+export interface GuestQueue {
+  /** The virtqueue's number at the device. */
+  readonly index: number;
+  readonly ring: GuestRing;
+  /** Guest physical address of the doorbell. */
+  readonly doorbell: number;
+  /** Guest physical address of the driver's own bytes for each head: headers, status. */
+  readonly headers: number;
+  /** The request of each head. */
+  readonly requests: (BlockRequest | undefined)[];
+}
+
+export interface VirtqueueDriverOptions {
+  transport: VirtioPciDriver;
+  memory: GuestMemory;
+  allocator: GuestAllocator;
+  trace: TraceRing;
+}
+
+export abstract class VirtqueueDriver implements GuestDriver {
+  abstract readonly name: string;
+  abstract readonly limits: DriverLimits;
+  capacity = 0;
+  readonly transport: VirtioPciDriver;
+  /** The queues that requests go through, in the order of blk-mq's hardware queues. */
+  readonly queues: GuestQueue[] = [];
+  readonly memory: GuestMemory;
+  readonly trace: TraceRing;
+  protected readonly allocator: GuestAllocator;
+  protected cpus = 1;
+
+  constructor(options: VirtqueueDriverOptions) {
+    this.transport = options.transport;
+    this.memory = options.memory;
+    this.allocator = options.allocator;
+    this.trace = options.trace;
+  }
+
+  abstract probe(cpus: number): void;
+  /** Event of the interrupt handler that found a queue: `virtblk_done`. Its only argument is the queue. */
+  abstract readonly doneEvent: number;
+  /** The event of `queue_rq`. */
+  abstract traceSubmit(queue: GuestQueue, request: BlockRequest): void;
+  /** Buffers of the request's chain. */
+  abstract buffers(request: BlockRequest): number;
+  /** Those of them that the device reads. */
+  abstract outBuffers(request: BlockRequest): number;
+  /** Adds the chain's buffers to the ring; `at` is the guest physical address of the head's own bytes. */
+  abstract fill(ring: GuestRing, request: BlockRequest, at: number): void;
+  /** Bytes of the driver's own for each head. */
+  abstract readonly headBytes: number;
+  /** Linux's error number out of what the device wrote at `at`; 0 for none. */
+  abstract errorOf(request: BlockRequest, at: number): number;
+
+  queueOf(cpu: number): number {
+    return queueOfCpu(cpu, this.cpus, this.queues.length);
+  }
+  thread(cpu: DriverCpu): DriverThread {
+    return new VirtqueueThread(this, cpu);
+  }
+
+  /** Sets the device's virtqueue `index` up; `indirectEntries` descriptors are kept for each head. Throws `guest.no-queue`. */
+  protected setUpQueue(index: number, indirectEntries: number): GuestQueue {
+    const { transport, memory, allocator } = this;
+    const size = transport.queueSize(index);
+    if (size === 0) {
+      throw new PlatterError('guest.no-queue', `the device has no virtqueue ${index}`, {
+        value: String(index),
+      });
+    }
+    const options = {
+      indirect: transport.has(F.INDIRECT_DESC),
+      eventIdx: transport.has(F.EVENT_IDX),
+      indirectEntries,
+    };
+    const base = allocator.take(splitQueueBytes(size, options.indirect ? indirectEntries : 0));
+    const ring = new SplitDriverQueue(memory, base, size, options);
+    const headers = allocator.take(size * this.headBytes);
+    const doorbell = transport.setUpQueue(index, ring.addresses);
+    const requests = Array.from({ length: size }, () => undefined);
+    return { index, ring, doorbell, headers, requests };
+  }
+
+  /** The CPU that each request queue's interrupts go to. */
+  protected cpuOf(queue: number, queues: number): number {
+    return cpuOfQueue(queue, this.cpus, queues);
+  }
+
+  /** Makes the chain and offers it to the device, which does not know yet. Answers its head. */
+  add(queue: GuestQueue, request: BlockRequest): number {
+    const { ring } = queue;
+    ring.begin(this.buffers(request), request.requestId);
+    this.fill(ring, request, queue.headers + ring.nextHead * this.headBytes);
+    const head = ring.commit();
+    queue.requests[head] = request;
+    return head;
+  }
+
+  /** The request whose chain `ring.take` just returned, with its error set. Throws `virtio.used-id`. */
+  finished(queue: GuestQueue): BlockRequest {
+    const head = queue.ring.usedHead;
+    const request = queue.requests[head];
+    if (request === undefined) {
+      throw new PlatterError(
+        'virtio.used-id',
+        `the device returned descriptor ${head}, which it does not hold`,
+        { field: 'id', value: String(head) },
+      );
+    }
+    queue.requests[head] = undefined;
+    request.error = this.errorOf(request, queue.headers + head * this.headBytes);
+    return request;
+  }
+}
+
+const P = { idle: 0, queueRq: 1, add: 2, kick: 3, access: 4, isr: 5, done: 6, getBuf: 7 } as const;
+
+class VirtqueueThread implements DriverThread {
+  readonly #driver: VirtqueueDriver;
+  readonly #cpu: DriverCpu;
+  #phase: number = P.idle;
+  #queue!: GuestQueue;
+  #request!: BlockRequest;
+  /** On whose behalf the next doorbell is: the first request that was added since the last. */
+  #kickFor = 0;
+  #irqFor = 0;
+  /** Queues that the interrupt handler has to look at. */
+  readonly #irqQueues: GuestQueue[] = [];
+
+  constructor(driver: VirtqueueDriver, cpu: DriverCpu) {
+    this.#driver = driver;
+    this.#cpu = cpu;
+  }
+
+  hasRoom(queue: number, request: BlockRequest): boolean {
+    return this.#driver.queues[queue].ring.begin(this.#driver.buffers(request));
+  }
+
+  submit(queue: number, request: BlockRequest): void {
+    this.#queue = this.#driver.queues[queue];
+    this.#request = request;
+    this.#phase = P.queueRq;
+  }
+
+  commit(queue: number): void {
+    this.#queue = this.#driver.queues[queue];
+    this.#phase = P.kick;
+  }
+
+  /** With MSI-X the vector says which queues it is; with INTx the device has to be asked. */
+  interrupt(irq: PendingInterrupt): void {
+    const { transport, queues } = this.#driver;
+    this.#irqFor = irq.requestId;
+    this.#irqQueues.length = 0;
+    const line = irq.kind !== 'msi';
+    for (const queue of queues) {
+      if (line || transport.isFor(queue.index, this.#cpu.index, irq.vector)) this.#irqQueues.push(queue);
+    }
+    this.#phase = P.done;
+    if (line) {
+      this.#phase = P.isr;
+      this.#cpu.access.begin(false, false, transport.isrAddress, 1, 0, 0);
+    }
+  }
+
+  step(): boolean {
+    switch (this.#phase) {
+      case P.queueRq:
+        this.#driver.traceSubmit(this.#queue, this.#request);
+        this.#phase = P.add;
+        return true;
+      case P.add:
+        return this.#add();
+      case P.kick:
+        return this.#kick();
+      case P.access:
+        if (this.#cpu.access.step()) return true;
+        this.#kickFor = 0;
+        this.#phase = P.idle;
+        return false;
+      case P.isr:
+        if (this.#cpu.access.step()) return true;
+        this.#phase = (this.#cpu.access.value & 1) === 1 ? P.done : P.idle;
+        return this.step();
+      case P.done:
+        return this.#done();
+      case P.getBuf:
+        return this.#getBuf();
+      default:
+        return false;
+    }
+  }
+
+  #add(): boolean {
+    const request = this.#request;
+    const queue = this.#queue;
+    const buffers = this.#driver.buffers(request);
+    const out = this.#driver.outBuffers(request);
+    const head = this.#driver.add(queue, request);
+    if (this.#kickFor === 0) this.#kickFor = request.requestId;
+    this.#phase = P.idle;
+    this.#driver.trace.emit(E.virtqueue_add, request.requestId, queue.index, head, out, buffers - out);
+    return true;
+  }
+
+  #kick(): boolean {
+    const { ring, index, doorbell } = this.#queue;
+    const wanted = ring.kick();
+    const requestId = this.#kickFor;
+    if (!wanted) this.#kickFor = 0;
+    else this.#cpu.access.begin(false, true, doorbell, 2, index, requestId);
+    this.#phase = wanted ? P.access : P.idle;
+    this.#driver.trace.emit(E.virtqueue_kick, requestId, index, ring.availIdx, wanted ? 1 : 0, 0);
+    return true;
+  }
+
+  #done(): boolean {
+    const queue = this.#irqQueues[0];
+    if (queue === undefined) {
+      this.#phase = P.idle;
+      return false;
+    }
+    queue.ring.setInterrupts(false);
+    this.#phase = P.getBuf;
+    this.#driver.trace.emit(this.#driver.doneEvent, this.#irqFor, queue.index, 0, 0, 0);
+    return true;
+  }
+
+  #getBuf(): boolean {
+    const queue = this.#irqQueues[0];
+    const { ring } = queue;
+    if (ring.take()) {
+      const request = this.#driver.finished(queue);
+      this.#cpu.complete(request);
+      const { usedHead, usedLength } = ring;
+      this.#driver.trace.emit(E.virtqueue_get_buf, request.requestId, queue.index, usedHead, usedLength, 0);
+      return true;
+    }
+    // Section 2.7.7.1: after asking for interrupts again one has to look once more.
+    if (ring.setInterrupts(true)) {
+      ring.setInterrupts(false);
+      return this.#getBuf();
+    }
+    this.#irqQueues.shift();
+    return this.#done();
+  }
+}

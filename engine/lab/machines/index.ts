@@ -1,0 +1,15 @@
+/** The table from QEMU's names to what builds them. A new kind of hardware is one file beside this and one line here. */
+import type { MachineKind } from './kind.ts';
+import { virtioBlk } from './virtio-blk.ts';
+
+const KINDS: readonly MachineKind[] = [virtioBlk];
+
+const byDriver = new Map(KINDS.flatMap((kind) => kind.drivers.map((driver) => [driver, kind])));
+
+/** What builds the device (or the controller) with this name, or undefined. */
+export function machineKind(driver: string): MachineKind | undefined {
+  return byDriver.get(driver);
+}
+
+/** The names that the laboratory can build. */
+export const DRIVABLE: readonly string[] = [...byDriver.keys()];

@@ -1,0 +1,40 @@
+/** A virtio device on its PCI transport, with its driver, as the laboratory's hardware. */
+import type { VirtqueueDriver } from '../../guest/virtqueue-driver.ts';
+import type { VirtioDevice } from '../../virtio/device.ts';
+import type { VirtioPci } from '../../virtio/transport/pci.ts';
+import { queueView, vectorViews } from '../views.ts';
+import type { LabDevice, LabHardware } from './kind.ts';
+
+/** `name`: what the screen calls it. The driver's queues need not be set up yet. */
+export function virtioHardware(
+  name: string,
+  device: VirtioDevice,
+  transport: VirtioPci,
+  driver: VirtqueueDriver,
+): LabHardware {
+  const labDevice: LabDevice = {
+    pci: transport.pci,
+    step: () => device.step(),
+    get error() {
+      return device.error;
+    },
+    get queueCount() {
+      return device.queues.filter(({ enabled }) => enabled).length;
+    },
+    queue: (index) => queueView(device, driver, index),
+    vectors: () => vectorViews(device, transport),
+    summary: () => ({
+      name,
+      status: device.status,
+      featuresOffered: device.offered,
+      featuresAcked: device.acked,
+      configGeneration: device.configGeneration,
+      isr: device.isr,
+    }),
+  };
+  // The device's events carry the ids of the driver's requests.
+  const probed = (): void => {
+    for (const { index, ring } of driver.queues) device.queues[index].requestOf = ring.requestOf;
+  };
+  return { device: labDevice, driver, probed };
+}
