@@ -22,6 +22,17 @@ export const SHARE_OPTION = {
   },
 } as const satisfies OptionSpecs;
 
+/** Of scripts written for qemu-img. Everything goes through the page cache and is on stable storage when the command ends. */
+export const CACHE_OPTION = {
+  cache: {
+    kind: 'text',
+    short: 't',
+    value: 'MODE',
+    choices: ['none', 'writeback', 'writethrough', 'directsync', 'unsafe', 'off'],
+    help: 'accepted for scripts that say it to qemu-img; changes nothing',
+  },
+} as const satisfies OptionSpecs;
+
 /** `--output=human` takes nothing away from `--json`: it only says the default. */
 export function wantsJson(values: { json: boolean; output: string | undefined }): boolean {
   return values.json || values.output === 'json';

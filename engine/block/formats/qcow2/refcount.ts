@@ -74,6 +74,16 @@ export class Refcounts {
     this.state.metadata?.refcountBlocks.add(offset);
   }
 
+  /** Takes a block out of the table in memory; `writeBack` writes the entry. */
+  dropBlock(block: number): void {
+    const offset = this.blockOffset(block);
+    this.cache.forget(offset, this.state.clusterSize);
+    this.freeHint = Math.min(this.freeHint, offset / this.state.clusterSize);
+    this.#view.setBigUint64(block * TABLE_ENTRY, 0n);
+    this.#dirtyEntries.add(block);
+    this.state.metadata?.refcountBlocks.remove(offset);
+  }
+
   /** Another table, already in the file with all its entries. */
   replaceTable(table: Uint8Array): void {
     this.#table = table;

@@ -68,8 +68,10 @@ export class Qcow2State {
   readonly dirtyL1 = new Set<number>();
   /** Ranges whose reference count falls by one as soon as nothing on stable storage points there any more: offset, length. */
   pendingFrees: [number, number][] = [];
-  /** The file has at least this many bytes; it never shrinks while it is open for writing. */
+  /** The file has at least this many bytes; it shrinks only where an operation that is alone with the image cuts it (trim.ts). */
   knownSize = 0;
+  /** Where the next compressed cluster may begin within a cluster that holds others; 0 when there is none. Bytes. */
+  packedEnd = 0;
   /** Damage was found while writing: nothing more is written. */
   broken: PlatterError | undefined;
 

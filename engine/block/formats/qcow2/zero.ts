@@ -11,7 +11,7 @@ import { bits, readEntry, setBitmap } from './subclusters.ts';
 import { settle, writeGuest } from './write.ts';
 
 /** What happens to the entries of whole clusters. */
-type Change = 'zero' | 'zero-unmap' | 'discard';
+type Change = 'zero' | 'zero-unmap' | 'discard' | 'pin';
 
 /** Makes the range read as zeroes: whole clusters (subclusters) by their entries, edges by writing. */
 export function* writeZeroesGuest(
@@ -37,6 +37,16 @@ export function* writeZeroesGuest(
   if (from > offset) yield* writeOut(state, offset, from - offset);
   yield* changeEntries(state, from, to, flagless ? 'discard' : unmap ? 'zero-unmap' : 'zero');
   if (end > to) yield* writeOut(state, to, end - to);
+}
+
+/**
+ * Makes every cluster that the range covers whole read as zeroes by its own entry, even where it does so now only because nothing
+ * shows through: before the backing file changes. Version 3; `from` and `to` at cluster borders.
+ */
+export function* pinZeroes(state: Qcow2State, from: number, to: number): Steps<void> {
+  if (state.broken !== undefined) throw state.broken;
+  yield* state.tracker.note(from, Math.min(to, state.virtualSize) - from);
+  yield* changeEntries(state, from, to, 'pin');
 }
 
 /** Gives whole clusters back. They read as zeroes after it (version 2 with a backing file: as the backing file). */
@@ -74,7 +84,8 @@ function* changeEntries(state: Qcow2State, from: number, to: number, change: Cha
     const l1Index = Math.floor(at / state.l2Coverage);
     const tableEnd = Math.min(to, (l1Index + 1) * state.l2Coverage);
     // Nothing is mapped and nothing shows through: it reads as zeroes as it is.
-    if (state.l2Offset(l1Index) === 0 && (state.backing === undefined || change === 'discard')) {
+    const shows = change === 'pin' || (state.backing !== undefined && change !== 'discard');
+    if (state.l2Offset(l1Index) === 0 && !shows) {
       at = tableEnd;
       continue;
     }
