@@ -6,11 +6,12 @@ import type { BlockNode } from '#engine/block/node.ts';
 import { AddressSpace, type AccessSize } from '#engine/machine/address-space.ts';
 import { HostIo } from '#engine/machine/host-io.ts';
 import type { InterruptSink } from '#engine/machine/interrupts.ts';
-import { createMemory } from '#engine/machine/memory.ts';
+import { createMemory, type GuestMemory } from '#engine/machine/memory.ts';
 import { PciBus } from '#engine/machine/pci/bus.ts';
 import { TraceRing } from '#engine/trace/ring.ts';
 import { VirtioBlk } from '#engine/virtio/blk/device.ts';
 import type { BlkProperties } from '#engine/virtio/blk/options.ts';
+import { VirtioMmio } from '#engine/virtio/transport/mmio.ts';
 import { VirtioPci } from '#engine/virtio/transport/pci.ts';
 import type { QTest } from './qtest.ts';
 
@@ -64,21 +65,60 @@ export function platterBoard(
   properties: Partial<BlkProperties>,
   interfaces: { legacy?: boolean; modern?: boolean } = {},
 ): Board {
-  const memory = createMemory(MEMORY_BYTES);
-  const space = new AddressSpace();
-  const io = new AddressSpace();
-  const bus = new PciBus(space, io);
-  const trace = new TraceRing({ capacity: 4096 });
-  const device = new VirtioBlk({ name: 'disk', memory, trace, node, host: new HostIo(trace), properties });
-  const levels: string[] = [];
+  const { device, memory, space, io, levels, board } = machine(node, properties);
   const interrupts: InterruptSink = {
     message: (address, data) => memory.writeUint(address, 4, data),
     line: (_slot, _pin, level) => void levels.push(level ? 'IRQ raise' : 'IRQ lower'),
   };
-  const transport = new VirtioPci(device, { interrupts, memory: space, classCode: 0x01_0000, ...interfaces });
+  const bus = new PciBus(space, io);
+  const transport = new VirtioPci(device, {
+    interrupts,
+    memory: space,
+    classCode: 0x01_0000,
+    ...interfaces,
+  });
   bus.plug(transport.pci, SLOT);
+  return board;
+}
+
+/** Where a virtio-mmio transport of QEMU's microvm lies: the last of eight, which takes the first device. */
+export const MMIO_AT = 0xfeb0_0e00;
+
+/** Platter's side of a microvm: the device behind a virtio-mmio transport. */
+export function platterMmioBoard(
+  node: BlockNode,
+  properties: Partial<BlkProperties>,
+  legacy: boolean,
+): Board {
+  const { device, space, levels, board } = machine(node, properties);
+  const transport = new VirtioMmio(device, {
+    legacy,
+    memory: space,
+    line: (level) => void levels.push(level ? 'IRQ raise' : 'IRQ lower'),
+  });
+  space.map(MMIO_AT, transport);
+  return board;
+}
+
+interface Parts {
+  device: VirtioBlk;
+  memory: GuestMemory;
+  space: AddressSpace;
+  io: AddressSpace;
+  levels: string[];
+  board: Board;
+}
+
+/** Memory, address spaces and a block device that works whenever a register was written; the transport is the caller's. */
+function machine(node: BlockNode, properties: Partial<BlkProperties>): Parts {
+  const memory = createMemory(MEMORY_BYTES);
+  const space = new AddressSpace();
+  const io = new AddressSpace();
+  const trace = new TraceRing({ capacity: 4096 });
+  const device = new VirtioBlk({ name: 'disk', memory, trace, node, host: new HostIo(trace), properties });
+  const levels: string[] = [];
   const later = async <T>(value: T): Promise<T> => value;
-  return {
+  const board: Board = {
     name: 'platter',
     portRead: (port, size) => later(io.read(port, size)),
     portWrite: async (port, size, value) => {
@@ -106,4 +146,5 @@ export function platterBoard(
     lines: () => later(levels.splice(0)),
     close: () => later(undefined),
   };
+  return { device, memory, space, io, levels, board };
 }

@@ -29,9 +29,9 @@ export class QTest {
     socket.on('error', gone);
   }
 
-  /** Starts QEMU with these options beside those of qtest; `path` is where its socket goes. */
-  static async start(path: string, options: readonly string[]): Promise<QTest> {
-    const base = ['-machine', 'q35', '-accel', 'tcg', '-S', '-m', '64', '-nodefaults', '-display', 'none'];
+  /** Starts QEMU with these options beside those of qtest; `path` is where its socket goes, `machine` what `-machine` says. */
+  static async start(path: string, options: readonly string[], machine = 'q35'): Promise<QTest> {
+    const base = ['-machine', machine, '-accel', 'tcg', '-S', '-m', '64', '-nodefaults', '-display', 'none'];
     const child = spawn(
       PROGRAM,
       [...base, '-qtest', `unix:${path},server=on,wait=off`, '-qtest-log', 'none', ...options],
