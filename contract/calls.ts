@@ -5,6 +5,15 @@
 import * as v from 'valibot';
 import type { PlainError } from './error.ts';
 import type { AttachedImage, CheckResult, GateQuestion, ImageHandle, ImageInfo, MapPage } from './images.ts';
+import {
+  jobIdSchema,
+  jobRequestSchema,
+  type JobAgain,
+  type JobId,
+  type JobProgress,
+  type JobRow,
+  type TargetFile,
+} from './jobs.ts';
 import type { LabStatus } from './lab.ts';
 import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResult } from './try.ts';
 import type { OwnersPage, SearchStep, StructureFields, StructureNode, StructurePage } from './structure.ts';
@@ -87,6 +96,20 @@ export const calls = {
   ),
   'images.check': call<CheckResult>()(v.strictTuple([handle])),
   'gate.answer': call<null>()(v.strictTuple([v.number(), v.boolean()])),
+  /** Asks where a new image is to go, beside an attached image if one is named; null when cancelled. */
+  'jobs.pickTarget': call<TargetFile | null>()(
+    v.strictTuple([v.nullable(handle), v.pipe(v.string(), v.maxLength(255)), v.string()]),
+  ),
+  'jobs.start': call<JobId>()(v.strictTuple([jobRequestSchema])),
+  'jobs.cancel': call<null>()(v.strictTuple([jobIdSchema])),
+  /** Running jobs and past ones, newest first. */
+  'jobs.list': call<JobRow[]>()(none),
+  /** A past job's request, its images attached again, to be looked at before it is started. */
+  'jobs.again': call<JobAgain>()(v.strictTuple([jobIdSchema])),
+  /** Takes a past job off the history; null: all of them. */
+  'jobs.forget': call<null>()(v.strictTuple([v.nullable(jobIdSchema)])),
+  /** Puts the equivalent qemu-img command on the clipboard, files by their whole paths. */
+  'jobs.copyCommand': call<null>()(v.strictTuple([jobRequestSchema])),
   'lab.create': call<LabStatus>()(v.strictTuple([labConfigSchema])),
   'lab.run': call<null>()(v.strictTuple([labId])),
   'lab.pause': call<null>()(v.strictTuple([labId])),
@@ -141,6 +164,9 @@ export interface Events {
   'gate.ask': GateQuestion;
   /** The question is void: its image was closed. */
   'gate.withdrawn': number;
+  /** A job began, ended or changed its state. */
+  'jobs.changed': JobRow[];
+  'jobs.progress': { id: JobId; progress: JobProgress };
   'lab.changed': LabStatus;
   'qemu.trying': TryProgress;
   /** A menu item or a global shortcut: the command's id in the palette. */
@@ -152,8 +178,8 @@ export type EventName = keyof Events;
 
 /** One utility process, for the status bar. */
 export interface ProcessRow {
-  kind: 'image' | 'lab';
-  /** Handle or lab id. */
+  kind: 'image' | 'lab' | 'job';
+  /** Handle, lab id or job id. */
   id: string;
   name: string;
   state: 'starting' | 'running' | 'crashed' | 'hung' | 'ended';

@@ -18,6 +18,8 @@ export interface AttachedImage {
   error?: PlainError;
   /** Set once it is open. */
   info?: ImageInfo;
+  /** A job writes to it: it is closed, `info` is what it was before, and it opens again afterwards. */
+  busy?: boolean;
 }
 
 /** One layer of a chain: what `qemu-img info --output=json` says, under the same meanings. Sizes in bytes. */

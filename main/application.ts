@@ -6,6 +6,11 @@ import type { ImageHandle } from '#contract/images.ts';
 import { settingsSchema, type Locale, type Session, type Settings } from '#contract/settings.ts';
 import { PersonGate } from './gate.ts';
 import { Images } from './images/images.ts';
+import { historySchema, type JobHistory } from './jobs/history.ts';
+import { Jobs } from './jobs/jobs.ts';
+import { tellEnd } from './jobs/notification.ts';
+import { Targets } from './jobs/targets.ts';
+import { taskbarFraction } from './jobs/taskbar.ts';
 import { connectLab } from './labs/port.ts';
 import { Labs } from './labs/labs.ts';
 import { installMenu } from './menu/menu.ts';
@@ -28,10 +33,13 @@ export class Application {
   readonly settings: Store<Settings>;
   readonly work: Store<OpenWork>;
   readonly #windowState: Store<WindowState>;
+  readonly #jobHistory: Store<JobHistory>;
   readonly supervisor: Supervisor;
   readonly gate: PersonGate;
   readonly images: Images;
   readonly labs: Labs;
+  readonly targets = new Targets(homedir());
+  readonly jobs: Jobs;
   readonly trials: Trials;
   readonly window: MainWindow;
   /** While the kept files are attached, what is kept stays as it is. */
@@ -42,6 +50,7 @@ export class Application {
     this.settings = Store.open(file('settings.json'), settingsSchema, this.notices);
     this.work = Store.open(file('session.json'), openWorkSchema, this.notices);
     this.#windowState = Store.open(file('window.json'), windowStateSchema, this.notices);
+    this.#jobHistory = Store.open(file('jobs.json'), historySchema, this.notices);
     this.window = new MainWindow({
       state: this.#windowState,
       pageGone: () => this.#pageGone(),
@@ -71,7 +80,26 @@ export class Application {
       path: (handle) => this.images.path(handle),
       connect: (id) => connectLab(this.window.contents, id),
       changed: (status) => this.window.send('lab.changed', status),
+      admit: (uses, writes) => this.jobs.admitLab(uses, writes),
       written: (handles) => this.#readAgain(handles),
+    });
+    this.jobs = new Jobs({
+      supervisor: this.supervisor,
+      store: this.#jobHistory,
+      targets: this.targets,
+      ask: (handle, request) => this.gate.ask(handle, request),
+      images: this.images,
+      labs: () => this.labs.uses(),
+      changed: (rows) => {
+        this.window.send('jobs.changed', rows);
+        this.#showJobs();
+      },
+      progress: (id, progress) => {
+        this.window.send('jobs.progress', { id, progress });
+        this.#showJobs();
+      },
+      ended: (row) => tellEnd(row, this.window, this.text),
+      trouble: (error) => this.notices.addError(error),
     });
     this.trials = new Trials({
       supervisor: this.supervisor,
@@ -130,14 +158,24 @@ export class Application {
   /** Closes labs and images, and waits for what is still being written. */
   async close(): Promise<void> {
     this.gate.denyAll();
-    await Promise.all([this.labs.closeAll(), this.trials.cancel()]);
+    await Promise.all([this.labs.closeAll(), this.trials.cancel(), this.jobs.closeAll()]);
     await this.supervisor.endAll();
-    await Promise.all([this.settings.settled(), this.work.settled(), this.#windowState.settled()]);
+    await Promise.all([
+      this.settings.settled(),
+      this.work.settled(),
+      this.#windowState.settled(),
+      this.#jobHistory.settled(),
+    ]);
   }
 
   #apply(settings: Settings): void {
     applyTheme(settings.theme);
     installMenu(this.locale, (command) => this.window.send('command', command));
+  }
+
+  /** All running jobs on the window's button in the taskbar. */
+  #showJobs(): void {
+    this.window.electron?.setProgressBar(taskbarFraction(this.jobs.list()));
   }
 
   #pageGone(): void {

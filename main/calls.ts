@@ -4,10 +4,11 @@ import type { AppStart } from '#contract/calls.ts';
 import type { Handlers } from './ipc/dispatch.ts';
 import type { Application } from './application.ts';
 import { pickImages, pickTraceFile } from './images/dialogs.ts';
+import { pickTarget } from './jobs/dialogs.ts';
 import { sampleCopy } from './images/sample.ts';
 
 export function handlersOf(platter: Application): Handlers {
-  const { settings, images, labs, gate, window, trials } = platter;
+  const { settings, images, jobs, labs, gate, window, trials } = platter;
   return {
     'app.start': () => start(platter),
     'clipboard.write': async (text) => {
@@ -41,6 +42,22 @@ export function handlersOf(platter: Application): Handlers {
     'images.owners': (handle, ...args) => images.ask(handle, 'owners', ...args),
     'images.ownerShares': (handle, ...args) => images.ask(handle, 'ownerShares', ...args),
     'images.search': (handle, ...args) => images.ask(handle, 'search', ...args),
+    'jobs.pickTarget': (image, name, format) => pickTarget(platter, image, name, format),
+    'jobs.start': (request) => jobs.start(request),
+    'jobs.cancel': (id) => {
+      jobs.cancel(id);
+      return null;
+    },
+    'jobs.list': () => jobs.list(),
+    'jobs.again': (id) => jobs.again(id),
+    'jobs.forget': async (id) => {
+      await jobs.forget(id ?? undefined);
+      return null;
+    },
+    'jobs.copyCommand': async (request) => {
+      await clipboard.writeText(jobs.commandText(request));
+      return null;
+    },
     'gate.answer': (id, allow) => {
       gate.answer(id, allow);
       return null;

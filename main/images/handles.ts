@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { PlatterError } from '#engine/errors.ts';
 
-/** A name that nobody can guess: `img-` or `lab-` and 64 random bits in hexadecimal (the form that `contract/calls.ts` asks for). */
-export function newHandle(kind: 'img' | 'lab'): string {
+/** A name that nobody can guess: `img-`, `lab-`, `dst-` or `job-` and 64 random bits in hexadecimal (the form that the contract asks for). */
+export function newHandle(kind: 'img' | 'lab' | 'dst' | 'job'): string {
   return `${kind}-${randomBytes(8).toString('hex')}`;
 }
 

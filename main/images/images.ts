@@ -31,12 +31,16 @@ interface Entry {
   worker: Worker<ImageCalls>;
   info?: ImageInfo;
   error?: PlatterError;
+  /** What a job on it has made out of date, shown until it is open again. */
+  before?: ImageInfo;
 }
 
 export class Images {
   readonly #options: ImagesOptions;
   readonly #handles = new Handles();
   readonly #entries = new Map<ImageHandle, Entry>();
+  /** Images that a job writes to, with what is said to whoever wants to read them meanwhile. */
+  readonly #held = new Map<ImageHandle, PlatterError>();
 
   constructor(options: ImagesOptions) {
     this.#options = options;
@@ -72,8 +76,44 @@ export class Images {
     return this.#start(handle);
   }
 
+  /** Closes these images while something else writes to their files. Resolves when their processes are gone. */
+  async hold(handles: readonly ImageHandle[]): Promise<void> {
+    for (const handle of handles) {
+      const image = basename(this.#handles.path(handle));
+      this.#held.set(
+        handle,
+        new PlatterError('image.busy', `A job is changing ${image}.`, {
+          image,
+          hint: 'It opens again when the job has ended.',
+        }),
+      );
+      const entry = this.#entries.get(handle);
+      if (entry !== undefined) entry.before = entry.info ?? entry.before;
+      this.#options.gate.withdraw(handle);
+    }
+    this.#tell();
+    await Promise.all(handles.map((handle) => this.#options.supervisor.end(handle)));
+  }
+
+  /** Opens them again. Whether that succeeds shows in the list. */
+  async release(handles: readonly ImageHandle[]): Promise<void> {
+    for (const handle of handles) this.#held.delete(handle);
+    await Promise.all(
+      handles
+        .filter((handle) => this.#entries.has(handle))
+        .map((handle) => this.#start(handle).catch(() => undefined)),
+    );
+  }
+
+  /** What an attached image said of itself when it was last open. */
+  info(handle: ImageHandle): ImageInfo | undefined {
+    const entry = this.#entries.get(handle);
+    return entry?.info ?? entry?.before;
+  }
+
   async detach(handle: ImageHandle): Promise<void> {
     this.#handles.path(handle);
+    this.#held.delete(handle);
     this.#entries.delete(handle);
     this.#handles.forget(handle);
     this.#options.gate.forget(handle);
@@ -120,6 +160,8 @@ export class Images {
   async #start(handle: ImageHandle): Promise<ImageInfo> {
     const path = this.#handles.path(handle);
     const { supervisor, gate } = this.#options;
+    const held = this.#held.get(handle);
+    if (held !== undefined) throw held;
     gate.withdraw(handle);
     const worker = supervisor.start('image', handle, basename(path), {
       state: (state) => {
@@ -128,11 +170,12 @@ export class Images {
       },
       ask: (_handle, request) => gate.ask(handle, request),
     });
-    const entry: Entry = { worker };
+    const entry: Entry = { worker, before: this.#entries.get(handle)?.before };
     this.#entries.set(handle, entry);
     this.#tell();
     try {
       entry.info = await worker.call('open', [{ handle, path }]);
+      entry.before = undefined;
       return entry.info;
     } catch (error) {
       const known = error instanceof PlatterError ? error : undefined;
@@ -150,6 +193,8 @@ export class Images {
   /** The process to ask. Rejects with the reason when the image is not open. */
   #worker(handle: ImageHandle): Worker<ImageCalls> {
     this.#handles.path(handle);
+    const held = this.#held.get(handle);
+    if (held !== undefined) throw held;
     const entry = this.#entries.get(handle);
     if (entry?.error !== undefined) throw entry.error;
     if (entry?.info === undefined) {
@@ -164,16 +209,19 @@ export class Images {
     return entry.worker;
   }
 
-  #row(handle: ImageHandle, { worker, info, error }: Entry): AttachedImage {
+  #row(handle: ImageHandle, { worker, info, error, before }: Entry): AttachedImage {
     const path = this.#handles.path(handle);
-    const trouble = error ?? worker.trouble;
+    const busy = this.#held.has(handle);
+    const trouble = busy ? undefined : (error ?? worker.trouble);
+    const shown = trouble === undefined ? (info ?? before) : info;
     return {
       handle,
       name: basename(path),
       where: displayFolder(path, this.#options.home),
       process: worker.state,
       ...(trouble === undefined ? {} : { error: toPlainError(trouble) }),
-      ...(info === undefined ? {} : { info }),
+      ...(shown === undefined ? {} : { info: shown }),
+      ...(busy ? { busy } : {}),
     };
   }
 

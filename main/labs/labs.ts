@@ -23,6 +23,8 @@ export interface LabsOptions {
   /** Makes a channel, gives one end to the page under the lab's id and answers the other for the process. */
   connect: (id: LabId) => unknown;
   changed: (status: LabStatus) => void;
+  /** Throws when something else keeps a lab from using one of these images, or from writing to one of `writes`. */
+  admit: (uses: ImageHandle[], writes: ImageHandle[]) => void;
   /** A lab that could write to these images has ended. */
   written: (handles: ImageHandle[]) => void;
 }
@@ -30,7 +32,8 @@ export interface LabsOptions {
 interface Entry {
   worker: Worker<LabCalls>;
   report: LabReport;
-  /** Images that it may write to. */
+  /** Images that it uses, and those of them that it may write to. */
+  uses: ImageHandle[];
   writes: ImageHandle[];
 }
 
@@ -55,6 +58,7 @@ export class Labs {
     const files = handles.map((handle) => ({ handle, path: this.#options.path(handle) }));
     const writes = handles.filter((handle) => writesTo(config, handle));
     this.#refuseSharedWrites(config, handles, writes);
+    this.#options.admit(handles, writes);
 
     const id = newHandle('lab');
     const worker = this.#options.supervisor.start('lab', id, config.deviceId ?? 'lab', {
@@ -67,7 +71,7 @@ export class Labs {
         this.#tell(id);
       },
     });
-    this.#entries.set(id, { worker, report: { state: 'building' }, writes });
+    this.#entries.set(id, { worker, report: { state: 'building' }, uses: handles, writes });
     try {
       const port = this.#options.connect(id);
       const report = await worker.call('create', [{ config, files }], [port]);
@@ -79,6 +83,15 @@ export class Labs {
       await this.#options.supervisor.end(id);
       throw error;
     }
+  }
+
+  /** The images that open labs use, and those that they may write to. */
+  uses(): { uses: ImageHandle[]; writes: ImageHandle[] } {
+    const entries = [...this.#entries.values()];
+    return {
+      uses: entries.flatMap((entry) => entry.uses),
+      writes: entries.flatMap((entry) => entry.writes),
+    };
   }
 
   async run(id: LabId): Promise<null> {

@@ -11,6 +11,7 @@ import type {
   StructureNode,
   StructurePage,
 } from '#contract/structure.ts';
+import type { JobProgress, JobRequest, JobResult } from '#contract/jobs.ts';
 import type { LabConfig, LabRunState, StepKind } from '#contract/lab.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
@@ -47,6 +48,19 @@ export interface LabCalls {
   close: { args: []; answer: null };
 }
 
+/** What a job's process can be asked to do: `run` comes once, and its answer is the end. */
+export interface JobCalls {
+  run: { args: [build: JobBuild]; answer: JobResult };
+  /** Asks the job to stop; `run` then rejects with `job.cancelled`, unless it was done a moment before. */
+  cancel: { args: []; answer: null };
+}
+
+export interface JobBuild {
+  request: JobRequest;
+  /** By the request's handles. `reference`: as the image that is written is to name that file. */
+  files: Record<string, { path: string; reference?: string }>;
+}
+
 export interface ImageFile {
   handle: string;
   path: string;
@@ -64,8 +78,13 @@ export interface LabReport {
   error?: PlainError;
 }
 
-export type CallsOf<K extends WorkerKind> = K extends 'image' ? ImageCalls : LabCalls;
-export type WorkerKind = 'image' | 'lab';
+export interface CallsByKind {
+  image: ImageCalls;
+  lab: LabCalls;
+  job: JobCalls;
+}
+export type WorkerKind = keyof CallsByKind;
+export type CallsOf<K extends WorkerKind> = CallsByKind[K];
 export type AnyCalls = Record<string, { args: unknown[]; answer: unknown }>;
 export type Args<C, N extends keyof C> = C[N] extends { args: infer A extends unknown[] } ? A : never;
 export type Answer<C, N extends keyof C> = C[N] extends { answer: infer R } ? R : never;
@@ -83,4 +102,5 @@ export type FromWorker =
   | { kind: 'result'; id: number; result: Result<unknown> }
   /** May a file be opened that the image `handle` names? */
   | { kind: 'ask'; id: number; handle: string; request: GateRequest }
-  | { kind: 'report'; report: LabReport };
+  | { kind: 'report'; report: LabReport }
+  | { kind: 'progress'; progress: JobProgress };

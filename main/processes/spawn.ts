@@ -4,10 +4,16 @@ import { app, utilityProcess, type MessagePortMain } from 'electron';
 import imageModule from '../workers/image.ts?modulePath';
 // oxlint-disable-next-line import/default -- as above
 import labModule from '../workers/lab.ts?modulePath';
+// oxlint-disable-next-line import/default -- as above
+import jobModule from '../workers/job.ts?modulePath';
 import type { WorkerPort } from './port.ts';
 import type { FromWorker, WorkerKind } from './protocol.ts';
 
-const MODULES: Readonly<Record<WorkerKind, string>> = { image: imageModule, lab: labModule };
+const MODULES: Readonly<Record<WorkerKind, string>> = {
+  image: imageModule,
+  lab: labModule,
+  job: jobModule,
+};
 
 export function spawnWorker(kind: WorkerKind, name: string): WorkerPort {
   const child = utilityProcess.fork(MODULES[kind], [], {

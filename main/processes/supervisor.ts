@@ -14,7 +14,11 @@ const MIB = 1024 * 1024;
  * what a hostile image asks for. V8's own limits do not hold in a utility process (`execArgv` changes nothing there) and
  * know nothing of typed arrays; so main looks.
  */
-export const MOST_MEMORY: Readonly<Record<WorkerKind, number>> = { image: 1024 * MIB, lab: 4096 * MIB };
+export const MOST_MEMORY: Readonly<Record<WorkerKind, number>> = {
+  image: 1024 * MIB,
+  lab: 4096 * MIB,
+  job: 2048 * MIB,
+};
 
 interface Entry {
   kind: WorkerKind;

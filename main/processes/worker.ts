@@ -3,6 +3,7 @@
  * however it ends, every open call is rejected.
  */
 import type { ProcessState } from '#contract/images.ts';
+import type { JobProgress } from '#contract/jobs.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError } from '#engine/errors.ts';
 import type { WorkerPort } from './port.ts';
@@ -14,6 +15,7 @@ export interface WorkerEvents {
   /** May this file be opened, which the image names? */
   ask(handle: string, request: GateRequest): Promise<boolean>;
   report?(report: LabReport): void;
+  progress?(progress: JobProgress): void;
 }
 
 interface OpenCall {
@@ -122,6 +124,9 @@ export class Worker<C> {
         return;
       case 'report':
         this.#events.report?.(message.report);
+        return;
+      case 'progress':
+        this.#events.progress?.(message.progress);
         return;
       case 'ready':
       case 'pong':

@@ -1,4 +1,5 @@
 /** The worker's end of the protocol: answers calls and heartbeats, and asks main at the gate. */
+import type { JobProgress } from '#contract/jobs.ts';
 import type { Gate, GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
 import type { Maybe } from '#engine/maybe.ts';
@@ -35,6 +36,10 @@ export class Server<C, P> {
   /** The gate of what the image `handle` names: main asks the person. */
   gateOf(handle: string): Gate {
     return { allow: (request) => this.#ask(handle, request) };
+  }
+
+  progress(progress: JobProgress): void {
+    this.#port.postMessage({ kind: 'progress', progress });
   }
 
   report(report: LabReport): void {

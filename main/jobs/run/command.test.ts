@@ -1,0 +1,171 @@
+/** The command that a form shows does what the job does: both are run, and qemu-img judges the results. */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import * as v from 'valibot';
+import { commandText, jobCommand } from '#contract/job-command.ts';
+import { jobRequestSchema, type JobRequest, type JobResult } from '#contract/jobs.ts';
+import { allowAll } from '#engine/block/gate.ts';
+import { runJob } from './run.ts';
+
+const IMAGE = 'img-0000000000000001';
+const OTHER = 'img-0000000000000002';
+const TARGET = 'dst-0000000000000001';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'platter-job-command-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const at = (name: string): string => join(folder, name);
+const qemu = (...args: string[]): string => execFileSync('qemu-img', args, { cwd: folder, encoding: 'utf8' });
+
+/** A qcow2 image with data, a hole, a snapshot of an older state. */
+function sample(name: string): string {
+  qemu('create', '-q', '-f', 'qcow2', name, '8M');
+  const io = (...commands: string[]): void => {
+    const words = commands.flatMap((command) => ['-c', command]);
+    execFileSync('qemu-io', ['-f', 'qcow2', ...words, at(name)], { stdio: 'ignore' });
+  };
+  io('write -P 7 0 1M', 'write -P 9 6M 64k');
+  qemu('snapshot', '-c', 'before', name);
+  io('write -P 8 512k 1M');
+  return at(name);
+}
+
+const formatOf = (path: string): string =>
+  (JSON.parse(qemu('info', '--output=json', path)) as { format: string }).format;
+
+/** Checked and completed as main does it with what the page sends. */
+const request = (value: unknown): JobRequest => v.parse(jobRequestSchema, value);
+
+function run(job: JobRequest, files: Record<string, string>): Promise<JobResult> {
+  return runJob(job, {
+    signal: new AbortController().signal,
+    onProgress: () => undefined,
+    path: (handle) => files[handle],
+    reference: (handle) => basename(files[handle]),
+    gate: () => allowAll,
+  });
+}
+
+/** Runs the text that the page shows, in a shell. */
+function shown(job: JobRequest, files: Record<string, string>): string {
+  const text = commandText(
+    jobCommand(job, {
+      file: (handle) => files[handle],
+      reference: (handle) => basename(files[handle]),
+      format: (handle) => (existsSync(files[handle]) ? formatOf(files[handle]) : undefined),
+    }),
+  );
+  return execFileSync('sh', ['-c', text], { cwd: folder, encoding: 'utf8' });
+}
+
+/** What qemu-img says of an image, without what must differ: its name, its place, random ids, the moment of a snapshot. */
+function facts(path: string): unknown {
+  const drop = [
+    'filename',
+    'actual-size',
+    'date-sec',
+    'date-nsec',
+    'children',
+    'full-backing-filename',
+    'cid',
+    'icount',
+  ];
+  const text = qemu('info', '--output=json', path);
+  return JSON.parse(text, (key, value: unknown) => (drop.includes(key) ? undefined : value));
+}
+const same = (one: string, two: string): string => qemu('compare', one, two);
+
+describe('a new image', () => {
+  it.each([
+    { format: 'raw' },
+    { format: 'raw', sparse: 0 },
+    { format: 'qcow2', options: { cluster_size: 131072, lazy_refcounts: true } },
+    { format: 'qcow2', snapshot: 'before' },
+    { format: 'vmdk', options: { subformat: 'monolithicSparse' } },
+    { format: 'vhdx', options: { block_size: 2 ** 20 } },
+    { format: 'vdi' },
+  ])('convert %o', async (more) => {
+    const image = sample('disk one.qcow2');
+    const job = request({ kind: 'convert', image: IMAGE, target: TARGET, ...more });
+    const result = await run(job, { [IMAGE]: image, [TARGET]: at('ours') });
+    shown(job, { [IMAGE]: image, [TARGET]: at('theirs') });
+    expect(result.kind).toBe('file');
+    expect(facts(at('ours'))).toEqual(facts(at('theirs')));
+    expect(same('ours', 'theirs')).toContain('identical');
+  });
+
+  it.each([
+    { format: 'qcow2', size: 3 * 2 ** 20, options: { cluster_size: 4096, refcount_bits: 64 } },
+    { format: 'raw', size: 12345 * 512 },
+    { format: 'vpc', size: 64 * 2 ** 20, options: { force_size: true } },
+  ])('create %o', async (more) => {
+    const job = request({ kind: 'create', target: TARGET, ...more });
+    await run(job, { [TARGET]: at('ours') });
+    shown(job, { [TARGET]: at('theirs') });
+    expect(facts(at('ours'))).toEqual(facts(at('theirs')));
+  });
+
+  it('create over a backing image', async () => {
+    const base = sample('base.qcow2');
+    const job = request({
+      kind: 'create',
+      target: TARGET,
+      format: 'qcow2',
+      size: 8 * 2 ** 20,
+      backing: IMAGE,
+      backingFormat: 'qcow2',
+    });
+    await run(job, { [IMAGE]: base, [TARGET]: at('ours.qcow2') });
+    shown(job, { [IMAGE]: base, [TARGET]: at('theirs.qcow2') });
+    expect(facts(at('ours.qcow2'))).toEqual(facts(at('theirs.qcow2')));
+    expect(same('ours.qcow2', 'base.qcow2')).toContain('identical');
+  });
+});
+
+describe('an image changed in place', () => {
+  it.each([
+    { kind: 'resize', size: 12 * 2 ** 20 },
+    { kind: 'snapshot', action: 'create', name: "two o'clock" },
+    { kind: 'snapshot', action: 'apply', name: 'before' },
+    { kind: 'snapshot', action: 'delete', name: 'before' },
+    { kind: 'bitmap', action: 'add', name: 'daily', granularity: 65536 },
+    { kind: 'check', repair: 'all' },
+  ])('%o', async (more) => {
+    const ours = sample('ours.qcow2');
+    copyFileSync(ours, at('theirs.qcow2'));
+    const job = request({ image: IMAGE, ...more });
+    await run(job, { [IMAGE]: ours });
+    shown(job, { [IMAGE]: at('theirs.qcow2') });
+    expect(facts(ours)).toEqual(facts(at('theirs.qcow2')));
+    expect(same(ours, at('theirs.qcow2'))).toContain('identical');
+    expect(qemu('check', ours)).toContain('No errors');
+  });
+
+  it('resize to less', async () => {
+    const ours = at('ours.raw');
+    qemu('convert', '-O', 'raw', sample('disk.qcow2'), ours);
+    copyFileSync(ours, at('theirs.raw'));
+    const job = request({ kind: 'resize', image: IMAGE, size: 2 ** 20, shrink: true });
+    expect(await run(job, { [IMAGE]: ours })).toEqual({ kind: 'size', before: 8 * 2 ** 20, after: 2 ** 20 });
+    shown(job, { [IMAGE]: at('theirs.raw') });
+    expect(same(ours, at('theirs.raw'))).toContain('identical');
+  });
+});
+
+describe('an image looked at', () => {
+  it('compare says the byte that qemu-img says', async () => {
+    const one = sample('one.qcow2');
+    copyFileSync(one, at('two.qcow2'));
+    execFileSync('qemu-io', ['-c', 'write -P 1 3145728 512', at('two.qcow2')], { stdio: 'ignore' });
+    const job = request({ kind: 'compare', image: IMAGE, other: OTHER });
+    const files = { [IMAGE]: one, [OTHER]: at('two.qcow2') };
+    expect(await run(job, files)).toMatchObject({ verdict: 'content', offset: 3145728 });
+    expect(() => shown(job, files)).toThrow(/Command failed/);
+  });
+});

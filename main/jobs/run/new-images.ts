@@ -1,0 +1,53 @@
+/** Jobs that make a new file: it appears under its name when it is complete. */
+import { statSync } from 'node:fs';
+import type { JobOf, JobResult } from '#contract/jobs.ts';
+import { allowAll } from '#engine/block/gate.ts';
+import type { CreateOptions } from '#engine/block/format.ts';
+import { convert } from '#engine/block/jobs/convert.ts';
+import { createImage } from '#engine/block/jobs/create.ts';
+import { withImage, type Runner } from './tools.ts';
+
+export const runConvert: Runner<'convert'> = async (request, tools) => {
+  const path = tools.path(request.target);
+  await withImage(tools, request.image, { snapshot: request.snapshot }, (node) =>
+    convert(node, path, {
+      format: request.format,
+      create: formatOptions(request),
+      overwrite: request.overwrite,
+      sparse: request.sparse,
+      signal: tools.signal,
+      onProgress: tools.onProgress,
+    }),
+  );
+  return madeFile(path);
+};
+
+export const runCreate: Runner<'create'> = async (request, tools) => {
+  const path = tools.path(request.target);
+  const { backing } = request;
+  await createImage(path, {
+    format: request.format,
+    size: request.size,
+    create: {
+      ...formatOptions(request),
+      ...(backing === undefined
+        ? {}
+        : { backing_file: tools.reference(backing), backing_fmt: request.backingFormat }),
+    },
+    overwrite: request.overwrite,
+    // The person named that image; nothing that it names itself is opened.
+    gate: allowAll,
+  });
+  return madeFile(path);
+};
+
+/** `-o`, with the passphrase where the format's creator wants it. */
+export function formatOptions(request: JobOf<'convert' | 'create'>): Omit<CreateOptions, 'size'> {
+  const secret = request.passphrase === undefined ? {} : { 'key-secret': request.passphrase };
+  return { ...request.options, ...secret };
+}
+
+export function madeFile(path: string): JobResult {
+  const { size, blocks } = statSync(path);
+  return { kind: 'file', size, ...(process.platform === 'win32' ? {} : { actual: blocks * 512 }) };
+}

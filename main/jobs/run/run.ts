@@ -1,0 +1,23 @@
+/** Does one job, in the job's own process. */
+import type { JobKind, JobOf, JobResult } from '#contract/jobs.ts';
+import { PlatterError } from '#engine/errors.ts';
+import { runBitmap, runCheck, runResize, runSnapshot } from './changes.ts';
+import { runCompare } from './looks.ts';
+import { runConvert, runCreate } from './new-images.ts';
+import type { JobTools, Runner } from './tools.ts';
+
+const RUNNERS: { [K in JobKind]?: Runner<K> } = {
+  convert: runConvert,
+  create: runCreate,
+  resize: runResize,
+  check: runCheck,
+  snapshot: runSnapshot,
+  bitmap: runBitmap,
+  compare: runCompare,
+};
+
+export function runJob<K extends JobKind>(request: JobOf<K>, tools: JobTools): Promise<JobResult> {
+  const runner = RUNNERS[request.kind];
+  if (runner === undefined) return Promise.reject(new PlatterError('internal', request.kind));
+  return runner(request, tools);
+}
