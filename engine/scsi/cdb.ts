@@ -2,9 +2,14 @@
  * A command descriptor block, decoded once. QEMU's `scsi/utils.c` and `hw/scsi/scsi-bus.c` (scsi_req_xfer) are the measure
  * for lengths.
  */
-import { cdbLength, OPCODE, opcodeName } from './opcode.ts';
+import { scsiOpcodeName } from '../trace/scsi-names.ts';
+import { cdbLength, OPCODE } from './opcode.ts';
+
+/** Bytes of the longest CDB that is decoded. */
+const LONGEST = 16;
 
 export interface Cdb {
+  /** Sixteen bytes, zeroes after the command's own length. */
   readonly bytes: Uint8Array;
   readonly opcode: number;
   readonly name: string;
@@ -16,60 +21,64 @@ export interface Cdb {
   readonly transfer: number;
 }
 
-/**
- * Decodes a CDB. Bytes past the command's own length are ignored (a virtio-scsi CDB field is 32 bytes long, zero-padded).
- * @returns undefined where the opcode's group has no fixed length or fewer bytes are there than it needs (CVE-2016-5126's kin).
- */
-export function decodeCdb(source: Uint8Array): Cdb | undefined {
-  if (source.length === 0) {
-    return undefined;
+/** A CDB that is read into again and again, for who handles many commands. */
+export class CdbReader implements Cdb {
+  readonly bytes = new Uint8Array(LONGEST);
+  opcode = 0;
+  length = 6;
+  lba = 0;
+  transfer = 0;
+  readonly #view = new DataView(this.bytes.buffer);
+
+  get name(): string {
+    return scsiOpcodeName(this.opcode);
   }
-  const opcode = source[0];
-  const length = cdbLength(opcode);
-  if (length === 0 || source.length < length) {
-    return undefined;
-  }
-  // The driver may change its memory while the command runs: everything is decoded from this copy.
-  const bytes = source.slice(0, length);
-  const view = new DataView(bytes.buffer);
-  switch (length) {
-    case 6: {
-      const blocks = opcode === OPCODE.read6 || opcode === OPCODE.write6;
-      return {
-        bytes,
-        opcode,
-        name: opcodeName(opcode),
-        length,
-        lba: view.getUint32(0) & 0x1fffff,
-        transfer: blocks && bytes[4] === 0 ? 256 : opcode === OPCODE.inquiry ? view.getUint16(3) : bytes[4],
-      };
+
+  /**
+   * Copies the CDB out of `source` and decodes the copy: the driver may change its memory while the command runs. Bytes past the
+   * command's own length are ignored (a virtio-scsi CDB field is 32 bytes long, zero-padded). False where the opcode's group has
+   * no fixed length or fewer than `available` bytes are there (CVE-2016-5126's kin).
+   */
+  load(source: Uint8Array, at: number, available: number): boolean {
+    if (available === 0) return false;
+    const opcode = source[at];
+    const length = cdbLength(opcode);
+    this.opcode = opcode;
+    this.length = length;
+    this.lba = this.transfer = 0;
+    if (length === 0 || available < length) return false;
+    const { bytes } = this;
+    for (let i = 0; i < LONGEST; i++) bytes[i] = i < length ? source[at + i] : 0;
+    const view = this.#view;
+    switch (length) {
+      case 6:
+        this.lba = view.getUint32(0) & 0x1fffff;
+        this.transfer = this.#shortTransfer();
+        break;
+      case 10:
+        this.lba = view.getUint32(2);
+        this.transfer = view.getUint16(7);
+        break;
+      case 12:
+        this.lba = view.getUint32(2);
+        this.transfer = view.getUint32(6);
+        break;
+      default:
+        this.lba = view.getUint32(2) * 0x1_0000_0000 + view.getUint32(6);
+        this.transfer = view.getUint32(10);
     }
-    case 10:
-      return {
-        bytes,
-        opcode,
-        name: opcodeName(opcode),
-        length,
-        lba: view.getUint32(2),
-        transfer: view.getUint16(7),
-      };
-    case 12:
-      return {
-        bytes,
-        opcode,
-        name: opcodeName(opcode),
-        length,
-        lba: view.getUint32(2),
-        transfer: view.getUint32(6),
-      };
-    default:
-      return {
-        bytes,
-        opcode,
-        name: opcodeName(opcode),
-        length,
-        lba: view.getUint32(2) * 0x1_0000_0000 + view.getUint32(6),
-        transfer: view.getUint32(10),
-      };
+    return true;
   }
+
+  #shortTransfer(): number {
+    const { opcode, bytes } = this;
+    if (opcode === OPCODE.inquiry) return this.#view.getUint16(3);
+    return (opcode === OPCODE.read6 || opcode === OPCODE.write6) && bytes[4] === 0 ? 256 : bytes[4];
+  }
+}
+
+/** Decodes one CDB; undefined where `CdbReader.load` is false. */
+export function decodeCdb(source: Uint8Array): Cdb | undefined {
+  const cdb = new CdbReader();
+  return cdb.load(source, 0, source.length) ? cdb : undefined;
 }

@@ -1,4 +1,5 @@
 /** A command on its way to a logical unit, and the answer. Shared by every transport: virtio-scsi, vhost-scsi, ATAPI. */
+import type { BlockNode } from '../block/node.ts';
 import type { Maybe } from '../maybe.ts';
 import type { Cdb } from './cdb.ts';
 import type { Sense } from './sense.ts';
@@ -37,11 +38,39 @@ export interface ScsiAnswer {
   readonly moved: number;
 }
 
+/** I/O that a command asks of the block node. Whoever has the command carries it out, so that each step of it can be seen. */
+export interface BlockTransfer {
+  /** One of `OP` (trace/format.ts): read, write, flush. */
+  op: number;
+  /** Byte offset and length on the disk. */
+  offset: number;
+  bytes: number;
+  /** Flush before reading (FUA): what is read is what is on the medium. */
+  before: boolean;
+  /** Flush after writing: FUA, or the write cache is off. */
+  through: boolean;
+}
+
+/** What `prepare` made of a command besides an answer: the transfer is filled in, or `run` is to be called with the buffers. */
+export const PREPARED = { transfer: 1, run: 2 } as const;
+
 /** What a target needs of a logical unit. */
 export interface LogicalUnit {
   /** Peripheral device type: 0 direct access, 5 CD/DVD. */
   readonly type: number;
+  /** Bytes of a logical block. */
+  readonly blockSize: number;
+  readonly node: BlockNode;
+  /** The sense of the last command when it failed, until the next one is done. */
+  lastSense: Sense | undefined;
+  /** The whole command, pending unit attentions included, for who needs no single steps. */
   execute(command: ScsiCommand): Maybe<ScsiAnswer>;
+  /** Begins a command: an answer when there is one already, or one of `PREPARED`. Pending unit attentions are the caller's. */
+  prepare(cdb: Cdb, initiator: string, into: BlockTransfer): ScsiAnswer | number;
+  /** The rest of a command that `prepare` said to run. */
+  run(command: ScsiCommand): Maybe<ScsiAnswer>;
+  /** The answer to a command whose transfer failed. */
+  failed(error: unknown, opcode: number): ScsiAnswer;
   /** Logical unit or target reset: unit attention for everybody, volatile state gone. */
   reset(): void;
   /** The pending unit attention of this initiator, left pending. */

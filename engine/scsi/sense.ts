@@ -10,26 +10,6 @@ export interface Sense {
   readonly ascq: number;
 }
 
-/** SPC-4 table 48. */
-export const SENSE_KEYS = [
-  'NO SENSE',
-  'RECOVERED ERROR',
-  'NOT READY',
-  'MEDIUM ERROR',
-  'HARDWARE ERROR',
-  'ILLEGAL REQUEST',
-  'UNIT ATTENTION',
-  'DATA PROTECT',
-  'BLANK CHECK',
-  'VENDOR SPECIFIC',
-  'COPY ABORTED',
-  'ABORTED COMMAND',
-  'RESERVED',
-  'VOLUME OVERFLOW',
-  'MISCOMPARE',
-  'COMPLETED',
-] as const;
-
 const sense = (key: number, asc: number, ascq: number): Sense => ({ key, asc, ascq });
 
 export const SENSE = {
@@ -100,4 +80,21 @@ export function parseSense(bytes: Uint8Array): Sense | undefined {
     return sense(bytes[1] & 0xf, bytes[2], bytes[3]);
   }
   return undefined;
+}
+
+/**
+ * How urgent a unit attention is (SPC-4 section 5.14 and SAM-5 table 49, as QEMU's `scsi_ua_precedence` orders them): the lower
+ * stays, whichever came first.
+ */
+function attentionRank({ asc, ascq }: Sense): number {
+  if (asc === 0x29 && ascq === 0x04) return 1;
+  if (asc === 0x3f && ascq === 0x01) return 2;
+  if (asc === 0x29 && ascq <= 0x07 && ascq !== 0x05 && ascq !== 0x06) return ascq;
+  if (asc === 0x2f && ascq === 0x01) return 8;
+  return (asc << 8) | ascq;
+}
+
+/** The one of two pending unit attentions that is reported first. */
+export function moreUrgent(pending: Sense | undefined, next: Sense): Sense {
+  return pending !== undefined && attentionRank(pending) <= attentionRank(next) ? pending : next;
 }

@@ -2,21 +2,22 @@
  * A SCSI target: its logical units, and the commands that it answers in their place: REPORT LUNS, and whatever is sent to a logical
  * unit that is not there (QEMU's `scsi_target_send_command`).
  */
-import type { Maybe } from '../maybe.ts';
-import { good, refuse, type LogicalUnit, type ScsiAnswer, type ScsiCommand } from './command.ts';
+import type { Cdb } from './cdb.ts';
+import { good, refuse, type LogicalUnit, type ScsiAnswer } from './command.ts';
 import { scatter } from './segments.ts';
 import { OPCODE } from './opcode.ts';
-import { descriptorSense, fixedSense, SENSE } from './sense.ts';
+import { descriptorSense, fixedSense, SENSE, type Sense } from './sense.ts';
 
 /** virtio-scsi's and QEMU's limit: flat space addressing has 14 bits. */
 export const MAX_LUN = 16383;
 const TYPE_NOT_PRESENT = 0x20 | 0x1f;
 const TYPE_NO_LUN = 0x7f;
+const INQUIRY_LENGTH = 36;
 
 export class ScsiTarget {
+  /** In the order in which they came. */
   readonly #units = new Map<number, LogicalUnit>();
 
-  /** Adds a logical unit; a unit that came later makes every other one report that the LUN list changed. */
   attach(lun: number, unit: LogicalUnit): void {
     if (!Number.isInteger(lun) || lun < 0 || lun > MAX_LUN) {
       throw new RangeError(`bad scsi device lun: ${lun}`);
@@ -35,27 +36,44 @@ export class ScsiTarget {
     return this.#units.get(lun);
   }
 
+  /** The unit, or the one that answers for a missing one: the newest, as in QEMU's `scsi_device_find`. */
+  nearest(lun: number): LogicalUnit | undefined {
+    return this.#units.get(lun) ?? [...this.#units.values()].at(-1);
+  }
+
+  /** The newest first, as QEMU's bus lists its children. */
   get luns(): number[] {
-    return [...this.#units.keys()].toSorted((a, b) => a - b);
+    return [...this.#units.keys()].toReversed();
   }
 
-  reset(): void {
-    for (const unit of this.#units.values()) {
-      unit.reset();
+  /**
+   * A command for the target itself: REPORT LUNS, REQUEST SENSE after a failure, anything to a missing unit.
+   * @param sense what the unit that answers was left with.
+   */
+  answer(lun: number, cdb: Cdb, dataIn: readonly Uint8Array[], sense: Sense | undefined): ScsiAnswer {
+    if (lun !== 0 && !this.#units.has(lun)) return this.#missing(cdb, dataIn);
+    switch (cdb.opcode) {
+      case OPCODE.reportLuns:
+        return this.#reportLuns(cdb, dataIn);
+      case OPCODE.requestSense:
+        return senseData(cdb, dataIn, sense ?? SENSE.noSense);
+      case OPCODE.inquiry:
+        return inquiry(cdb, dataIn, absentTarget);
+      case OPCODE.testUnitReady:
+        return good();
+      default:
+        return refuse(SENSE.invalidOpcode);
     }
   }
 
-  /** Runs a command on the logical unit, or answers for a missing one. */
-  execute(lun: number, command: ScsiCommand): Maybe<ScsiAnswer> {
-    if (command.cdb.opcode === OPCODE.reportLuns) {
-      return this.#reportLuns(command);
-    }
-    const unit = this.#units.get(lun);
-    return unit === undefined ? missing(lun, command) : unit.execute(command);
+  #missing(cdb: Cdb, dataIn: readonly Uint8Array[]): ScsiAnswer {
+    if (cdb.opcode === OPCODE.inquiry) return inquiry(cdb, dataIn, absentUnit);
+    if (cdb.opcode === OPCODE.requestSense) return senseData(cdb, dataIn, SENSE.lunNotSupported);
+    return refuse(SENSE.lunNotSupported);
   }
 
   /** REPORT LUNS, SPC-4 section 6.33; LUN 0 is always listed. */
-  #reportLuns({ cdb, dataIn }: ScsiCommand): ScsiAnswer {
+  #reportLuns(cdb: Cdb, dataIn: readonly Uint8Array[]): ScsiAnswer {
     const selectReport = cdb.bytes[2];
     if (cdb.transfer < 16 || selectReport > 2) {
       return refuse(SENSE.invalidField);
@@ -76,38 +94,36 @@ export function encodeLun(lun: number): Uint8Array {
   return bytes;
 }
 
-function missing(lun: number, { cdb, dataIn }: ScsiCommand): ScsiAnswer {
-  switch (cdb.opcode) {
-    case OPCODE.inquiry: {
-      const vital = (cdb.bytes[1] & 1) !== 0;
-      if (cdb.bytes[2] !== 0) {
-        return refuse(SENSE.invalidField);
-      }
-      const data = vital ? Uint8Array.of(0, 0, 1, 0) : absentInquiry(lun);
-      return good(scatter(data.subarray(0, cdb.transfer), dataIn));
-    }
-    case OPCODE.requestSense: {
-      const sense = lun === 0 ? SENSE.noSense : SENSE.lunNotSupported;
-      const data = (cdb.bytes[1] & 1) === 0 ? fixedSense(sense) : descriptorSense(sense);
-      return good(scatter(data.subarray(0, cdb.transfer), dataIn));
-    }
-    case OPCODE.testUnitReady:
-      return lun === 0 ? good() : refuse(SENSE.lunNotSupported);
-    default:
-      return refuse(lun === 0 ? SENSE.invalidOpcode : SENSE.lunNotSupported);
-  }
+function senseData(cdb: Cdb, dataIn: readonly Uint8Array[], sense: Sense): ScsiAnswer {
+  const data = (cdb.bytes[1] & 1) === 0 ? fixedSense(sense) : descriptorSense(sense);
+  return good(scatter(data.subarray(0, cdb.transfer), dataIn));
 }
 
-function absentInquiry(lun: number): Uint8Array {
-  const data = new Uint8Array(36);
-  if (lun !== 0) {
-    data[0] = TYPE_NO_LUN;
-    return data;
-  }
+/** INQUIRY for a unit that is not there; the only VPD page is the list of pages. */
+function inquiry(
+  cdb: Cdb,
+  dataIn: readonly Uint8Array[],
+  standard: (length: number) => Uint8Array,
+): ScsiAnswer {
+  const vital = (cdb.bytes[1] & 1) !== 0;
+  // CMDDT is long obsolete.
+  if ((cdb.bytes[1] & 2) !== 0 || cdb.bytes[2] !== 0) return refuse(SENSE.invalidField);
+  const data = vital ? Uint8Array.of(0, 0, 1, 0) : standard(Math.min(cdb.transfer, INQUIRY_LENGTH));
+  return good(scatter(data.subarray(0, cdb.transfer), dataIn));
+}
+
+function absentUnit(): Uint8Array {
+  const data = new Uint8Array(INQUIRY_LENGTH);
+  data[0] = TYPE_NO_LUN;
+  return data;
+}
+
+function absentTarget(length: number): Uint8Array {
+  const data = new Uint8Array(INQUIRY_LENGTH);
   data[0] = TYPE_NOT_PRESENT;
   data[2] = 5;
   data[3] = 0x12;
-  data[4] = data.length - 5;
+  data[4] = length - 5;
   data[7] = 0x12;
   data.set(new TextEncoder().encode('QEMU    QEMU TARGET     2.5'), 8);
   return data;

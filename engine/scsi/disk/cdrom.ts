@@ -1,10 +1,13 @@
-/** The commands that only a CD/DVD drive knows (MMC-6): READ TOC, GET CONFIGURATION, GET EVENT STATUS NOTIFICATION. */
+/**
+ * The commands that a CD/DVD drive knows (MMC-6): READ TOC, GET CONFIGURATION, GET EVENT STATUS NOTIFICATION, MECHANISM STATUS, READ
+ * DISC INFORMATION, READ DVD STRUCTURE. The answers are those of QEMU's `scsi-cd` (hw/scsi/scsi-disk.c, hw/block/cdrom.c).
+ */
 import { SENSE, type Sense } from '../sense.ts';
 import type { Cdb } from '../cdb.ts';
 import type { DiskState } from './state.ts';
 
-/** 80 minutes of CD, in blocks of 2048 bytes: what is larger is a DVD. */
-const CD_MAX_BLOCKS = (80 * 60 * 75 * 2048) / 2048;
+/** 80 minutes of CD, in bytes: what is larger is a DVD. */
+const CD_MAX_BYTES = 80 * 60 * 75 * 2048;
 const LEAD_OUT = 0xaa;
 /** Data track, no copy permitted bit clear: ADR 1, CONTROL 4. */
 const DATA_TRACK = 0x14;
@@ -14,7 +17,9 @@ const MSF_OFFSET = 2 * FRAMES_PER_SECOND;
 
 const PROFILE = { dvdRom: 0x0010, cdRom: 0x0008 } as const;
 
-/** READ TOC/PMA/ATIP, MMC-6 section 6.25: one data track; formats 0 (TOC) and 1 (session information). */
+const isCdrom = (state: DiskState): boolean => state.options.kind === 'cdrom';
+
+/** READ TOC/PMA/ATIP, MMC-6 section 6.25: one data track; formats 0 (TOC), 1 (session information) and 2 (full TOC). */
 export function readToc(state: DiskState, cdb: Cdb): Uint8Array | Sense {
   const msf = (cdb.bytes[1] & 2) !== 0;
   const format = cdb.bytes[2] & 0x0f;
@@ -26,6 +31,8 @@ export function readToc(state: DiskState, cdb: Cdb): Uint8Array | Sense {
         : tableOfContents(state, msf, startTrack);
     case 1:
       return Uint8Array.of(0, 0x0a, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+    case 2:
+      return fullToc(state, msf);
     default:
       return SENSE.invalidField;
   }
@@ -37,6 +44,18 @@ function tableOfContents(state: DiskState, msf: boolean, startTrack: number): Ui
   return Uint8Array.of(0, tracks.length + 2, 1, 1, ...tracks);
 }
 
+/** Format 2: lead-in points A0h, A1h and A2h, then the track. Points with an address carry it from byte 7 on. */
+function fullToc(state: DiskState, msf: boolean): Uint8Array {
+  const point = (number: number, rest: number[]): number[] => [1, DATA_TRACK, 0, number, 0, 0, 0, ...rest];
+  const points = [
+    ...point(0xa0, [0, 1, 0, 0]),
+    ...point(0xa1, [0, 1, 0, 0]),
+    ...point(0xa2, address(state.blocks, msf)),
+    ...point(1, address(0, msf)),
+  ];
+  return Uint8Array.of(0, points.length + 2, 1, 1, ...points);
+}
+
 function address(lba: number, msf: boolean): number[] {
   if (!msf) {
     return [(lba >>> 24) & 0xff, (lba >>> 16) & 0xff, (lba >>> 8) & 0xff, lba & 0xff];
@@ -46,17 +65,20 @@ function address(lba: number, msf: boolean): number[] {
   return [0, Math.floor(seconds / 60) & 0xff, seconds % 60, frames % FRAMES_PER_SECOND];
 }
 
+const isDvd = (state: DiskState): boolean => state.options.node.virtualSize > CD_MAX_BYTES;
+
 /** GET CONFIGURATION, MMC-6 section 6.6: the profile list, the core and the removable medium features. */
-export function getConfiguration(state: DiskState): Uint8Array {
-  const current = !state.ready ? 0 : state.blocks > CD_MAX_BLOCKS ? PROFILE.dvdRom : PROFILE.cdRom;
+export function getConfiguration(state: DiskState): Uint8Array | Sense {
+  if (!isCdrom(state)) return SENSE.invalidField;
+  const current = !state.ready ? 0 : isDvd(state) ? PROFILE.dvdRom : PROFILE.cdRom;
   const header = [0, 0, 0, 0, 0, 0, current >> 8, current & 0xff];
   const profile = (code: number): number[] => [code >> 8, code & 0xff, code === current ? 1 : 0, 0];
   // Feature code, version and persistence, additional length.
   const profileList = [0, 0, 0x03, 8, ...profile(PROFILE.dvdRom), ...profile(PROFILE.cdRom)];
-  // Version 2; the physical interface is ATAPI (1), DBE.
+  // Version 2; the physical interface is SCSI (1), DBE.
   const core = [0, 1, 0x0b, 8, 0, 0, 0, 1, 1, 0, 0, 0];
-  // Tray, eject, lock.
-  const removable = [0, 3, 0x03, 4, 0x29, 0, 0, 0];
+  // Version 2; tray, load, eject, lock.
+  const removable = [0, 3, 0x0b, 4, 0x39, 0, 0, 0];
   const data = Uint8Array.from([...header, ...profileList, ...core, ...removable]);
   new DataView(data.buffer).setUint32(0, data.length - 4);
   return data;
@@ -65,16 +87,62 @@ export function getConfiguration(state: DiskState): Uint8Array {
 /** GET EVENT STATUS NOTIFICATION, MMC-6 section 6.7, polled only; the media class is the one there is. */
 export function getEventStatus(state: DiskState, cdb: Cdb): Uint8Array | Sense {
   const polled = (cdb.bytes[1] & 1) !== 0;
-  if (!polled) {
+  if (!isCdrom(state) || !polled) {
     return SENSE.invalidField;
   }
   const mediaClass = 4;
   const supported = 1 << mediaClass;
   if ((cdb.bytes[4] & supported) === 0) {
-    return Uint8Array.of(0, 2, 0x80, supported); // NEA: no event of a class that was asked for
+    return Uint8Array.of(0, 0, 0x80, supported); // NEA: no event of a class that was asked for
   }
+  if (state.trayOpen) return Uint8Array.of(0, 4, mediaClass, supported, 0, 1, 0, 0);
   const code = { none: 0, 'eject-request': 1, 'new-media': 2 }[state.mediaEvent];
   state.mediaEvent = 'none';
-  const presence = (state.trayOpen ? 1 : 0) | (state.options.node.virtualSize > 0 ? 2 : 0);
-  return Uint8Array.of(0, 6, mediaClass, supported, code, presence, 0, 0);
+  return Uint8Array.of(0, 4, mediaClass, supported, code, state.inserted ? 2 : 0, 0, 0);
+}
+
+/** MECHANISM STATUS, MMC-6 section 6.10: one slot, nothing moving. */
+export function mechanismStatus(state: DiskState): Uint8Array | Sense {
+  return isCdrom(state) ? Uint8Array.of(0, 0, 0, 0, 0, 1, 0, 0) : SENSE.invalidField;
+}
+
+/** READ DISC INFORMATION, MMC-6 section 6.21, data type 0: one finished session with one track. */
+export function readDiscInformation(state: DiskState, cdb: Cdb): Uint8Array | Sense {
+  if (!isCdrom(state) || (cdb.bytes[1] & 7) !== 0) return SENSE.invalidField;
+  const data = new Uint8Array(34);
+  data.set([0, 32, 0x0e, 1, 1, 1, 1, 0x20]);
+  return data;
+}
+
+/** Bytes of the structures that READ DVD STRUCTURE knows, by format. */
+const DVD_STRUCTURES = new Map([
+  [0, 2052],
+  [1, 8],
+  [3, 192],
+  [4, 2052],
+]);
+
+/** READ DVD STRUCTURE, MMC-6 section 6.22: physical format, copyright, manufacturer, and which there are. */
+export function readDvdStructure(state: DiskState, cdb: Cdb): Uint8Array | Sense {
+  const media = cdb.bytes[1];
+  const layer = cdb.bytes[6];
+  const format = cdb.bytes[7];
+  if (!isCdrom(state) || media !== 0) return SENSE.invalidField;
+  if (format === 0xff) {
+    const list = [...DVD_STRUCTURES].flatMap(([code, size]) => [code, 0x40, size >> 8, size & 0xff]);
+    return Uint8Array.of(0, list.length + 2, 0, 0, ...list);
+  }
+  if (!isDvd(state)) return SENSE.incompatibleMedium;
+  const size = DVD_STRUCTURES.get(format);
+  // No burst cutting area, one layer.
+  if (size === undefined || format === 3 || (format === 0 && layer !== 0)) return SENSE.invalidField;
+  const data = new Uint8Array(size);
+  const view = new DataView(data.buffer);
+  view.setUint16(0, size - 2);
+  if (format === 0) {
+    data.set([1, 0x0f, 1, 0], 4);
+    view.setUint32(12, state.blocks - 1);
+    view.setUint32(16, state.blocks - 1);
+  }
+  return data;
 }

@@ -1,55 +1,81 @@
 /**
  * A SCSI disk or CD-ROM over a block node: QEMU's `scsi-hd` and `scsi-cd` (`hw/scsi/scsi-disk.c`), with GET LBA STATUS, COMPARE
- * AND WRITE, persistent reservations and REPORT SUPPORTED OPERATION CODES besides, which QEMU's emulated disk refuses.
+ * AND WRITE, SYNCHRONIZE CACHE(16), persistent reservations and REPORT SUPPORTED OPERATION CODES besides, which QEMU's emulated
+ * disk refuses.
  */
 import type { Maybe } from '../../maybe.ts';
-import { andThen, isPromise } from '../../maybe.ts';
+import { isPromise } from '../../maybe.ts';
 import { PlatterError } from '../../errors.ts';
+import type { BlockNode } from '../../block/node.ts';
+import type { Cdb } from '../cdb.ts';
 import {
   good,
+  PREPARED,
   refuse,
   reservationConflict,
+  type BlockTransfer,
   type LogicalUnit,
   type ScsiAnswer,
   type ScsiCommand,
 } from '../command.ts';
 import { scatter } from '../segments.ts';
 import { OPCODE, SERVICE_ACTION } from '../opcode.ts';
+import { transferBytes } from '../transfer.ts';
 import { fixedSense, descriptorSense, SENSE, type Sense } from '../sense.ts';
-import { getConfiguration, getEventStatus, readToc } from './cdrom.ts';
+import {
+  getConfiguration,
+  getEventStatus,
+  mechanismStatus,
+  readDiscInformation,
+  readDvdStructure,
+  readToc,
+} from './cdrom.ts';
 import { readCapacity10, readCapacity16 } from './capacity.ts';
 import { deviceType, inquiry } from './inquiry.ts';
 import { modeSelect, modeSense } from './mode.ts';
 import type { ScsiDiskOptions } from './options.ts';
 import { getLbaStatus, unmap, writeSame } from './provisioning.ts';
-import { compareAndWrite, inRange, readBlocks, verifyBlocks, writeBlocks } from './read-write.ts';
+import {
+  carryOut,
+  compareAndWrite,
+  inRange,
+  prepareFlush,
+  prepareRead,
+  prepareWrite,
+  verifyBlocks,
+} from './read-write.ts';
 import { startStop } from './start-stop.ts';
 import { DiskState } from './state.ts';
 import { reportSupportedOpcodes, type SupportedCommand } from './supported.ts';
 
 type Handler = (state: DiskState, command: ScsiCommand) => Maybe<ScsiAnswer>;
 type Reply = (state: DiskState, command: ScsiCommand) => Uint8Array | Sense;
+type Prepare = (state: DiskState, cdb: Cdb, into: BlockTransfer) => ScsiAnswer | number;
 
 interface Entry {
-  handle: Handler;
+  /** Carried out by whoever has the command. */
+  prepare?: Prepare;
+  handle?: Handler;
   kinds: readonly ('disk' | 'cdrom')[];
-  /** Answered without a medium, and while a unit attention is pending for INQUIRY and its like. */
+  /** Answered without a medium. */
   withoutMedium: boolean;
 }
 
-/** An answer that is a block of data, cut to what the initiator has room for. */
+/** Longest data of a command that is not a READ or a WRITE, bytes, as in QEMU. */
+const MOST_DATA = 65536;
+
+/**
+ * An answer that is a block of data. As QEMU's disk does, whatever it is shorter than the allocation length is filled up with
+ * zeroes, and counts as moved.
+ */
 function data(reply: Reply): Handler {
   return (state, command) => {
     const bytes = reply(state, command);
-    return bytes instanceof Uint8Array
-      ? good(scatter(bytes.subarray(0, answerLength(command)), command.dataIn))
-      : refuse(bytes);
+    if (!(bytes instanceof Uint8Array)) return refuse(bytes);
+    const whole = new Uint8Array(transferBytes(command.cdb, state.blockSize, deviceType(state.options.kind)));
+    whole.set(bytes.subarray(0, whole.length));
+    return good(scatter(whole, command.dataIn));
   };
-}
-
-/** READ CAPACITY(10) has no allocation length: its answer is always eight bytes. */
-function answerLength({ cdb }: ScsiCommand): number {
-  return cdb.opcode === OPCODE.readCapacity10 ? 8 : cdb.transfer;
 }
 
 const both = ['disk', 'cdrom'] as const;
@@ -58,43 +84,31 @@ const entry = (handle: Handler, kinds: Entry['kinds'] = both, withoutMedium = fa
   kinds,
   withoutMedium,
 });
+const transfer = (prepare: Prepare): Entry => ({ prepare, kinds: both, withoutMedium: false });
+const answer = (reply: Reply, withoutMedium = false): Entry => entry(data(reply), both, withoutMedium);
 /** SPC-2 reservations: accepted, as QEMU does, since there is one initiator; third-party ones are refused. */
 const reserveRelease = (thirdParty: number): Handler => {
-  return (_, { cdb }) => ((cdb.bytes[1] & thirdParty) === 0 ? good() : refuse(SENSE.invalidField));
+  return (state, command) =>
+    (command.cdb.bytes[1] & thirdParty) === 0
+      ? data(() => new Uint8Array(0))(state, command)
+      : refuse(SENSE.invalidField);
 };
-const read = entry(readBlocks);
-const write = entry(writeBlocks, ['disk']);
+const read = transfer(prepareRead);
+const write = transfer(prepareWrite);
 const verify = entry(verifyBlocks);
-const synchronize = entry((state) => andThen(state.options.node.flush(), () => good()));
-const same = entry(writeSame, ['disk']);
+const synchronize = transfer(prepareFlush);
+const same = entry(writeSame);
 
 const COMMANDS = new Map<number, Entry>([
   [OPCODE.testUnitReady, entry(() => good())],
-  [OPCODE.requestSense, entry(data(requestSense), both, true)],
+  [OPCODE.requestSense, answer(requestSense, true)],
   [
-    OPCODE.inquiry,
-    entry(
-      data((state, { cdb }) => inquiry(state, cdb)),
-      both,
-      true,
-    ),
+    OPCODE.formatUnit,
+    entry((_, { cdb }) => ((cdb.bytes[1] & 16) === 0 ? good() : refuse(SENSE.invalidField))),
   ],
-  [
-    OPCODE.modeSense6,
-    entry(
-      data((state, { cdb }) => modeSense(state, cdb)),
-      both,
-      true,
-    ),
-  ],
-  [
-    OPCODE.modeSense10,
-    entry(
-      data((state, { cdb }) => modeSense(state, cdb)),
-      both,
-      true,
-    ),
-  ],
+  [OPCODE.inquiry, answer((state, { cdb }) => inquiry(state, cdb), true)],
+  [OPCODE.modeSense6, answer((state, { cdb }) => modeSense(state, cdb), true)],
+  [OPCODE.modeSense10, answer((state, { cdb }) => modeSense(state, cdb), true)],
   [OPCODE.modeSelect6, entry(modeSelect)],
   [OPCODE.modeSelect10, entry(modeSelect)],
   [OPCODE.reserve6, entry(reserveRelease(1), both, true)],
@@ -103,7 +117,7 @@ const COMMANDS = new Map<number, Entry>([
   [OPCODE.release10, entry(reserveRelease(3), both, true)],
   [OPCODE.startStopUnit, entry((state, { cdb }) => startStop(state, cdb), both, true)],
   [OPCODE.preventAllowMediumRemoval, entry(preventAllow, both, true)],
-  [OPCODE.readCapacity10, entry(data((state, { cdb }) => readCapacity10(state, cdb)))],
+  [OPCODE.readCapacity10, answer((state, { cdb }) => readCapacity10(state, cdb))],
   [OPCODE.serviceActionIn16, entry(serviceActionIn)],
   [OPCODE.read6, read],
   [OPCODE.read10, read],
@@ -126,39 +140,28 @@ const COMMANDS = new Map<number, Entry>([
   ],
   [OPCODE.synchronizeCache10, synchronize],
   [OPCODE.synchronizeCache16, synchronize],
-  [OPCODE.unmap, entry(unmap, ['disk'])],
+  [OPCODE.unmap, entry(unmap)],
   [OPCODE.writeSame10, same],
   [OPCODE.writeSame16, same],
   [OPCODE.persistentReserveIn, entry((state, command) => state.reservations.in(command), ['disk'])],
   [OPCODE.persistentReserveOut, entry(persistentReserveOut, ['disk'])],
   [OPCODE.maintenanceIn, entry(maintenanceIn, both, true)],
-  [
-    OPCODE.readToc,
-    entry(
-      data((state, { cdb }) => readToc(state, cdb)),
-      ['cdrom'],
-    ),
-  ],
-  [
-    OPCODE.getConfiguration,
-    entry(
-      data((state) => getConfiguration(state)),
-      ['cdrom'],
-      true,
-    ),
-  ],
-  [
-    OPCODE.getEventStatusNotification,
-    entry(
-      data((state, { cdb }) => getEventStatus(state, cdb)),
-      ['cdrom'],
-      true,
-    ),
-  ],
+  // A disk has no table of contents; QEMU's answers all the same, and these four refuse the field, not the command.
+  [OPCODE.readToc, answer((state, { cdb }) => readToc(state, cdb))],
+  [OPCODE.getConfiguration, answer((state) => getConfiguration(state), true)],
+  [OPCODE.getEventStatusNotification, answer((state, { cdb }) => getEventStatus(state, cdb), true)],
+  [OPCODE.mechanismStatus, answer((state) => mechanismStatus(state), true)],
+  [OPCODE.readDiscInformation, answer((state, { cdb }) => readDiscInformation(state, cdb))],
+  [OPCODE.readDvdStructure, answer((state, { cdb }) => readDvdStructure(state, cdb))],
 ]);
 
 /** Commands that do not report and do not clear a pending unit attention (SAM-5 section 5.14). */
-const IGNORES_ATTENTION: ReadonlySet<number> = new Set([OPCODE.inquiry, OPCODE.requestSense]);
+const IGNORES_ATTENTION: ReadonlySet<number> = new Set([
+  OPCODE.inquiry,
+  OPCODE.requestSense,
+  OPCODE.getConfiguration,
+  OPCODE.getEventStatusNotification,
+]);
 const PERSISTENT_ATTENTION = {
   preempted: SENSE.reservationsPreempted,
   released: SENSE.reservationsReleased,
@@ -168,37 +171,72 @@ const PERSISTENT_ATTENTION = {
 export class ScsiDisk implements LogicalUnit {
   readonly type: number;
   readonly state: DiskState;
+  readonly #transfer: BlockTransfer = { op: 0, offset: 0, bytes: 0, before: false, through: false };
 
   constructor(options: ScsiDiskOptions) {
     this.state = new DiskState(options);
     this.type = deviceType(options.kind);
   }
 
+  get node(): BlockNode {
+    return this.state.options.node;
+  }
+  get blockSize(): number {
+    return this.state.blockSize;
+  }
+  get lastSense(): Sense | undefined {
+    return this.state.lastSense;
+  }
+  set lastSense(sense: Sense | undefined) {
+    this.state.lastSense = sense;
+  }
+
   execute(command: ScsiCommand): Maybe<ScsiAnswer> {
     const { state } = this;
     const { opcode } = command.cdb;
-    const known = COMMANDS.get(opcode);
     if (!IGNORES_ATTENTION.has(opcode)) {
       const attention = state.take(command.initiator);
       if (attention !== undefined) {
         return refuse(attention);
       }
     }
-    if (known === undefined || !known.kinds.includes(state.options.kind)) {
-      return refuse(SENSE.invalidOpcode);
+    const prepared = this.prepare(command.cdb, command.initiator, this.#transfer);
+    if (typeof prepared !== 'number') return prepared;
+    if (prepared === PREPARED.run) return this.run(command);
+    return this.#guarded(opcode, () => carryOut(state, { ...this.#transfer }, command));
+  }
+
+  prepare(cdb: Cdb, initiator: string, into: BlockTransfer): ScsiAnswer | number {
+    const { state } = this;
+    const known = COMMANDS.get(cdb.opcode);
+    if (known?.withoutMedium !== true && !state.ready) return refuse(SENSE.noMedium);
+    if (known?.prepare === undefined && transferBytes(cdb, state.blockSize, this.type) > MOST_DATA) {
+      return refuse(SENSE.invalidField);
     }
-    if (!known.withoutMedium && !state.ready) {
-      return refuse(SENSE.noMedium);
-    }
-    if (state.reservations.blocks(command.initiator, opcode)) {
-      return reservationConflict;
-    }
+    if (known === undefined || !known.kinds.includes(state.options.kind)) return refuse(SENSE.invalidOpcode);
+    if (state.reservations.blocks(initiator, cdb.opcode)) return reservationConflict;
+    return known.prepare?.(state, cdb, into) ?? PREPARED.run;
+  }
+
+  run(command: ScsiCommand): Maybe<ScsiAnswer> {
+    const { opcode } = command.cdb;
+    const handle = COMMANDS.get(opcode)?.handle;
+    return handle === undefined
+      ? refuse(SENSE.invalidOpcode)
+      : this.#guarded(opcode, () => handle(this.state, command));
+  }
+
+  #guarded(opcode: number, work: () => Maybe<ScsiAnswer>): Maybe<ScsiAnswer> {
     try {
-      const answer = known.handle(state, command);
-      return isPromise(answer) ? answer.catch((error: unknown) => refuse(senseOf(error, opcode))) : answer;
+      const done = work();
+      return isPromise(done) ? done.catch((error: unknown) => this.failed(error, opcode)) : done;
     } catch (error) {
-      return refuse(senseOf(error, opcode));
+      return this.failed(error, opcode);
     }
+  }
+
+  failed(error: unknown, opcode: number): ScsiAnswer {
+    return refuse(senseOf(error, opcode));
   }
 
   reset(): void {

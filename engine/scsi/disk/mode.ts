@@ -79,6 +79,7 @@ function blockDescriptor(state: DiskState, disabled: boolean): Uint8Array {
 /** MODE SELECT: either every page is taken over or none. */
 export function modeSelect(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
   const { cdb } = command;
+  if (cdb.transfer === 0) return good();
   const saved = (cdb.bytes[1] & 0x01) !== 0;
   const pageFormat = (cdb.bytes[1] & 0x10) !== 0;
   if (saved || !pageFormat) {
@@ -100,16 +101,27 @@ export function modeSelect(state: DiskState, command: ScsiCommand): Maybe<ScsiAn
   if (descriptorLength !== 0 && descriptorLength !== 8) {
     return refuse(SENSE.invalidParam);
   }
+  const newBlockSize = descriptorLength === 0 ? 0 : blockLength(list, headerLength);
   const pages = parsePages(state, list.subarray(headerLength + descriptorLength));
   if (!Array.isArray(pages)) {
     return refuse(pages);
   }
+  if (newBlockSize > 0) state.blockSize = newBlockSize;
   for (const { page, body } of pages) {
     applyModePage(state, page, body);
   }
   const done = good(list.length);
   // Turning the write cache off promises that what was written is stable.
   return state.writeCache ? done : andThen(state.options.node.flush(), () => done);
+}
+
+/**
+ * BLOCK LENGTH of the block descriptor at `at`: multiples of 512 that one byte holds, else 0 for "as it was". Never less than 512,
+ * by which everything divides (CVE-2023-42467).
+ */
+function blockLength(list: Uint8Array, at: number): number {
+  const bytes = list[at + 5] * 65536 + list[at + 6] * 256 + list[at + 7];
+  return (bytes & ~0xfe00) === 0 ? bytes : 0;
 }
 
 function parsePages(state: DiskState, list: Uint8Array): { page: number; body: Uint8Array }[] | Sense {

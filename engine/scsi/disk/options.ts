@@ -29,6 +29,8 @@ export interface ScsiDiskOptions {
   /** Revolutions a minute, 1 for a solid-state disk, 0 for "not reported". */
   rotationRate?: number;
   writeCache?: boolean;
+  /** `discard=unmap` of the drive: UNMAP reaches the node. Without it QEMU answers GOOD and does nothing. */
+  unmap?: boolean;
   cylinders?: number;
   heads?: number;
   sectors?: number;
@@ -65,6 +67,7 @@ export function resolveOptions(options: ScsiDiskOptions): ResolvedOptions {
     maxIoSize: MAX_IO_SIZE,
     rotationRate: 0,
     writeCache: true,
+    unmap: true,
     cylinders: Math.min(16383, Math.max(2, Math.floor(sectors / (16 * 63)))),
     heads: 16,
     sectors: 63,

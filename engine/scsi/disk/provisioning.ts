@@ -3,7 +3,6 @@ import type { Maybe } from '../../maybe.ts';
 import { andThen } from '../../maybe.ts';
 import { good, refuse, type ScsiAnswer, type ScsiCommand } from '../command.ts';
 import { gather, scatter } from '../segments.ts';
-import { OPCODE } from '../opcode.ts';
 import { SENSE } from '../sense.ts';
 import { MAX_UNMAP_DESCRIPTORS } from './inquiry.ts';
 import { inRange } from './read-write.ts';
@@ -24,6 +23,7 @@ interface BlockRange {
 /** UNMAP, SBC-3 section 5.28. All descriptors are checked before the first one is acted on. */
 export function unmap(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
   const { cdb } = command;
+  if (cdb.transfer === 0) return good();
   const anchor = (cdb.bytes[1] & 1) !== 0;
   if (anchor) {
     return refuse(SENSE.invalidField);
@@ -39,7 +39,7 @@ export function unmap(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer>
   ) {
     return refuse(SENSE.invalidParamLength);
   }
-  if (state.options.node.readOnly) {
+  if (state.readOnly) {
     return refuse(SENSE.writeProtected);
   }
   const count = descriptorLength / UNMAP_DESCRIPTOR;
@@ -65,7 +65,7 @@ function discardRanges(state: DiskState, ranges: readonly BlockRange[], index: n
     return;
   }
   const discarded =
-    range.blocks === 0
+    range.blocks === 0 || !state.options.unmap
       ? undefined
       : state.options.node.discard(range.lba * state.blockSize, range.blocks * state.blockSize);
   return andThen(discarded, () => discardRanges(state, ranges, index + 1));
@@ -79,13 +79,14 @@ export function writeSame(state: DiskState, command: ScsiCommand): Maybe<ScsiAns
   if (cdb.transfer === 0 || (cdb.bytes[1] & 0x16) !== 0) {
     return refuse(SENSE.invalidField);
   }
-  if (node.readOnly) {
+  if (state.readOnly) {
     return refuse(SENSE.writeProtected);
   }
   if (!inRange(state, cdb.lba, cdb.transfer)) {
     return refuse(SENSE.lbaOutOfRange);
   }
-  const noData = cdb.opcode === OPCODE.writeSame16 && (cdb.bytes[1] & 0x01) !== 0;
+  // NDOB; in ten bytes the bit was once RELADR, which QEMU takes for the same.
+  const noData = (cdb.bytes[1] & 0x01) !== 0;
   const block = noData ? new Uint8Array(state.blockSize) : gather(command.dataOut, state.blockSize);
   if (block.length < state.blockSize) {
     return refuse(SENSE.invalidField);
@@ -94,7 +95,7 @@ export function writeSame(state: DiskState, command: ScsiCommand): Maybe<ScsiAns
   const length = cdb.transfer * state.blockSize;
   const answer = good(noData ? 0 : block.length);
   if (block.every((byte) => byte === 0)) {
-    const mayUnmap = (cdb.bytes[1] & 0x08) !== 0;
+    const mayUnmap = state.options.unmap && (cdb.bytes[1] & 0x08) !== 0;
     return andThen(node.writeZeroes(offset, length, mayUnmap), () => answer);
   }
   const pattern = new Uint8Array(Math.min(length, WRITE_SAME_CHUNK - (WRITE_SAME_CHUNK % state.blockSize)));

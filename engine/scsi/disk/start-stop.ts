@@ -13,9 +13,7 @@ export function startStop(state: DiskState, cdb: Cdb): ScsiAnswer {
     return good();
   }
   if (!start && !state.trayOpen && state.trayLocked) {
-    return refuse(
-      state.options.node.virtualSize > 0 ? SENSE.illegalRemovalPrevented : SENSE.notReadyRemovalPrevented,
-    );
+    return refuse(state.inserted ? SENSE.illegalRemovalPrevented : SENSE.notReadyRemovalPrevented);
   }
   state.trayOpen = !start;
   return good();
