@@ -1,61 +1,46 @@
 /** `platter convert`: an image's contents into a new image. */
-import { allowAll } from '#engine/block/gate.ts';
-import { openImage } from '#engine/block/graph.ts';
-import { convert as convertImage } from '#engine/block/jobs/convert.ts';
+import { UsageError } from '../frame/usage-error.ts';
+import { CONVERT_OPTIONS } from '../convert/options.ts';
+import { planConversion } from '../convert/plan.ts';
+import { runConversion } from '../convert/run.ts';
 import { PlatterError } from '#engine/errors.ts';
-import { targetPath } from '../convert/target.ts';
-import { parseCreateOptions } from '../convert/create-options.ts';
+import { createSpecs } from '#engine/block/formats/create-specs.ts';
+import { asksForHelp } from '../convert/create-options.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
-import { parseSize } from '../frame/numbers.ts';
 import { progressLine } from '../frame/progress.ts';
-import { UsageError } from '../frame/usage-error.ts';
-import { FOLLOW_OPTION, FORMAT_OPTION, SHARE_OPTION } from './shared.ts';
+import { optionsHelp } from '../qemu-img/create-text.ts';
 
 export const convert = defineCommand({
   name: 'convert',
-  operands: 'SOURCE TARGET',
-  count: { least: 2, most: 2 },
+  operands: 'SOURCE… TARGET',
+  count: { least: 0, most: 1000 },
   help:
-    "Copies the contents of the guest's disk into a new image. Stretches of zeroes are left out. The target appears under its name " +
-    'only when it is complete: a conversion that fails or is interrupted leaves an old target as it was.\n\n' +
+    "Copies the contents of the guest's disk into a new image; several sources come one behind the other. Stretches of zeroes are left " +
+    'out. The target appears under its name only when it is complete: a conversion that fails or is interrupted leaves an old target as it ' +
+    'was.\n\n' +
     'The contents of an image with a backing file are its own over those of the backing file: they need --follow.',
-  options: {
-    ...FORMAT_OPTION,
-    target: { kind: 'text', short: 'O', value: 'FMT', help: "the target's format (default raw)" },
-    options: {
-      kind: 'list',
-      short: 'o',
-      value: 'KEY=VALUE,…',
-      help: 'options of the target, as qemu-img create has them: cluster_size=128k,lazy_refcounts=on',
-    },
-    sparse: {
-      kind: 'text',
-      short: 'S',
-      value: 'BYTES',
-      help: 'runs of this many zero bytes are left out (default 4k); 0 writes everything',
-    },
-    ...FOLLOW_OPTION,
-    progress: { kind: 'flag', short: 'p', help: 'show how far it is' },
-    quiet: {
-      kind: 'flag',
-      short: 'q',
-      help: 'accepted for scripts that say it to qemu-img: nothing is said anyway',
-    },
-    ...SHARE_OPTION,
-  },
+  options: CONVERT_OPTIONS,
   examples: [
     {
       line: 'platter convert -O raw disk.qcow2 disk.img',
       says: 'a raw image, sparse where the disk is zero',
     },
     {
-      line: 'platter convert -O qcow2 -o cluster_size=128k disk.img disk.qcow2',
-      says: 'a qcow2 image with larger clusters',
+      line: 'platter convert -c -O qcow2 -o compression_type=zstd disk.img disk.qcow2',
+      says: 'a compressed qcow2 image',
     },
     {
       line: 'platter convert --follow -O qcow2 overlay.qcow2 flat.qcow2',
       says: 'an overlay and what it stands on in one image',
+    },
+    {
+      line: 'platter convert -l before-upgrade -O raw disk.qcow2 old.img',
+      says: 'the disk as a snapshot keeps it',
+    },
+    {
+      line: 'platter convert -O qcow2 -B base.qcow2 -F qcow2 overlay.vmdk overlay.qcow2',
+      says: 'only what lies over the backing file, over a backing file with the same contents',
     },
   ],
   exitCodes: [
@@ -63,37 +48,34 @@ export const convert = defineCommand({
     { code: 1, means: 'it failed; there is no half-written target' },
     { code: 130, means: 'it was interrupted (Ctrl-C); there is no half-written target' },
   ],
-  async run({ values, operands: [source, target], io }) {
-    const sparse = values.sparse === undefined ? undefined : parseSize(values.sparse, '--sparse');
-    if (sparse !== undefined && sparse % 512 !== 0) {
-      throw new UsageError(`option '--sparse' cannot be '${values.sparse}': expected a multiple of 512`);
+  async run({ values, operands, io }) {
+    if (asksForHelp(values.options)) {
+      const format = values.target ?? 'raw';
+      const title = operands.length === 0 ? `Supported ${format} options:` : 'Supported options:';
+      io.out(optionsHelp(title, createSpecs(format)));
+      return 0;
     }
-    const create = parseCreateOptions(values.options);
+    if (operands.length < 2) {
+      const got = operands.length === 0 ? 'nothing' : `'${operands[0]}'`;
+      throw new UsageError(`expected SOURCE TARGET, got ${got}`);
+    }
+    const plan = planConversion(values, operands);
     const interrupted = new AbortController();
     const interrupt = (): void => interrupted.abort();
     process.once('SIGINT', interrupt);
-    const progress = values.progress ? progressLine(io) : undefined;
+    const progress = values.progress && !values.quiet ? progressLine(io) : undefined;
     try {
-      const opened = await openImage(source, {
-        format: values.format,
-        gate: values.follow ? allowAll : undefined,
+      await runConversion(plan, {
+        signal: interrupted.signal,
+        onProgress: progress?.show,
+        warn: (text) => {
+          if (!values.quiet) io.err(`platter: ${text}\n`);
+        },
       });
-      try {
-        await convertImage(opened.node, targetPath(target, opened.node), {
-          format: values.target,
-          create,
-          sparse,
-          overwrite: true,
-          signal: interrupted.signal,
-          onProgress: progress?.show,
-        });
-      } finally {
-        await opened.node.close();
-      }
       return 0;
     } catch (error) {
       if (error instanceof PlatterError && error.code === 'job.cancelled') {
-        io.err(`platter: ${target}: the conversion was interrupted; no target was left\n`);
+        io.err(`platter: ${plan.target}: the conversion was interrupted; no target was left\n`);
         return 130;
       }
       return failed(io, error);

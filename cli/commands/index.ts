@@ -19,14 +19,29 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./map.ts')).map,
   },
   {
+    name: 'create',
+    summary: 'make an empty image, alone or over a backing file',
+    load: async () => (await import('./create.ts')).create,
+  },
+  {
     name: 'convert',
     summary: 'copy an image into another format',
     load: async () => (await import('./convert.ts')).convert,
   },
   {
+    name: 'dd',
+    summary: 'copy blocks of a disk into a new image',
+    load: async () => (await import('./dd.ts')).dd,
+  },
+  {
     name: 'compare',
     summary: 'whether two images hold the same disk',
     load: async () => (await import('./compare.ts')).compare,
+  },
+  {
+    name: 'checksum',
+    summary: 'SHA-256 or BLAKE3 of the disk, whatever its format',
+    load: async () => (await import('./checksum.ts')).checksum,
   },
   {
     name: 'check',
@@ -37,6 +52,16 @@ export const commands: readonly CommandEntry[] = [
     name: 'snapshot',
     summary: 'list, create, apply or delete internal snapshots',
     load: async () => (await import('./snapshot.ts')).snapshot,
+  },
+  {
+    name: 'commit',
+    summary: 'write what an overlay holds into its backing file',
+    load: async () => (await import('./commit.ts')).commit,
+  },
+  {
+    name: 'rebase',
+    summary: 'give an overlay another backing file',
+    load: async () => (await import('./rebase.ts')).rebase,
   },
   {
     name: 'resize',

@@ -1,21 +1,71 @@
 /** `-o key=value,…` of qemu-img. */
+import type { CreateOptionSpec } from '#engine/block/formats/create-specs.ts';
+import { parseSize } from '../frame/numbers.ts';
 import { UsageError } from '../frame/usage-error.ts';
+import type { Secrets } from './secrets.ts';
 
-const UNITS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+/** The pairs as they were written, the last one of a name counting. A name alone is a switch that is on. */
+export type GivenOptions = Map<string, string>;
 
-/** Sizes with a suffix become bytes; everything else stays as it is, for the format to judge. Throws UsageError. */
-export function parseCreateOptions(lists: readonly string[]): Record<string, string | number> {
-  const options: Record<string, string | number> = {};
-  for (const list of lists) {
-    for (const pair of splitList(list)) {
-      const equals = pair.indexOf('=');
-      if (equals <= 0) throw new UsageError(`option '-o' cannot be '${list}': '${pair}' is not key=value`);
-      const key = pair.slice(0, equals);
-      if (key === 'size') throw new UsageError("option '-o' cannot set the size: it is that of the source");
-      options[key] = sizeOr(pair.slice(equals + 1));
+/** Whether help is asked for: `-o help` or `-o ?`. */
+export function asksForHelp(lists: readonly string[]): boolean {
+  return lists.some((list) => splitList(list).some((word) => word === 'help' || word === '?'));
+}
+
+/** Throws UsageError for a name that `specs` does not have. */
+export function splitOptions(lists: readonly string[], specs: readonly CreateOptionSpec[]): GivenOptions {
+  const given: GivenOptions = new Map();
+  for (const pair of lists.flatMap(splitList)) {
+    const equals = pair.indexOf('=');
+    const name = equals < 0 ? pair : pair.slice(0, equals);
+    const spec = specs.find((known) => known.name === name);
+    if (spec === undefined) {
+      throw new UsageError(
+        `option '-o' has no '${name}'; there are ${specs.map((known) => known.name).join(', ')}`,
+      );
     }
+    if (equals < 0 && spec.kind !== 'flag')
+      throw new UsageError(`option '-o ${name}' needs a value: ${name}=…`);
+    given.set(name, equals < 0 ? 'on' : pair.slice(equals + 1));
   }
+  return given;
+}
+
+/** What the engine takes: sizes in bytes, the passphrases that secrets' ids stand for. Throws UsageError. */
+export function optionValues(
+  given: GivenOptions,
+  specs: readonly CreateOptionSpec[],
+  secrets: Secrets,
+): Record<string, string | number | boolean> {
+  const options: Record<string, string | number | boolean> = {};
+  for (const [name, value] of given) options[name] = typed(specs, name, value, secrets);
   return options;
+}
+
+function typed(
+  specs: readonly CreateOptionSpec[],
+  name: string,
+  value: string,
+  secrets: Secrets,
+): string | number | boolean {
+  const spec = specs.find((known) => known.name === name);
+  const option = `-o ${name}`;
+  switch (spec?.kind) {
+    case 'flag':
+      if (['on', 'yes', 'true', 'y'].includes(value)) return true;
+      if (['off', 'no', 'false', 'n'].includes(value)) return false;
+      throw new UsageError(`option '${option}' cannot be '${value}': it is on or off`);
+    case 'size':
+      return parseSize(value, option);
+    case 'number':
+      if (!/^\d+$/.test(value))
+        throw new UsageError(`option '${option}' cannot be '${value}': expected a number`);
+      return Number(value);
+    case 'secret':
+      return value === '' ? '' : secrets.passphrase(value);
+    default:
+      return value;
+  }
 }
 
 /** At commas; two commas are one character. */
@@ -23,10 +73,6 @@ function splitList(list: string): string[] {
   return list
     .replaceAll(',,', '\0')
     .split(',')
-    .map((pair) => pair.replaceAll('\0', ','));
-}
-
-function sizeOr(value: string): string | number {
-  const match = /^(\d+(?:\.\d+)?)([kmgt])$/i.exec(value);
-  return match === null ? value : Number(match[1]) * UNITS[match[2].toLowerCase()];
+    .map((pair) => pair.replaceAll('\0', ','))
+    .filter((pair) => pair !== '');
 }

@@ -1,6 +1,7 @@
 /** Where a new image may be written: never over what it is made of, never in the place of something that is no file. */
 import { realpathSync, statSync } from 'node:fs';
 import { FormatNode } from '#engine/block/access.ts';
+import { ConcatNode } from '#engine/block/filters/concat.ts';
 import type { BlockNode } from '#engine/block/node.ts';
 import { FileStorage } from '#engine/block/storage/file.ts';
 import { PlatterError } from '#engine/errors.ts';
@@ -29,6 +30,7 @@ export function targetPath(path: string, source: BlockNode): string {
 
 /** The files of the chain. */
 function identities(node: BlockNode | undefined): string[] {
+  if (node instanceof ConcatNode) return node.parts.flatMap(identities);
   if (!(node instanceof FormatNode)) return [];
   const { storage } = node.format;
   return [...(storage instanceof FileStorage ? [storage.identity] : []), ...identities(node.backing)];

@@ -103,6 +103,10 @@ export interface FormatDriver {
   write?(offset: number, source: Uint8Array): Maybe<void>;
   writeZeroes?(offset: number, length: number, unmap: boolean): Maybe<void>;
   discard?(offset: number, length: number): Maybe<void>;
+  /** The same as `readSpecial`, unpacking in another thread where that gains: for jobs that have several reads under way. */
+  readSpecialLater?(offset: number, target: Uint8Array): Promise<void>;
+  /** Writing compressed clusters; missing where the format has none, or the image may not have them. */
+  readonly packer?: ClusterPacker;
   /** All changed metadata and data on stable storage. */
   flush(): Maybe<void>;
   describe(): Maybe<FormatDescription>;
@@ -110,6 +114,18 @@ export interface FormatDriver {
   check?(): Maybe<CheckResult>;
   /** Closes the storages that the driver opened itself, its own included (flushed before); the backing node is closed by the access layer. */
   close(): Maybe<void>;
+}
+
+/** Writing compressed clusters in two steps: packing, which several threads may do at once, and putting the result into the image. */
+export interface ClusterPacker {
+  /** Bytes of the disk that are packed together. */
+  readonly unit: number;
+  /** Data that is not packed has no place in the image at all. */
+  readonly always: boolean;
+  /** `cluster`: `unit` bytes, unchanged until it is done. Undefined when packing does not make it smaller: write it as it is. */
+  pack(cluster: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Stores what `pack` made of the unit at guest `offset`; it never runs beside another operation of the driver. */
+  put(offset: number, packed: Uint8Array): Maybe<void>;
 }
 
 /** How an image may open other files: always through the gate. */

@@ -1,13 +1,30 @@
 /** Raw deflate (RFC 1951), as qcow2 and QED keep clusters: bounded output, what follows the stream is ignored. */
-import { constants, inflateRawSync } from 'node:zlib';
+import { constants, inflateRaw, inflateRawSync, type ZlibOptions } from 'node:zlib';
 
 /** Exactly `size` bytes. Throws when the stream is damaged or gives more or fewer. */
 export function inflateCluster(packed: Uint8Array, size: number): Uint8Array {
-  const out = inflateRawSync(packed, {
-    maxOutputLength: size,
-    chunkSize: Math.max(64, size),
-    finishFlush: constants.Z_SYNC_FLUSH,
+  return exactly(inflateRawSync(packed, options(size)), size);
+}
+
+/** The same in a thread of the pool. */
+export function inflateClusterLater(packed: Uint8Array, size: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    inflateRaw(packed, options(size), (error, out) => {
+      try {
+        if (error !== null) throw error;
+        resolve(exactly(out, size));
+      } catch (failure) {
+        reject(failure);
+      }
+    });
   });
+}
+
+function options(size: number): ZlibOptions {
+  return { maxOutputLength: size, chunkSize: Math.max(64, size), finishFlush: constants.Z_SYNC_FLUSH };
+}
+
+function exactly(out: Uint8Array, size: number): Uint8Array {
   if (out.length !== size) throw new Error(`${out.length} bytes came out instead of ${size}`);
   return out;
 }

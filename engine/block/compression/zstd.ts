@@ -1,8 +1,32 @@
 /** Zstandard frames (RFC 8878), bounded: the frame's own claims are checked before anything is unpacked. */
+import * as zlib from 'node:zlib';
 import { decompress } from 'fzstd';
 import { StructReader } from '../../bytes/reader.ts';
 
 const FRAME_MAGIC = 0xfd2f_b528;
+
+type Options = { maxOutputLength: number };
+type Callback = (error: Error | null, result: Uint8Array) => void;
+/** Node has Zstandard itself from 22.15 on. */
+const native = zlib as unknown as {
+  zstdDecompressSync?: (bytes: Uint8Array, options: Options) => Uint8Array;
+  zstdDecompress?: (bytes: Uint8Array, options: Options, done: Callback) => void;
+};
+
+/** The same as `unzstdCluster`, in a thread of the pool where Node has one for it. */
+export async function unzstdClusterLater(packed: Uint8Array, size: number): Promise<Uint8Array> {
+  const unpack = native.zstdDecompress;
+  const length = frameLength(packed, size);
+  if (unpack === undefined) return unzstdCluster(packed, size);
+  const out = await new Promise<Uint8Array>((resolve, reject) => {
+    unpack(packed.subarray(0, length), { maxOutputLength: size }, (error, bytes) => {
+      if (error === null) resolve(bytes);
+      else reject(error);
+    });
+  });
+  // More than one frame is rare: only QEMU's first versions may have made them.
+  return out.length === size ? out : unzstdCluster(packed, size);
+}
 
 /** Exactly `size` bytes out of the first frames in `packed`; padding after them is ignored. Throws when it is damaged. */
 export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
@@ -10,7 +34,7 @@ export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
   let done = 0;
   for (let at = 0; done < size;) {
     const length = frameLength(packed.subarray(at), size);
-    const part = decompress(packed.subarray(at, at + length), out.subarray(done));
+    const part = unpackFrame(packed.subarray(at, at + length), out.subarray(done));
     if (part.length === 0) throw new Error('an empty zstd frame');
     if (done + part.length > size) throw new Error('more came out than one cluster');
     if (part.buffer !== out.buffer) out.set(part, done);
@@ -18,6 +42,11 @@ export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
     at += length;
   }
   return out;
+}
+
+function unpackFrame(frame: Uint8Array, room: Uint8Array): Uint8Array {
+  if (native.zstdDecompressSync === undefined) return decompress(frame, room);
+  return native.zstdDecompressSync(frame, { maxOutputLength: room.length });
 }
 
 /** Bytes of the frame that `bytes` starts with. Throws when it claims a window or content larger than `limit` allows. */

@@ -1,133 +1,149 @@
 /**
- * `convert`: the guest-visible contents of any node into a new image. Zeroes are not written; a job that ends early leaves nothing
- * under the final name.
+ * `convert`: the guest-visible contents of any node into a new image, or into one that is there. A job that ends early leaves nothing
+ * under a new image's final name.
  */
-import { existsSync } from 'node:fs';
-import { basename } from 'node:path';
-import { alignedBuffer } from '../../bytes/aligned.ts';
-import { isZero } from '../../bytes/zeroes.ts';
 import { PlatterError } from '../../errors.ts';
-import { run } from '../../maybe.ts';
+import type { FormatNode } from '../access.ts';
 import type { CreateOptions } from '../format.ts';
-import { formatByName } from '../formats/registry.ts';
-import { openImage } from '../graph.ts';
-import { extentAt } from '../map.ts';
+import { ConcatNode } from '../filters/concat.ts';
+import type { Gate } from '../gate.ts';
 import type { BlockNode } from '../node.ts';
-import { JobPace, type JobOptions } from './job.ts';
-import { createNewFile } from './new-file.ts';
-import { Siblings } from './siblings.ts';
+import { copyBitmaps, type BitmapCopy } from './convert-bitmaps.ts';
+import { copyContents, type CopyOptions } from './copy.ts';
+import { backingFacts } from './create.ts';
+import { newImage } from './new-image.ts';
 
-export interface ConvertOptions extends JobOptions {
+/** What `convert` and `convertInto` share. */
+interface ContentOptions extends Pick<
+  CopyOptions,
+  'signal' | 'onProgress' | 'sparse' | 'rate' | 'onUnreadable'
+> {
+  /** Write compressed clusters (qcow2, streamOptimized vmdk). qemu-img's `-c`. */
+  compress?: boolean;
+  /** Copy the persistent bitmaps, too; `skip-broken` leaves out those that cannot be trusted. Only of a single qcow2 source. */
+  bitmaps?: BitmapCopy;
+}
+
+export interface ConvertOptions extends ContentOptions {
   /** QEMU's driver name of the target. Default `raw`. */
   format?: string;
-  /** As `qemu-img convert -o`, without `size`. */
+  /**
+   * As `qemu-img convert -o`, without `size`; secrets stand for themselves. With `backing_file` only what the source's own layer holds
+   * is copied: the backing file must show what the source's backing chain shows.
+   */
   create?: Omit<CreateOptions, 'size'>;
   /** Replace a file that exists. Default: throw `storage.exists`. */
   overwrite?: boolean;
-  /** Zero runs of this many bytes (a multiple of 512) are left out; 0 writes everything. qemu-img's `-S`. Default 4096. */
-  sparse?: number;
+  /** Asked before the target's backing file is opened. Default: deny. */
+  gate?: Gate;
 }
 
-/** Bytes read at a time. */
-const PIECE = 2 << 20;
-
-/** Throws `storage.*`, `block.*` and `job.cancelled`. */
+/** Throws `convert.*`, `bitmap.*`, `storage.*`, `block.*`, `gate.denied` and `job.cancelled`. */
 export async function convert(source: BlockNode, path: string, options: ConvertOptions = {}): Promise<void> {
-  const target = formatByName(options.format ?? 'raw');
-  if (target.create === undefined) {
-    throw new PlatterError('block.cannot-create', `Images of the format ${target.name} cannot be written`, {
-      option: 'format',
-      value: target.name,
-    });
-  }
-  if (options.overwrite !== true && existsSync(path)) {
-    throw new PlatterError('storage.exists', `"${basename(path)}" exists already (open)`, {
-      image: basename(path),
-      errno: 'EEXIST',
-      hint: 'Choose another name.',
-    });
-  }
-  const file = createNewFile(path, options.overwrite ?? false);
-  const siblings = new Siblings(path);
+  const format = options.format ?? 'raw';
+  const create = { ...options.create };
+  const backed = create['backing_file'] !== undefined && create['backing_file'] !== '';
+  checkTogether(source, create, backed, options);
+  const facts = backed ? await backingFacts(path, { ...options, create, format }) : undefined;
+  const size = Math.ceil(source.virtualSize / SECTOR) * SECTOR;
+  // A raw target has every byte that a raw source has, and no more.
+  const exact = format === 'raw' ? source.virtualSize : size;
+  const image = await newImage(path, {
+    format,
+    create: { ...create, ...facts?.more, size: exact },
+    overwrite: options.overwrite,
+    gate: options.gate,
+  });
   try {
-    await target.create(file.storage, { ...options.create, size: source.virtualSize }, siblings);
-    file.storage.close();
-    const node = await openTarget(file.path, target.name, siblings, options);
+    const node = await image.open({ backing: 'tolerate' });
     try {
-      const sparse = target.startsAsNoise === true ? 0 : options.sparse;
-      await copyContents(source, node, { ...options, sparse });
+      const noise = image.descriptor.startsAsNoise === true || isNoise(create);
+      await fill(source, node, options, backed ? 'backing' : noise ? 'noise' : 'zero');
     } finally {
       await node.close();
     }
-    file.commit();
+    image.commit();
   } catch (error) {
-    file.discard();
-    siblings.discard();
+    image.discard();
     throw error;
   }
 }
 
-async function openTarget(
-  path: string,
-  format: string,
-  siblings: Siblings,
-  options: ConvertOptions,
-): Promise<BlockNode> {
-  const passphrase = options.create?.['key-secret'];
-  const secret = passphrase === undefined ? undefined : () => String(passphrase);
-  const opened = await openImage(path, { format, readOnly: false, gate: siblings.gate, secret });
-  return opened.node;
-}
-
-/** Copies everything that is not zero into a target that reads as zeroes. */
-export async function copyContents(
+/**
+ * The same into an image that is there and open for writing (`qemu-img convert -n`). It keeps what it has behind the source's end.
+ * `zeroed`: the caller knows that it reads as zeroes, so that none are written. Throws `convert.target-too-small` and what `convert` throws.
+ */
+export async function convertInto(
   source: BlockNode,
-  target: BlockNode,
-  options: Pick<ConvertOptions, 'sparse' | 'signal' | 'onProgress'>,
+  target: FormatNode,
+  options: ContentOptions & { zeroed?: boolean; backed?: boolean } = {},
 ): Promise<void> {
-  const pace = new JobPace(options);
-  const total = source.virtualSize;
-  const buffer = alignedBuffer(PIECE);
-  const sparse = options.sparse ?? 4096;
-  pace.check();
-  for (let at = 0; at < total;) {
-    const extent = await run(extentAt(source, at, total - at));
-    const skip = sparse > 0 && !extent.data && extent.zero;
-    const length = skip ? extent.length : Math.min(extent.length, PIECE - (at % PIECE));
-    if (!skip) {
-      const piece = buffer.subarray(0, length);
-      const read = source.read(at, piece);
-      if (read !== undefined) await read;
-      await writeSparse(target, at, piece, sparse);
-    }
-    at += length;
-    await pace.step(at, total);
+  if (target.virtualSize < source.virtualSize) {
+    throw new PlatterError(
+      'convert.target-too-small',
+      `"${target.name}" has ${target.virtualSize} bytes, the source ${source.virtualSize}`,
+      {
+        image: target.name,
+        value: `${target.virtualSize} bytes`,
+        expected: `at least ${source.virtualSize} bytes`,
+      },
+    );
   }
-  options.onProgress?.(total, total);
-  pace.check();
+  await fill(
+    source,
+    target,
+    options,
+    options.backed === true ? 'backing' : options.zeroed ? 'zero' : 'noise',
+  );
 }
 
-/** Writes the stretches between zero blocks, each in one call. */
-async function writeSparse(
-  target: BlockNode,
-  offset: number,
-  piece: Uint8Array,
-  block: number,
+const SECTOR = 512;
+
+async function fill(
+  source: BlockNode,
+  target: FormatNode,
+  options: ContentOptions,
+  blank: NonNullable<CopyOptions['blank']>,
 ): Promise<void> {
-  if (block === 0) {
-    await target.write(offset, piece);
-    return;
+  const { packer } = target.format;
+  if (options.compress === true && packer === undefined) {
+    throw new PlatterError(
+      'convert.cannot-compress',
+      `"${target.name}" cannot hold compressed clusters: its format is ${target.driver}, or its options forbid them`,
+      { image: target.name, option: 'compress', value: target.driver, expected: 'qcow2 or vmdk' },
+    );
   }
-  let start = -1;
-  for (let at = 0; at <= piece.length; at += block) {
-    const zero = at >= piece.length || isZero(piece.subarray(at, Math.min(at + block, piece.length)));
-    if (!zero && start < 0) start = at;
-    if (zero && start >= 0) {
-      const done = target.write(offset + start, piece.subarray(start, Math.min(at, piece.length)));
-      if (done !== undefined) await done;
-      start = -1;
-    }
+  const bitmaps = options.bitmaps === undefined ? undefined : copyBitmaps(source, target, options.bitmaps);
+  const packs = options.compress === true || packer?.always === true;
+  const sparse = blank === 'noise' && target.driver !== 'qcow2' ? 0 : options.sparse;
+  await copyContents(source, target, { ...options, sparse, blank, packer: packs ? packer : undefined });
+  await bitmaps?.();
+}
+
+/** What a preallocated encrypted image shows is whatever its blank clusters decrypt to. */
+function isNoise(create: Omit<CreateOptions, 'size'>): boolean {
+  const preallocation = create['preallocation'];
+  return create['encrypt.format'] !== undefined && preallocation !== undefined && preallocation !== 'off';
+}
+
+/** What does not go together (QEMU: img_convert). */
+function checkTogether(
+  source: BlockNode,
+  create: Omit<CreateOptions, 'size'>,
+  backed: boolean,
+  options: ConvertOptions,
+): void {
+  const refuse = (option: string, message: string, expected: string): PlatterError =>
+    new PlatterError('convert.not-together', message, { option, expected });
+  if (backed && source instanceof ConcatNode) {
+    throw refuse('backing_file', 'Several sources in a row cannot stand on one backing file', 'one source');
   }
-  // The loop ends at a multiple of the block; a shorter tail is still open.
-  if (start >= 0) await target.write(offset + start, piece.subarray(start));
+  if (options.compress !== true) return;
+  if (create['encrypt.format'] !== undefined) {
+    throw refuse('compress', 'Compressed clusters are not encrypted', 'compression or encryption, not both');
+  }
+  const preallocation = create['preallocation'];
+  if (preallocation !== undefined && preallocation !== 'off') {
+    throw refuse('compress', 'Compressed clusters have no place beforehand', 'preallocation=off');
+  }
 }

@@ -1,8 +1,8 @@
 /** Reading compressed clusters: one at a time, the output capped at one cluster whatever the input says. */
 import { PlatterError } from '../../../errors.ts';
 import { andThen, run, wait, type Maybe, type Steps } from '../../../maybe.ts';
-import { inflateCluster } from '../../compression/deflate.ts';
-import { unzstdCluster } from '../../compression/zstd.ts';
+import { inflateCluster, inflateClusterLater } from '../../compression/deflate.ts';
+import { unzstdCluster, unzstdClusterLater } from '../../compression/zstd.ts';
 import { compressedPlace } from './entry.ts';
 import { corruptEntry } from './errors.ts';
 import type { Qcow2State } from './state.ts';
@@ -19,6 +19,22 @@ export class CompressedReader {
 
   read(offset: number, target: Uint8Array): Maybe<void> {
     return run(this.#read(offset, target));
+  }
+
+  /** The same, unpacking in another thread; the cluster is not kept. */
+  async readLater(offset: number, target: Uint8Array): Promise<void> {
+    const state = this.#state;
+    const table = state.l2Offset(Math.floor(offset / state.l2Coverage));
+    const slice = await state.mapping.get(state.sliceOffset(table, offset));
+    const at = state.entryInSlice(offset);
+    const place = {
+      high: slice.view.getUint32(at),
+      low: slice.view.getUint32(at + 4),
+      at: slice.offset + at,
+    };
+    const cluster = await readPacked(state, place.high, place.low, place.at, unpackLater);
+    const within = offset % state.clusterSize;
+    target.set(cluster.subarray(within, within + target.length));
   }
 
   /** The cluster that guest `offset` lies in changed. */
@@ -52,6 +68,16 @@ export function inflateEntry(
   low: number,
   entryOffset: number,
 ): Maybe<Uint8Array> {
+  return readPacked(state, high, low, entryOffset, inflate);
+}
+
+function readPacked(
+  state: Qcow2State,
+  high: number,
+  low: number,
+  entryOffset: number,
+  unpack: (state: Qcow2State, packed: Uint8Array, offset: number) => Maybe<Uint8Array>,
+): Maybe<Uint8Array> {
   const place = compressedPlace(high, low, state.header.clusterBits);
   return andThen(state.storage.size(), (size) => {
     if (place.offset >= size) {
@@ -64,7 +90,7 @@ export function inflateEntry(
     }
     // The last sector of the file need not be there in full.
     const packed = new Uint8Array(Math.min(place.length, size - place.offset));
-    return andThen(state.storage.read(place.offset, packed), () => inflate(state, packed, place.offset));
+    return andThen(state.storage.read(place.offset, packed), () => unpack(state, packed, place.offset));
   });
 }
 
@@ -73,12 +99,25 @@ function inflate(state: Qcow2State, packed: Uint8Array, offset: number): Uint8Ar
   try {
     return zstd ? unzstdCluster(packed, state.clusterSize) : inflateCluster(packed, state.clusterSize);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new PlatterError(
-      'qcow2.bad-compressed-cluster',
-      `The compressed cluster at byte ${offset} of "${state.image}" cannot be unpacked: ${why}`,
-      { image: state.image, field: zstd ? 'zstd data' : 'zlib data', offset, value: why },
-      error,
-    );
+    throw badCluster(state, zstd, offset, error);
   }
+}
+
+async function unpackLater(state: Qcow2State, packed: Uint8Array, offset: number): Promise<Uint8Array> {
+  const zstd = state.header.compressionType === 1;
+  try {
+    return await (zstd ? unzstdClusterLater : inflateClusterLater)(packed, state.clusterSize);
+  } catch (error) {
+    throw badCluster(state, zstd, offset, error);
+  }
+}
+
+function badCluster(state: Qcow2State, zstd: boolean, offset: number, error: unknown): PlatterError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new PlatterError(
+    'qcow2.bad-compressed-cluster',
+    `The compressed cluster at byte ${offset} of "${state.image}" cannot be unpacked: ${why}`,
+    { image: state.image, field: zstd ? 'zstd data' : 'zlib data', offset, value: why },
+    error,
+  );
 }

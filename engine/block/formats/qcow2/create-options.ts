@@ -31,6 +31,8 @@ const KNOWN = [
   'backing_fmt',
   'data_file',
   'data_file_raw',
+  // Done once the image is there: jobs/preallocate.ts.
+  'preallocation',
 ];
 
 /** Throws `block.unknown-option` and `block.bad-option`. */
@@ -120,14 +122,15 @@ function powerOfTwo(
 
 function flag(options: CreateOptions, name: string): boolean {
   const value = options[name];
-  if (value === undefined || value === false || value === 'off') return false;
-  if (value === true || value === 'on') return true;
+  if (value === undefined || value === false || value === 'off' || value === 'no') return false;
+  if (value === true || value === 'on' || value === 'yes') return true;
   throw bad(name, String(value), 'on or off');
 }
 
 function text(options: CreateOptions, name: string): string | undefined {
   const value = options[name];
-  return value === undefined ? undefined : String(value);
+  // An empty name names nothing.
+  return value === undefined || value === '' ? undefined : String(value);
 }
 
 function bad(option: string, value: string | number, expected: string): PlatterError {

@@ -1,6 +1,12 @@
 /** The qcow2 driver: versions 2 and 3, reading and writing (QEMU, docs/interop/qcow2.txt). */
 import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
-import type { ExtentSlot, FormatDescription, FormatDescriptor, FormatDriver } from '../../format.ts';
+import type {
+  ClusterPacker,
+  ExtentSlot,
+  FormatDescription,
+  FormatDescriptor,
+  FormatDriver,
+} from '../../format.ts';
 import type { BlockNode } from '../../node.ts';
 import { readThrough, zeroThrough } from '../../read-through.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -11,6 +17,7 @@ import { createQcow2 } from './create.ts';
 import { describe } from './describe.ts';
 import { locate } from './mapping.ts';
 import { openState } from './open.ts';
+import { qcow2Packer } from './packed-write.ts';
 import type { Qcow2State } from './state.ts';
 import { flushStorages } from './order.ts';
 import { writeGuest } from './write.ts';
@@ -72,6 +79,14 @@ export class Qcow2Driver implements FormatDriver {
     return this.#compressed.read(offset, target);
   }
 
+  readSpecialLater(offset: number, target: Uint8Array): Promise<void> {
+    return this.#compressed.readLater(offset, target);
+  }
+
+  get packer(): ClusterPacker | undefined {
+    return qcow2Packer(this.state);
+  }
+
   write(offset: number, source: Uint8Array): Maybe<void> {
     return run(writeGuest(this.state, offset, source));
   }
@@ -110,11 +125,19 @@ export class Qcow2Driver implements FormatDriver {
     try {
       if (!this.readOnly && this.state.broken === undefined) {
         yield* this.state.tracker.finish();
+        yield* this.#padLastSector();
         yield* this.#flush();
       }
     } finally {
       yield* this.#closeStorages();
     }
+  }
+
+  /** Compressed data may end anywhere; other programs want whole sectors to read. */
+  *#padLastSector(): Steps<void> {
+    if (this.state.packedEnd === 0) return;
+    const size = yield* wait(this.storage.size());
+    if (size % 512 !== 0) yield* wait(this.storage.truncate(Math.ceil(size / 512) * 512));
   }
 
   *#closeStorages(): Steps<void> {

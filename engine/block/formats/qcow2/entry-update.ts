@@ -11,6 +11,8 @@ export function releaseEntry(state: Qcow2State, slice: Slice, at: number): void 
   const low = slice.view.getUint32(at + 4);
   const kind = clusterKind(high, low);
   if (kind === 'compressed') {
+    // The cluster that was being filled may become free, and somebody else's.
+    state.packedEnd = 0;
     const place = compressedPlace(high, low, state.header.clusterBits);
     state.pendingFrees.push([place.offset, place.length]);
   } else {

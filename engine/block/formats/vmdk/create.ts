@@ -4,7 +4,7 @@ import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
 import type { CreateFiles, CreateOptions } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { alignUp } from '../shared/check-fields.ts';
-import { choice, diskSize, flag, knownOptions } from '../shared/options.ts';
+import { badOption, choice, diskSize, flag, knownOptions } from '../shared/options.ts';
 import {
   DEFLATE,
   FLAG_COMPRESSED,
@@ -32,6 +32,7 @@ const DESCRIPTOR_SECTORS = 20;
 const SPLIT = 2 ** 31;
 /** A sparse extent addresses its grains with 32-bit sector numbers; flat ones have no such bound. */
 const MAX_SIZE = 2 ** 46;
+const NO_PARENT = 0xffffffff;
 
 interface Plan {
   subformat: (typeof SUBFORMATS)[number];
@@ -40,10 +41,14 @@ interface Plan {
   adapter: string;
   hardware: string;
   tools: string;
+  /** As it shall stand in the descriptor. */
+  parent?: string;
+  parentCid: number;
 }
 
 /**
- * Options: `size`, `subformat`, `adapter_type`, `hwversion`, `toolsversion`, `compat6`, `zeroed_grain`. `files` makes the files beside
+ * Options: `size`, `subformat`, `adapter_type`, `hwversion`, `toolsversion`, `compat6`, `zeroed_grain`, `backing_file`, `backing_fmt`
+ * (only vmdk), `parent_cid` (the content identifier that the backing image has now). `files` makes the files beside
  * the image that flat and split kinds consist of; without it they are refused (`vmdk.needs-files`).
  */
 export function createVmdk(storage: Storage, options: CreateOptions, files?: CreateFiles): Maybe<void> {
@@ -54,6 +59,9 @@ export function createVmdk(storage: Storage, options: CreateOptions, files?: Cre
     'toolsversion',
     'compat6',
     'zeroed_grain',
+    'backing_file',
+    'backing_fmt',
+    'parent_cid',
   ]);
   const compat6 = flag(options, 'compat6', false);
   const version = options['hwversion'];
@@ -64,7 +72,15 @@ export function createVmdk(storage: Storage, options: CreateOptions, files?: Cre
     adapter: choice(options, 'adapter_type', ADAPTERS),
     hardware: version === undefined || version === 'undefined' ? (compat6 ? '6' : '4') : String(version),
     tools: String(options['toolsversion'] ?? '2147483647'),
+    parentCid: NO_PARENT,
   };
+  const parent = options['backing_file'];
+  if (parent !== undefined && parent !== '') {
+    if (plan.subformat.endsWith('Flat') || plan.subformat === 'streamOptimized')
+      throw badOption('backing_file', parent, 'another subformat: a ' + plan.subformat + ' image has none');
+    plan.parent = String(parent);
+    plan.parentCid = Number(options['parent_cid'] ?? NO_PARENT);
+  }
   return run(create(storage, plan, files));
 }
 
@@ -161,8 +177,9 @@ function descriptorText(plan: Plan, extents: string[]): string {
     '# Disk DescriptorFile',
     'version=1',
     `CID=${cid.toString(16)}`,
-    'parentCID=ffffffff',
+    `parentCID=${plan.parentCid.toString(16)}`,
     `createType="${plan.subformat}"`,
+    ...(plan.parent === undefined ? [] : [`parentFileNameHint="${plan.parent}"`]),
     '',
     '# Extent description',
     ...extents,

@@ -1,12 +1,19 @@
 /** A VMDK: one extent or several in a row, and the descriptor that names them (QEMU `block/vmdk.c`). */
 import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
 import type { PlatterError } from '../../../errors.ts';
-import type { CheckResult, ExtentSlot, FormatDescription, FormatDriver } from '../../format.ts';
+import type {
+  CheckResult,
+  ClusterPacker,
+  ExtentSlot,
+  FormatDescription,
+  FormatDriver,
+} from '../../format.ts';
 import type { BlockNode } from '../../node.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { checkVmdk } from './check.ts';
 import { describeDescriptor, withCid, type Descriptor } from './descriptor.ts';
 import { SparseExtent, type Announcer } from './sparse.ts';
+import { StreamExtent } from './stream.ts';
 
 /** What the driver asks of an extent; offsets count from its own start, bytes. */
 export interface VmdkExtent {
@@ -108,6 +115,12 @@ export class VmdkDriver implements FormatDriver {
   readSpecial(offset: number, target: Uint8Array): Maybe<void> {
     const { start, extent } = this.#at(offset);
     return extent.readSpecial?.(offset - start, target);
+  }
+
+  get packer(): ClusterPacker | undefined {
+    const { extents } = this.#parts;
+    const only = extents.length === 1 ? extents[0].extent : undefined;
+    return only instanceof StreamExtent && !this.readOnly ? only.packer : undefined;
   }
 
   write(offset: number, source: Uint8Array): Maybe<void> {

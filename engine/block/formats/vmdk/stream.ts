@@ -5,7 +5,8 @@
 import { deflateSync } from 'node:zlib';
 import { PlatterError } from '../../../errors.ts';
 import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
-import type { ExtentSlot } from '../../format.ts';
+import { packZlib } from '../../compression/pack.ts';
+import type { ClusterPacker, ExtentSlot } from '../../format.ts';
 import { alignUp } from '../shared/check-fields.ts';
 import { isZero } from '../../../bytes/zeroes.ts';
 import { SparseExtent } from './sparse.ts';
@@ -44,6 +45,24 @@ export class StreamExtent extends SparseExtent {
 
   override flush(): Maybe<void> {
     return run(this.#finish());
+  }
+
+  /** For whoever goes through the disk from its start and packs several grains at a time. */
+  get packer(): ClusterPacker {
+    return {
+      unit: this.clusterSize,
+      always: true,
+      pack: packZlib,
+      put: (offset, packed) => run(this.#putPacked(offset / this.clusterSize, packed)),
+    };
+  }
+
+  *#putPacked(index: number, packed: Uint8Array): Steps<void> {
+    yield* this.beforeChange();
+    yield* this.#pack();
+    const state = yield* wait(this.lookup(index));
+    if (state.kind === 'special') throw this.#written(index);
+    yield* this.#append(index, packed);
   }
 
   *#finish(): Steps<void> {
@@ -85,7 +104,10 @@ export class StreamExtent extends SparseExtent {
     const index = this.#index;
     this.#index = -1;
     const length = Math.min(this.clusterSize, this.virtualSize - index * this.clusterSize);
-    const packed = deflateSync(this.#grain.subarray(0, length));
+    yield* this.#append(index, deflateSync(this.#grain.subarray(0, length)));
+  }
+
+  *#append(index: number, packed: Uint8Array): Steps<void> {
     const bytes = new Uint8Array(alignUp(12 + packed.length, 512));
     const view = new DataView(bytes.buffer);
     view.setBigUint64(0, BigInt((index * this.clusterSize) / 512), true);
