@@ -8,29 +8,21 @@ import type { QueueAddresses } from '../virtio/queue/queue.ts';
 import { CAP, CAP_MSIX, CAP_VENDOR, CFG, COMMON } from '../virtio/transport/pci-layout.ts';
 import { PCI } from '../machine/pci/function.ts';
 import type { GuestBus } from './bus.ts';
+import { barAddress, MsixTable } from './msix-table.ts';
+import type { RegisterAt, VirtioTransportDriver } from './virtio-transport.ts';
 
-/** Local APIC of CPU 0 (bits 12–19 say which CPU), and the first vector that Linux hands out on each. */
-const APIC_ADDRESS = 0xfee0_0000;
-const APIC_SHIFT = 12;
-const FIRST_APIC_VECTOR = 0x31;
-/** Vectors of one CPU that are left for devices. */
-const APIC_VECTORS = 0xee - FIRST_APIC_VECTOR;
-
-export class VirtioPciDriver {
+export class VirtioPciDriver implements VirtioTransportDriver {
+  readonly usedAlign = 4;
+  readonly ack = undefined;
   readonly slot: number;
   readonly bus: GuestBus;
   features = 0n;
-  /** MSI-X entries that are in use; 0 when the device interrupts by INTx. */
-  vectors = 0;
   #common = 0;
   #notify = 0;
   #isr = 0;
   #config = 0;
   #multiplier = 0;
-  #msixTable = 0;
-  #msixCap = 0;
-  /** For each MSI-X entry the CPU that it goes to and the vector of that CPU's local APIC. */
-  readonly #targets: { cpu: number; vector: number }[] = [];
+  #msix: MsixTable | undefined;
 
   constructor(bus: GuestBus, slot: number) {
     this.bus = bus;
@@ -44,7 +36,7 @@ export class VirtioPciDriver {
     for (let left = 48; at !== 0 && left > 0; left--) {
       const id = bus.configRead(slot, at, 1);
       if (id === CAP_VENDOR) this.#structure(at);
-      if (id === CAP_MSIX) this.#msix(at);
+      if (id === CAP_MSIX) this.#msix = new MsixTable(bus, slot, at);
       at = bus.configRead(slot, at + 1, 1);
     }
     if (this.#common === 0 || this.#notify === 0 || this.#isr === 0) {
@@ -55,17 +47,12 @@ export class VirtioPciDriver {
     }
   }
 
-  #bar(index: number): number {
-    const low = this.bus.configRead(this.slot, PCI.bar0 + index * 4, 4);
-    const high = (low & 6) === 4 ? this.bus.configRead(this.slot, PCI.bar0 + index * 4 + 4, 4) : 0;
-    return ((low & ~15) >>> 0) + high * 0x1_0000_0000;
-  }
-
   #structure(at: number): void {
     const { bus, slot } = this;
     const type = bus.configRead(slot, at + CAP.type, 1);
     if (type < CFG.common || type > CFG.device) return;
-    const base = this.#bar(bus.configRead(slot, at + CAP.bar, 1)) + bus.configRead(slot, at + CAP.offset, 4);
+    const base =
+      barAddress(bus, slot, bus.configRead(slot, at + CAP.bar, 1)) + bus.configRead(slot, at + CAP.offset, 4);
     if (type === CFG.common) this.#common = base;
     else if (type === CFG.isr) this.#isr = base;
     else if (type === CFG.device) this.#config = base;
@@ -73,13 +60,6 @@ export class VirtioPciDriver {
       this.#notify = base;
       this.#multiplier = bus.configRead(slot, at + CAP.multiplier, 4);
     }
-  }
-
-  #msix(at: number): void {
-    const table = this.bus.configRead(this.slot, at + 4, 4);
-    this.vectors = (this.bus.configRead(this.slot, at + 2, 2) & 0x7ff) + 1;
-    this.#msixTable = this.#bar(table & 7) + ((table & ~7) >>> 0);
-    this.#msixCap = at;
   }
 
   #write(offset: number, size: 1 | 2 | 4, value: number): void {
@@ -143,7 +123,7 @@ export class VirtioPciDriver {
   }
 
   /** Section 4.1.5.1.3: sets a queue up and enables it. Answers its doorbell's guest physical address. */
-  setUpQueue(index: number, at: QueueAddresses): number {
+  setUpQueue(index: number, at: QueueAddresses): RegisterAt {
     this.#write(COMMON.queueSelect, 2, index);
     this.#write(COMMON.queueSize, 2, at.size);
     const parts = [
@@ -155,44 +135,21 @@ export class VirtioPciDriver {
       this.#write(register, 4, address >>> 0);
       this.#write(register + 4, 4, Math.floor(address / 0x1_0000_0000));
     }
-    if (this.vectors > 0) this.#write(COMMON.queueVector, 2, this.vectorOf(index));
+    if (this.#msix !== undefined) this.#write(COMMON.queueVector, 2, this.#msix.entryOf(index));
     const offset = this.#read(COMMON.queueNotifyOff, 2);
     this.#write(COMMON.queueEnable, 2, 1);
-    return this.#notify + offset * this.#multiplier;
+    return { port: false, address: this.#notify + offset * this.#multiplier, size: 2 };
   }
 
-  /** The MSI-X entry of a queue: its own when there are enough, else one for all. */
-  vectorOf(queue: number): number {
-    return queue + 1 < this.vectors ? queue + 1 : this.vectors - 1;
-  }
-
-  /** Whether the local APIC's vector on this CPU is the one of the queue's MSI-X entry. */
   isFor(queue: number, cpu: number, vector: number): boolean {
-    const target = this.#targets[this.vectorOf(queue)];
-    return target?.cpu === cpu && target.vector === vector;
+    return this.#msix?.isFor(queue, cpu, vector) ?? false;
   }
 
-  /**
-   * Section 4.1.5.1.2: fills the MSI-X table and turns it on; entry 0 is for the configuration. `cpuOf` says which CPU a queue's
-   * interrupts go to; a shared entry goes to CPU 0.
-   */
-  enableMsix(cpuOf: (queue: number) => number = () => 0): void {
-    if (this.vectors === 0) return;
-    const used: number[] = [];
-    for (let entry = 0; entry < this.vectors; entry++) {
-      const cpu = entry === 0 || this.vectors < 3 ? 0 : cpuOf(entry - 1);
-      const vector = FIRST_APIC_VECTOR + ((used[cpu] ??= 0) % APIC_VECTORS);
-      used[cpu]++;
-      this.#targets[entry] = { cpu, vector };
-      const at = this.#msixTable + entry * 16;
-      this.bus.write(at, 4, APIC_ADDRESS + cpu * 2 ** APIC_SHIFT);
-      this.bus.write(at + 4, 4, 0);
-      this.bus.write(at + 8, 4, vector);
-      this.bus.write(at + 12, 4, 0);
-    }
-    this.bus.configWrite(this.slot, this.#msixCap + 2, 2, 0x8000 | (this.vectors - 1));
+  enableMsix(cpuOf: (queue: number) => number): void {
+    this.#msix?.enable(cpuOf);
+    if (this.#msix === undefined) return;
     this.#write(COMMON.configVector, 2, 0);
-    if (this.#read(COMMON.configVector, 2) === NO_VECTOR) this.vectors = 0;
+    if (this.#read(COMMON.configVector, 2) === NO_VECTOR) this.#msix = undefined;
   }
 
   driverOk(): void {
@@ -200,7 +157,7 @@ export class VirtioPciDriver {
   }
 
   /** Section 4.1.5.3: reading it acknowledges an INTx interrupt. */
-  get isrAddress(): number {
-    return this.#isr;
+  get isr(): RegisterAt {
+    return { port: false, address: this.#isr, size: 1 };
   }
 }

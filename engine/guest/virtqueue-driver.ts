@@ -20,7 +20,7 @@ import {
   type DriverThread,
   type GuestDriver,
 } from './driver.ts';
-import type { VirtioPciDriver } from './virtio-pci.ts';
+import type { RegisterAt, VirtioTransportDriver } from './virtio-transport.ts';
 
 /** What the driver needs of its half of a ring, whatever the layout. */
 export type GuestRing = Pick<
@@ -45,8 +45,7 @@ export interface GuestQueue {
   /** The virtqueue's number at the device. */
   readonly index: number;
   readonly ring: GuestRing;
-  /** Guest physical address of the doorbell. */
-  readonly doorbell: number;
+  readonly doorbell: RegisterAt;
   /** Guest physical address of the driver's own bytes for each head: headers, status. */
   readonly headers: number;
   /** The request of each head. */
@@ -54,7 +53,7 @@ export interface GuestQueue {
 }
 
 export interface VirtqueueDriverOptions {
-  transport: VirtioPciDriver;
+  transport: VirtioTransportDriver;
   memory: GuestMemory;
   allocator: GuestAllocator;
   trace: TraceRing;
@@ -64,7 +63,7 @@ export abstract class VirtqueueDriver implements GuestDriver {
   abstract readonly name: string;
   abstract readonly limits: DriverLimits;
   capacity = 0;
-  readonly transport: VirtioPciDriver;
+  readonly transport: VirtioTransportDriver;
   /** The queues that requests go through, in the order of blk-mq's hardware queues. */
   readonly queues: GuestQueue[] = [];
   readonly memory: GuestMemory;
@@ -115,8 +114,10 @@ export abstract class VirtqueueDriver implements GuestDriver {
       indirect: transport.has(F.INDIRECT_DESC),
       eventIdx: transport.has(F.EVENT_IDX),
       indirectEntries,
+      usedAlign: transport.usedAlign,
     };
-    const base = allocator.take(splitQueueBytes(size, options.indirect ? indirectEntries : 0));
+    const bytes = splitQueueBytes(size, options.indirect ? indirectEntries : 0, transport.usedAlign);
+    const base = allocator.take(bytes);
     const ring = new SplitDriverQueue(memory, base, size, options);
     const headers = allocator.take(size * this.headBytes);
     const doorbell = transport.setUpQueue(index, ring.addresses);
@@ -156,7 +157,7 @@ export abstract class VirtqueueDriver implements GuestDriver {
   }
 }
 
-const P = { idle: 0, queueRq: 1, add: 2, kick: 3, access: 4, isr: 5, done: 6, getBuf: 7 } as const;
+const P = { idle: 0, queueRq: 1, add: 2, kick: 3, access: 4, isr: 5, ack: 6, done: 7, getBuf: 8 } as const;
 
 class VirtqueueThread implements DriverThread {
   readonly #driver: VirtqueueDriver;
@@ -201,8 +202,9 @@ class VirtqueueThread implements DriverThread {
     }
     this.#phase = P.done;
     if (line) {
+      const { port, address, size } = transport.isr;
       this.#phase = P.isr;
-      this.#cpu.access.begin(false, false, transport.isrAddress, 1, 0, 0);
+      this.#cpu.access.begin(port, false, address, size, 0, 0);
     }
   }
 
@@ -223,7 +225,10 @@ class VirtqueueThread implements DriverThread {
         return false;
       case P.isr:
         if (this.#cpu.access.step()) return true;
-        this.#phase = (this.#cpu.access.value & 1) === 1 ? P.done : P.idle;
+        return this.#asked(this.#cpu.access.value);
+      case P.ack:
+        if (this.#cpu.access.step()) return true;
+        this.#phase = P.done;
         return this.step();
       case P.done:
         return this.#done();
@@ -232,6 +237,18 @@ class VirtqueueThread implements DriverThread {
       default:
         return false;
     }
+  }
+
+  /** What the device said why it interrupts. Reading it was the acknowledgement, unless the transport wants one written. */
+  #asked(why: number): boolean {
+    const { ack } = this.#driver.transport;
+    if ((why & 1) === 0) this.#phase = P.idle;
+    else if (ack === undefined) this.#phase = P.done;
+    else {
+      this.#phase = P.ack;
+      this.#cpu.access.begin(ack.port, true, ack.address, ack.size, why, 0);
+    }
+    return this.step();
   }
 
   #add(): boolean {
@@ -251,7 +268,7 @@ class VirtqueueThread implements DriverThread {
     const wanted = ring.kick();
     const requestId = this.#kickFor;
     if (!wanted) this.#kickFor = 0;
-    else this.#cpu.access.begin(false, true, doorbell, 2, index, requestId);
+    else this.#cpu.access.begin(doorbell.port, true, doorbell.address, doorbell.size, index, requestId);
     this.#phase = wanted ? P.access : P.idle;
     this.#driver.trace.emit(E.virtqueue_kick, requestId, index, ring.availIdx, wanted ? 1 : 0, 0);
     return true;

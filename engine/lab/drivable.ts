@@ -46,6 +46,8 @@ export interface DrivableDevice {
   readOnly: boolean;
   /** `discard=unmap` (or `on`) of the drive. */
   unmap: boolean;
+  /** Version of the virtio-mmio transports: 1 unless `-global virtio-mmio.force-legacy=off`. */
+  mmioVersion: 1 | 2;
 }
 
 /** The number of virtual CPUs: `-smp N` or `-smp cpus=N`. */
@@ -61,6 +63,13 @@ export function isQ35(line: CommandLine): boolean {
   const machine = line.options.findLast(({ name }) => name === 'machine' || name === 'M');
   const type = param(machine, 'type') ?? machine?.argument?.split(',')[0] ?? '';
   return type.includes('q35');
+}
+
+function mmioVersion(line: CommandLine): 1 | 2 {
+  const text = line.options.findLast(
+    ({ name, argument }) => name === 'global' && argument?.startsWith('virtio-mmio.force-legacy=') === true,
+  )?.argument;
+  return text !== undefined && /=(off|no|false|n)$/.test(text) ? 2 : 1;
 }
 
 /** The back end that `drive=` names: `-drive id=` or `-blockdev node-name=`. */
@@ -154,6 +163,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     properties,
     controller,
     cpus: cpuCount(line),
+    mmioVersion: mmioVersion(line),
     ...hostSide(back),
   };
 }
@@ -186,6 +196,7 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
       properties: new Properties(undefined),
       controller: ide ? boardController(line, isQ35(line) ? at : at >> 1) : undefined,
       cpus: cpuCount(line),
+      mmioVersion: mmioVersion(line),
       ...hostSide(option),
     });
   }

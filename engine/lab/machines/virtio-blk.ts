@@ -1,12 +1,13 @@
-/** virtio-blk-pci: the device on its modern transport, driven by the guest's virtio_blk. */
+/** virtio-blk on PCI or on a virtio-mmio transport, driven by the guest's virtio_blk. */
 import { VirtioBlkDriver } from '../../guest/virtio-blk.ts';
-import { VirtioPciDriver } from '../../guest/virtio-pci.ts';
+import { VirtioMmioDriver } from '../../guest/virtio-mmio.ts';
 import { VirtioBlk } from '../../virtio/blk/device.ts';
 import { BLK_DEFAULTS, type BlkProperties } from '../../virtio/blk/options.ts';
-import { VirtioPci } from '../../virtio/transport/pci.ts';
+import { VirtioMmio } from '../../virtio/transport/mmio.ts';
 import type { DrivableDevice } from '../drivable.ts';
 import { given } from '../properties.ts';
-import type { MachineKind } from './kind.ts';
+import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
+import { plugVirtioPci } from './virtio-pci.ts';
 import { virtioHardware } from './virtio.ts';
 
 /** PCI class of virtio-blk-pci: mass storage, other. */
@@ -37,45 +38,58 @@ export function blkProperties({ properties, cpus }: DrivableDevice): Partial<Blk
   });
 }
 
+/** Where the last virtio-mmio transport of QEMU's microvm lies, which takes the first device. */
+const MMIO_AT = 0xfeb0_2e00;
+
+function memoryBytes(wanted: DrivableDevice): number {
+  const { numQueues = 1, queueSize = BLK_DEFAULTS.queueSize } = blkProperties(wanted);
+  return Math.min(numQueues, wanted.cpus) * queueSize * BYTES_PER_ENTRY;
+}
+
+function createDevice(context: MachineContext): VirtioBlk {
+  const { wanted } = context;
+  return new VirtioBlk({
+    name: wanted.label,
+    memory: context.memory,
+    trace: context.trace,
+    node: context.node,
+    host: context.host,
+    nextRequestId: context.nextRequestId,
+    properties: blkProperties(wanted),
+    readOnly: wanted.readOnly,
+    unmap: wanted.unmap,
+    irqfd: wanted.properties.text('iothread') !== undefined,
+  });
+}
+
 export const virtioBlk: MachineKind = {
-  // The transitional ones are driven through their modern half.
-  drivers: ['virtio-blk-pci', 'virtio-blk-pci-non-transitional', 'virtio-blk'],
-
-  memoryBytes(wanted) {
-    const { numQueues = 1, queueSize = BLK_DEFAULTS.queueSize } = blkProperties(wanted);
-    return Math.min(numQueues, wanted.cpus) * queueSize * BYTES_PER_ENTRY;
+  drivers: ['virtio-blk-pci', 'virtio-blk-pci-transitional', 'virtio-blk-pci-non-transitional', 'virtio-blk'],
+  memoryBytes,
+  build(context): LabHardware {
+    const device = createDevice(context);
+    const { transport, driver } = plugVirtioPci(context, context.wanted, device, CLASS_STORAGE);
+    const { memory, allocator, trace, wanted } = context;
+    const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
+    return virtioHardware(wanted.label, device, transport, blk);
   },
+};
 
-  build(context) {
-    const { wanted, memory, trace, space, interrupts, wakeDevice } = context;
-    const device = new VirtioBlk({
-      name: wanted.label,
-      memory,
-      trace,
-      node: context.node,
-      host: context.host,
-      nextRequestId: context.nextRequestId,
-      properties: blkProperties(wanted),
-      readOnly: wanted.readOnly,
-      unmap: wanted.unmap,
-      irqfd: wanted.properties.text('iothread') !== undefined,
-    });
-    const transport = new VirtioPci(device, {
-      interrupts,
+/** `virtio-blk-device`: on a virtio-mmio transport, without PCI. */
+export const virtioBlkMmio: MachineKind = {
+  drivers: ['virtio-blk-device'],
+  memoryBytes,
+  build(context): LabHardware {
+    const { memory, allocator, trace, wanted, space, interrupts } = context;
+    const device = createDevice(context);
+    const transport = new VirtioMmio(device, {
+      legacy: wanted.mmioVersion === 1,
       memory: space,
-      vectors: wanted.properties.number('vectors', { least: 0, most: 2048 }),
-      ioeventfd: wanted.properties.on('ioeventfd', true),
-      classCode: CLASS_STORAGE,
-      onDoorbell: wakeDevice,
+      line: (level, requestId) => interrupts.line(0, 0, level, requestId),
+      onDoorbell: context.wakeDevice,
     });
-    const slot = context.pci.plug(transport.pci, wanted.slot);
-    context.firmware(slot);
-    const driver = new VirtioBlkDriver({
-      transport: new VirtioPciDriver(context.bus, slot),
-      memory,
-      allocator: context.allocator,
-      trace,
-    });
-    return virtioHardware(wanted.label, device, transport, driver);
+    space.map(MMIO_AT, transport);
+    const driver = new VirtioMmioDriver(context.bus, MMIO_AT);
+    const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
+    return virtioHardware(wanted.label, device, undefined, blk);
   },
 };

@@ -1,19 +1,19 @@
-/** A virtio device on its PCI transport, with its driver, as the laboratory's hardware. */
+/** A virtio device on its transport, with its driver, as the laboratory's hardware. */
 import type { VirtqueueDriver } from '../../guest/virtqueue-driver.ts';
 import type { VirtioDevice } from '../../virtio/device.ts';
 import type { VirtioPci } from '../../virtio/transport/pci.ts';
 import { queueView, vectorViews } from '../views.ts';
 import type { LabDevice, LabHardware } from './kind.ts';
 
-/** `name`: what the screen calls it. The driver's queues need not be set up yet. */
+/** `name`: what the screen calls it; `transport`: its PCI function, if it is one. The driver's queues need not be set up yet. */
 export function virtioHardware(
   name: string,
   device: VirtioDevice,
-  transport: VirtioPci,
+  transport: VirtioPci | undefined,
   driver: VirtqueueDriver,
 ): LabHardware {
   const labDevice: LabDevice = {
-    pci: transport.pci,
+    pci: transport?.pci,
     step: () => device.step(),
     get error() {
       return device.error;
@@ -22,7 +22,7 @@ export function virtioHardware(
       return device.queues.filter(({ enabled }) => enabled).length;
     },
     queue: (index) => queueView(device, driver, index),
-    vectors: () => vectorViews(device, transport),
+    vectors: () => (transport === undefined ? [] : vectorViews(device, transport)),
     summary: () => ({
       name,
       status: device.status,

@@ -27,13 +27,15 @@ import type { QueueAddresses, QueueFeatures } from './queue.ts';
 export interface DriverQueueOptions extends QueueFeatures {
   /** Descriptors of one indirect table; tables are kept one for each head, behind the rings. */
   indirectEntries?: number;
+  /** Boundary on which the used ring begins, bytes: 4, or 4096 on a legacy transport (section 2.7.2). */
+  usedAlign?: number;
 }
 
 const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 /** Bytes of guest memory that a queue takes from a 4096-byte boundary on. */
-export function splitQueueBytes(size: number, indirectEntries = 0): number {
-  const rings = align(align(descBytes(size) + availBytes(size), 4) + usedBytes(size), 16);
+export function splitQueueBytes(size: number, indirectEntries = 0, usedAlign = 4): number {
+  const rings = align(align(descBytes(size) + availBytes(size), usedAlign) + usedBytes(size), 16);
   return align(rings + size * indirectEntries * DESC_SIZE, 4096);
 }
 
@@ -82,9 +84,10 @@ export class SplitDriverQueue {
     this.#eventIdx = options.eventIdx;
     this.#indirectEntries = options.indirect ? (options.indirectEntries ?? 0) : 0;
     const avail = base + descBytes(size);
-    const used = align(avail + availBytes(size), 4);
+    const usedAlign = options.usedAlign ?? 4;
+    const used = align(avail + availBytes(size), usedAlign);
     this.addresses = { size, desc: base, driver: avail, device: used };
-    const total = splitQueueBytes(size, this.#indirectEntries);
+    const total = splitQueueBytes(size, this.#indirectEntries, usedAlign);
     const start = memory.require(base, total);
     memory.dirty(start, total);
     memory.bytes.fill(0, start, start + total);

@@ -1,0 +1,74 @@
+/** The same disk on every transport of virtio: the same bytes in the image, another number of exits. */
+import { describe, expect, it } from 'vitest';
+import type { Workload } from '#contract/settings.ts';
+import { openImage } from '../block/graph.ts';
+import { MemoryStorage } from '../block/storage/memory.ts';
+import { fillPattern } from '../guest/workload.ts';
+import { parseCommandLine } from '../qemu/parse.ts';
+import { findEvents } from '../trace/query.ts';
+import { E } from '../trace/registry.ts';
+import type { TraceRing } from '../trace/ring.ts';
+import { createLab } from './lab.ts';
+
+const DRIVE = '-drive file=a.img,if=none,id=d0,format=raw';
+const WORKLOAD: Workload = {
+  rw: 'write',
+  bs: 4096,
+  iodepth: 4,
+  numberIos: 64,
+  offset: 0,
+  size: 0,
+  rwmixread: 50,
+  seed: 7,
+  fsync: 0,
+};
+const BYTES = 64 * 4096;
+
+async function run(line: string) {
+  const { node } = await openImage(new MemoryStorage(1024 * 1024), { format: 'raw', readOnly: false });
+  const lab = createLab({
+    line: parseCommandLine(`${DRIVE} ${line}`),
+    drives: () => node,
+    workload: WORKLOAD,
+  });
+  lab.run();
+  await lab.done();
+  expect(lab.error).toBeUndefined();
+  const found = new Uint8Array(BYTES);
+  await node.read(0, found);
+  return { trace: lab.trace, found };
+}
+
+const count = (trace: TraceRing, event: number): number =>
+  findEvents(trace, 0, trace.capacity, { events: new Set([event]) }).length;
+
+describe('transports of virtio-blk', () => {
+  it.each([
+    ['transitional', '-device virtio-blk-pci,drive=d0', { ports: false, lines: false }],
+    ['modern only', '-device virtio-blk-pci-non-transitional,drive=d0', { ports: false, lines: false }],
+    ['legacy only', '-device virtio-blk-pci,drive=d0,disable-modern=on', { ports: true, lines: false }],
+    [
+      'legacy only without MSI-X',
+      '-device virtio-blk-pci,drive=d0,disable-modern=on,vectors=0',
+      { ports: true, lines: true },
+    ],
+    ['MMIO, version 1', '-M microvm -device virtio-blk-device,drive=d0', { ports: false, lines: true }],
+    [
+      'MMIO, version 2',
+      '-M microvm -global virtio-mmio.force-legacy=off -device virtio-blk-device,drive=d0',
+      { ports: false, lines: true },
+    ],
+  ])('%s', async (_, line, wanted) => {
+    const { trace, found } = await run(line);
+    const pattern = new Uint8Array(BYTES);
+    fillPattern(new DataView(pattern.buffer), 0, WORKLOAD.seed);
+    expect(Buffer.compare(found, pattern)).toBe(0);
+    // A doorbell in I/O space is an access to a port, in memory a fast exit of its own.
+    const completions = count(trace, E.virtblk_done);
+    expect(completions).toBeGreaterThan(0);
+    expect(count(trace, E.kvm_fast_mmio) > 0).toBe(!wanted.ports);
+    // With a line the handler has to ask the device why; with messages it knows.
+    expect(count(trace, E.kvm_set_irq) > 0).toBe(wanted.lines);
+    expect(count(trace, E.kvm_msi_set_irq) > 0).toBe(!wanted.lines);
+  });
+});
