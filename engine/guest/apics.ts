@@ -1,10 +1,15 @@
 /** The local APICs of the virtual CPUs: a message's address says which one it is for, lines go to the first. */
-import { InterruptController, isMsiAddress, type InterruptSink } from '../machine/interrupts.ts';
+import {
+  InterruptController,
+  isMsiAddress,
+  type InterruptSink,
+  type IsaInterruptSink,
+} from '../machine/interrupts.ts';
 
 /** Intel SDM volume 3, section 11.11.1: bits 12–19 of a message's address are the local APIC's id. */
 const DESTINATION = 12;
 
-export class LocalApics implements InterruptSink {
+export class LocalApics implements InterruptSink, IsaInterruptSink {
   /** One for each virtual CPU. */
   readonly controllers: readonly InterruptController[];
 
@@ -20,5 +25,9 @@ export class LocalApics implements InterruptSink {
 
   line(slot: number, pin: number, level: boolean, requestId: number): void {
     this.controllers[0].line(slot, pin, level, requestId);
+  }
+
+  isa(irq: number, level: boolean, requestId: number): void {
+    this.controllers[0].isa(irq, level, requestId);
   }
 }

@@ -229,8 +229,7 @@ export const E = {
   ide_atapi_cmd_reply_end_bcl: event(198, 'ide_atapi_cmd_reply_end_bcl', 5, 'qemu', 'limit:bytes'),
   ide_atapi_cmd_reply_end_new: event(199, 'ide_atapi_cmd_reply_end_new', 5, 'qemu', 'value:hex'),
   ide_atapi_cmd_reply_end_eot: event(200, 'ide_atapi_cmd_reply_end_eot', 5, 'qemu', 'value:hex'),
-  cd_read_sector: event(201, 'cd_read_sector', 5, 'qemu', 'lba'),
-  cd_read_sector_sync: event(202, 'cd_read_sector_sync', 5, 'qemu', 'lba'),
+  cd_read_sector: event(201, 'cd_read_sector', 5, 'qemu', 'lba nsectors'),
   ide_atapi_cmd_read_dma_cb_aio: event(203, 'ide_atapi_cmd_read_dma_cb_aio', 5, 'qemu', 'lba nsectors'),
   // 10: their completions.
   ide_sector_read_cb: event(205, 'ide_sector_read_cb', 10, 'function', 'ret:signed'),

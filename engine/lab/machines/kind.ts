@@ -7,7 +7,7 @@ import type { GuestBus } from '../../guest/bus.ts';
 import type { GuestDriver } from '../../guest/driver.ts';
 import type { AddressSpace } from '../../machine/address-space.ts';
 import type { HostIo } from '../../machine/host-io.ts';
-import type { InterruptSink } from '../../machine/interrupts.ts';
+import type { InterruptSink, IsaInterruptSink } from '../../machine/interrupts.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import type { PciBus } from '../../machine/pci/bus.ts';
 import type { PciFunction } from '../../machine/pci/function.ts';
@@ -64,7 +64,7 @@ export interface MachineContext {
   io: AddressSpace;
   pci: PciBus;
   /** Where the device's interrupts go. */
-  interrupts: InterruptSink;
+  interrupts: InterruptSink & IsaInterruptSink;
   host: HostIo;
   trace: TraceRing;
   nextRequestId: () => number;

@@ -10,7 +10,8 @@ export const ECAM_BASE = 0xb000_0000;
 export const CONFIG_PORTS = 0xcf8;
 
 export class PciBus {
-  readonly #slots: (PciFunction | undefined)[] = Array.from({ length: 32 }, () => undefined);
+  /** By device and function number. */
+  readonly #functions = new Map<number, PciFunction>();
   readonly #memory: AddressSpace;
   readonly #io: AddressSpace;
   #address = 0;
@@ -22,9 +23,12 @@ export class PciBus {
     memory.map(ECAM_BASE, this.#ecam());
   }
 
-  /** Plugs the function into the slot, or the first free one from 2 on. Throws `machine.slot-taken`, `machine.no-slot`. */
-  plug(pci: PciFunction, wanted?: number): number {
-    const slot = wanted ?? this.#slots.findIndex((taken, i) => i >= 2 && taken === undefined);
+  /**
+   * Plugs the function into the slot, or the first free one from 2 on, as its function `number`. Answers the slot. Throws
+   * `machine.slot-taken`, `machine.no-slot`.
+   */
+  plug(pci: PciFunction, wanted?: number, number = 0): number {
+    const slot = wanted ?? this.#freeSlot();
     if (slot < 0 || slot > 31) {
       throw new PlatterError('machine.no-slot', `PCI slot ${slot} does not exist; a bus has slots 0 to 31`, {
         option: 'addr',
@@ -32,7 +36,7 @@ export class PciBus {
         expected: '0x0–0x1f',
       });
     }
-    const taken = this.#slots[slot];
+    const taken = this.at(slot, number);
     if (taken !== undefined) {
       throw new PlatterError(
         'machine.slot-taken',
@@ -40,24 +44,32 @@ export class PciBus {
         { option: 'addr', value: `0x${slot.toString(16)}` },
       );
     }
-    this.#slots[slot] = pci;
+    this.#functions.set(slot * 8 + number, pci);
     pci.plug(slot, this.#memory, this.#io);
     return slot;
   }
 
-  at(slot: number): PciFunction | undefined {
-    return this.#slots[slot];
+  /** Without any function; -1 when there is none left. */
+  #freeSlot(): number {
+    for (let slot = 2; slot < 32; slot++) {
+      if (![0, 1, 2, 3, 4, 5, 6, 7].some((number) => this.#functions.has(slot * 8 + number))) return slot;
+    }
+    return -1;
   }
 
-  /** Reads configuration space of slot `devfn >> 3`; what is not there reads as all ones. */
+  at(slot: number, number = 0): PciFunction | undefined {
+    return this.#functions.get(slot * 8 + number);
+  }
+
+  /** Reads configuration space of function `devfn & 7` in slot `devfn >> 3`; what is not there reads as all ones. */
   read(devfn: number, offset: number, size: AccessSize): number {
-    const pci = (devfn & 7) === 0 ? this.#slots[devfn >> 3] : undefined;
+    const pci = this.#functions.get(devfn);
     if (pci === undefined) return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
     return pci.read(offset, size);
   }
 
   write(devfn: number, offset: number, size: AccessSize, value: number): void {
-    if ((devfn & 7) === 0) this.#slots[devfn >> 3]?.write(offset, size, value);
+    this.#functions.get(devfn)?.write(offset, size, value);
   }
 
   /** PCI 3.0, section 3.2.2.3.2: a dword at 0xCF8 selects, 0xCFC–0xCFF is the window. Only bus 0 exists. */
