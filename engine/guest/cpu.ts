@@ -121,6 +121,7 @@ export class GuestCpu implements DriverCpu {
         return this.#queueRq();
       case P.submit:
         if (this.#driver.step()) return true;
+        this.#kernel.unlock(this.queue);
         this.#phase = this.#layer.waiting.length > 0 ? P.issue : P.commit;
         if (this.#phase === P.commit) this.#driver.commit(this.queue);
         return this.step();
@@ -241,6 +242,7 @@ export class GuestCpu implements DriverCpu {
 
   #queueRq(): boolean {
     const request = this.#request;
+    if (!this.#kernel.lock(this.queue, this.index)) return false;
     if (this.#driver.hasRoom(this.queue, request)) {
       this.#driver.submit(this.queue, request);
       this.#phase = P.submit;
@@ -248,6 +250,7 @@ export class GuestCpu implements DriverCpu {
     }
     const { requestId, op, sector, sectors } = request;
     this.#layer.requeue(request);
+    this.#kernel.unlock(this.queue);
     this.#kernel.stop(this.queue);
     this.#driver.commit(this.queue);
     this.#phase = P.commit;

@@ -30,6 +30,9 @@ export class GuestKernel {
   jobs: readonly Job[] = [];
   /** For each hardware queue whether its driver had no room; it is asked again after a completion. */
   readonly #stopped: boolean[] = [];
+  /** The CPU that is handing a request to a hardware queue; CPUs that wait for that. */
+  readonly #holders = new Map<number, number>();
+  readonly #waiters = new Set<number>();
 
   constructor(options: GuestKernelOptions) {
     this.memory = options.memory;
@@ -38,6 +41,25 @@ export class GuestKernel {
     this.workload = options.workload;
     this.nextRequestId = options.nextRequestId;
     this.wake = options.wake;
+  }
+
+  /**
+   * Takes the hardware queue's lock (the driver's `vq->lock`) for a CPU. False while another CPU hands a request over: this one is
+   * woken when it may try again.
+   */
+  lock(queue: number, cpu: number): boolean {
+    const holder = this.#holders.get(queue);
+    if (holder === undefined || holder === cpu) {
+      this.#holders.set(queue, cpu);
+      return true;
+    }
+    this.#waiters.add(cpu);
+    return false;
+  }
+  unlock(queue: number): void {
+    this.#holders.delete(queue);
+    for (const cpu of this.#waiters) this.wake(cpu);
+    this.#waiters.clear();
   }
 
   isStopped(queue: number): boolean {

@@ -117,7 +117,7 @@ export class RegisterAccess {
     count: number,
     buffer: number,
     requestId = 0,
-  ): Steps<void> {
+  ): Steps {
     const most = PAGE / size;
     for (let done = 0; done < count; done += most) {
       this.begin(true, write, port, size, 0, requestId);

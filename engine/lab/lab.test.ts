@@ -10,7 +10,7 @@ import { parseCommandLine } from '../qemu/parse.ts';
 import { findEvents, requestHistory } from '../trace/query.ts';
 import { E, EVENTS } from '../trace/registry.ts';
 import { decodeRow, ROW_WORDS } from '../trace/row.ts';
-import { createLab } from './lab.ts';
+import { createLab, STEPS_PER_SLICE } from './lab.ts';
 import type { LabOptions } from './types.ts';
 
 const MIB = 1024 * 1024;
@@ -241,6 +241,60 @@ describe('the laboratory', () => {
     expect(it.error).toBeUndefined();
     expect(frameOf(it).counters).toMatchObject({ requests: 200, errors: 0 });
     expect(it.trace.counts[event]).toBeGreaterThan(0);
+  });
+
+  it('gives each virtual CPU its queue, and each queue its vector on that CPU', async () => {
+    const it = lab(await memoryNode(), { numberIos: 100, numjobs: 4, iodepth: 2 }, `${LINE} -smp 4`);
+    it.run();
+    await it.done();
+    const frame = frameOf(it);
+    expect(frame.counters).toMatchObject({ requests: 400, writes: 400, errors: 0 });
+    expect(frame.queueCount).toBe(4);
+    expect(frame.vectors.slice(1).map(({ address }) => address)).toEqual([
+      0xfee0_0000, 0xfee0_1000, 0xfee0_2000, 0xfee0_3000,
+    ]);
+    for (const { count } of frame.vectors.slice(1)) expect(count).toBeGreaterThan(0);
+    const queues = new Map<number, number>();
+    for (let n = it.trace.first; n < it.trace.total; n++) {
+      if (it.trace.eventAt(n) !== E.virtqueue_pop) continue;
+      const [queue] = decodeRow(it.trace.copy([n]), 0).args;
+      queues.set(queue, (queues.get(queue) ?? 0) + 1);
+    }
+    expect(queues).toEqual(new Map([0, 1, 2, 3].map((queue) => [queue, 100])));
+  });
+
+  it('lets neighbours share a queue when there are fewer than CPUs, also when it is full', async () => {
+    const more = ',num-queues=2,queue-size=4,indirect_desc=off -smp 4';
+    const it = lab(await memoryNode(), { numberIos: 100, numjobs: 4, iodepth: 8 }, LINE + more);
+    it.run();
+    await it.done();
+    const frame = frameOf(it);
+    expect(frame.error).toBeUndefined();
+    expect(frame.counters).toMatchObject({ requests: 400, errors: 0 });
+    expect(frame.vectors.map(({ address }) => address)).toEqual([0xfee0_0000, 0xfee0_0000, 0xfee0_2000]);
+    expect(it.trace.counts[E.block_rq_requeue]).toBeGreaterThan(0);
+  });
+
+  it('one program keeps to the queue of its CPU', async () => {
+    const it = lab(await memoryNode(), { numberIos: 50 }, `${LINE} -smp 4`);
+    it.run();
+    await it.done();
+    expect(frameOf(it).vectors.map(({ count }) => count > 0)).toEqual([false, true, false, false, false]);
+  });
+
+  it('gives the event loop its turn after a bounded number of steps, whatever the clock says', async () => {
+    const turns: (() => void)[] = [];
+    const slices: number[] = [];
+    const schedule = (callback: () => void): void => void turns.push(callback);
+    const it = lab(await memoryNode(), { numberIos: 2000 }, LINE, { clock: () => 0, schedule });
+    it.run();
+    for (let before = it.trace.total; turns.length > 0; before = it.trace.total) {
+      turns.shift()?.();
+      slices.push(it.trace.total - before);
+    }
+    expect(frameOf(it).counters.requests).toBe(2000);
+    expect(slices.length).toBeGreaterThan(5);
+    expect(Math.max(...slices)).toBeLessThanOrEqual(STEPS_PER_SLICE + 64);
   });
 
   it('pays more exits without ioeventfd, and the model clock shows it', async () => {

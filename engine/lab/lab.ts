@@ -13,6 +13,8 @@ import type { Lab, LabOptions } from './types.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
 const SLICE_NS = 4_000_000;
+/** Steps that one slice may take whatever the clock says: some four milliseconds of cheap ones. */
+export const STEPS_PER_SLICE = 8192;
 /** Most steps between two looks at the clock: some twenty microseconds. */
 const STEPS_PER_LOOK = 64;
 /** How long those steps should take at most, nanoseconds; a step in which the disk decompresses a cluster takes longer alone. */
@@ -151,8 +153,10 @@ class Laboratory implements Lab {
     const start = this.#clock();
     const until = this.trace.total + this.#allowance(start);
     let looked = start;
+    let left = STEPS_PER_SLICE;
     try {
       do {
+        left -= this.#stepsPerLook;
         for (let i = 0; i < this.#stepsPerLook && this.trace.total < until; i++) {
           if (!this.#machine.scheduler.step()) {
             this.#realNs += this.#clock() - start;
@@ -160,7 +164,7 @@ class Laboratory implements Lab {
           }
         }
         looked = this.#look(looked);
-      } while (this.trace.total < until && looked - start < SLICE_NS);
+      } while (left > 0 && this.trace.total < until && looked - start < SLICE_NS);
     } catch (error) {
       this.#change('failed', error);
       return false;

@@ -7,7 +7,6 @@ import { LocalApics } from '../guest/apics.ts';
 import { GuestBus } from '../guest/bus.ts';
 import { Firmware } from '../guest/firmware.ts';
 import type { GuestKernel } from '../guest/kernel.ts';
-import { WorkloadGenerator } from '../guest/workload.ts';
 import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
@@ -60,8 +59,6 @@ export function buildMachine(options: MachineOptions): Machine {
   const { device: wanted, node, workload, trace, costs } = options;
   const kind = machineKind(buildsAs(wanted));
   if (kind === undefined) throw new PlatterError('lab.not-drivable', `the lab cannot run ${wanted.label}`);
-  // Refuses a workload that does not fit before anything is built.
-  new WorkloadGenerator(workload, node.virtualSize);
   applyCosts(costs, trace.costs);
   const bufferBytes = bufferBytesOf(workload);
   const jobs =

@@ -33,6 +33,7 @@ export const SPECIFICATIONS = {
   rw: 'fio(1), rw',
   bs: 'fio(1), bs',
   iodepth: 'fio(1), iodepth',
+  numjobs: 'fio(1), numjobs',
   number_ios: 'fio(1), number_ios',
   offset: 'fio(1), offset',
   size: 'fio(1), size',
