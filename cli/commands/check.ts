@@ -10,6 +10,8 @@ import { checkObject, checkText, repairText, type Fixed } from '../qemu-img/chec
 import { qemuJson } from '../qemu-img/order.ts';
 import { FORMAT_OPTION, OUTPUT_OPTIONS, SHARE_OPTION, wantsJson } from './shared.ts';
 
+/** The format has no tables, or none that anybody knows how to mend. */
+const NOTHING_TO_DO = ['block.no-check', 'block.no-repair'];
 const NOTHING: Fixed = { corruptions: 0, leaks: 0 };
 
 export const check = defineCommand({
@@ -18,7 +20,8 @@ export const check = defineCommand({
   count: { least: 1, most: 1 },
   help:
     'Follows every table of an image and says whether what points where agrees with the stored reference counts. Nothing is changed ' +
-    'unless --repair is given, which puts counts and flags of a qcow2 image right.',
+    'unless --repair is given: it puts the counts and flags of a qcow2 image right, clears what leads out of a QED or Parallels image, and ' +
+    'replays the log of a VHDX.',
   options: {
     ...FORMAT_OPTION,
     ...OUTPUT_OPTIONS,
@@ -27,7 +30,7 @@ export const check = defineCommand({
       short: 'r',
       value: 'WHAT',
       choices: ['leaks', 'all'],
-      help: 'leaks: give back what nothing uses; all: mend counts that are too small as well. Writes to the image',
+      help: 'leaks: give back what nothing uses; all: mend everything that can be mended. Writes to the image',
     },
     quiet: { kind: 'flag', short: 'q', help: 'say nothing: the exit code tells' },
     ...SHARE_OPTION,
@@ -41,7 +44,7 @@ export const check = defineCommand({
     { code: 1, means: 'the check could not be done' },
     { code: 2, means: 'it is damaged' },
     { code: 3, means: 'clusters are leaked; the data is sound' },
-    { code: 63, means: 'there is nothing to check in this format' },
+    { code: 63, means: 'there is nothing to check, or no way to repair, in this format' },
   ],
   async run({ values, operands: [path], io }) {
     try {
@@ -74,7 +77,7 @@ export const check = defineCommand({
       }
     } catch (error) {
       failed(io, error, path);
-      return error instanceof PlatterError && error.code === 'block.no-check' ? 63 : 1;
+      return error instanceof PlatterError && NOTHING_TO_DO.includes(error.code) ? 63 : 1;
     }
   },
 });

@@ -56,6 +56,49 @@ describe.each(['cluster_size=64k', 'cluster_size=4k', 'cluster_size=512'])('repa
   });
 });
 
+/** Damage to the refcount table and its blocks themselves. `bytes` is the file, `table` the table's place. */
+const DESTROYED: [string, (bytes: Buffer, table: number) => void][] = [
+  ['an entry that is not aligned', (bytes, table) => void bytes.writeUInt8(2, table + 6)],
+  ['an entry outside the file', (bytes, table) => void bytes.writeBigUInt64BE(1n << 40n, table)],
+  ['noise instead of a table', (bytes, table) => void bytes.set(noise(512, 7), table)],
+  ['zeroes instead of a table', (bytes, table) => void bytes.fill(0, table, table + 512)],
+  ['a table outside the file', (bytes) => void bytes.writeBigUInt64BE(1n << 40n, 48)],
+  ['no table', (bytes) => void bytes.fill(0, 48, 60)],
+  [
+    'a block that is a data cluster as well',
+    (bytes, table) => {
+      const l1 = Number(bytes.readBigUInt64BE(40));
+      const l2 = Number(bytes.readBigUInt64BE(l1) & 0x00ff_ffff_ffff_fe00n);
+      bytes.writeBigUInt64BE(bytes.readBigUInt64BE(l2) & 0x00ff_ffff_ffff_fe00n, table);
+    },
+  ],
+];
+
+describe.each(DESTROYED)('reference counts are built anew after %s', (_name, damage) => {
+  it.each(['refcount_bits=64', 'refcount_bits=2,cluster_size=4k'])('%s', async (options) => {
+    const path = damaged('sound.qcow2', options, () => undefined);
+    const wanted = contents(path);
+    const bytes = readFileSync(path);
+    const copy = file('destroyed.qcow2');
+    damage(bytes, Number(bytes.readBigUInt64BE(48)));
+    writeFileSync(copy, bytes);
+    const { node } = await openImage(copy, { readOnly: false, repair: true });
+    const { before, after, fixed } = await repairImage(node, 'all');
+    expect(before.corruptions + before.checkErrors).toBeGreaterThan(0);
+    expect(fixed.corruptions).toBeGreaterThan(0);
+    expect([after.corruptions, after.leaks, after.checkErrors, after.messages]).toEqual([0, 0, 0, []]);
+    await node.close();
+    const theirs = qemuCheck(copy);
+    expect([theirs.corruptions, theirs.leaks, theirs['check-errors']]).toEqual([undefined, undefined, 0]);
+    expect(contents(copy).equals(wanted)).toBe(true);
+    qemuIo(copy, 'write -P 9 0 2M');
+    const again = await openImage(copy, { readOnly: false });
+    await again.node.write(12345, noise(100_000, 1));
+    await again.node.close();
+    expect(qemuCheck(copy)['check-errors'] + (qemuCheck(copy).corruptions ?? 0)).toBe(0);
+  });
+});
+
 it('an image that was not closed is put right by whoever opens it for writing', async () => {
   const path = damaged('dirty.qcow2', 'lazy_refcounts=on', (bytes, counts) => {
     bytes.writeBigUInt64BE(1n, 72);

@@ -3,16 +3,18 @@ import { wait, type Steps } from '../../../maybe.ts';
 import type { CheckResult } from '../../format.ts';
 import { Findings } from '../shared/findings.ts';
 import type { ParallelsDriver } from './driver.ts';
-import { IN_USE } from './header.ts';
 
 export function* checkParallels(driver: ParallelsDriver): Steps<CheckResult> {
   return yield* look(driver, false);
 }
 
-/** Finds, repairs, and answers what is wrong afterwards. */
-export function* repairParallels(driver: ParallelsDriver): Steps<CheckResult> {
-  yield* look(driver, true);
-  yield* driver.markInUse(false);
+/** Finds, repairs, and answers what is wrong afterwards. `leaks` only cuts off the tail. */
+export function* repairParallels(driver: ParallelsDriver, what: 'leaks' | 'all'): Steps<CheckResult> {
+  if (what === 'all') {
+    yield* look(driver, true);
+    driver.unclean = false;
+    yield* driver.markInUse(false);
+  }
   const found = yield* look(driver, false);
   const size = yield* wait(driver.storage.size());
   if (found.leaks > 0 && found.imageEndOffset < size) {
@@ -27,8 +29,7 @@ function* look(driver: ParallelsDriver, clear: boolean): Steps<CheckResult> {
   const { result } = findings;
   const { clusterSize, table } = driver;
   const size = yield* wait(driver.storage.size());
-  if (driver.header.inuse === IN_USE && driver.readOnly)
-    findings.corruption('the image was not closed correctly');
+  if (driver.unclean) findings.corruption('the image was not closed correctly');
   result.totalClusters = table.count;
   let before = 0;
   let highest = 0;

@@ -19,6 +19,8 @@ export class ParallelsDriver extends ClusteredDriver {
   readonly format = 'parallels';
   readonly table: PagedTable;
   readonly bitmaps: readonly ParallelsBitmap[];
+  /** Somebody had it open for writing and did not close it. */
+  unclean: boolean;
   #header: ParallelsHeader;
   /** Where the next cluster goes, bytes; found at the first allocation. */
   #end: number | undefined;
@@ -31,6 +33,7 @@ export class ParallelsDriver extends ClusteredDriver {
   ) {
     super({ storage, virtualSize: header.nb_sectors * 512, clusterSize: header.tracks * 512, readOnly });
     this.#header = header;
+    this.unclean = header.inuse === IN_USE;
     this.bitmaps = bitmaps;
     this.table = new PagedTable({
       storage,
@@ -75,9 +78,9 @@ export class ParallelsDriver extends ClusteredDriver {
     return run(checkParallels(this));
   }
 
-  /** `qemu-img check -r all`: entries past the end are cleared, the tail is cut off, the mark of use taken back. */
-  repair(): Maybe<CheckResult> {
-    return run(repairParallels(this));
+  /** `qemu-img check -r`: entries past the end are cleared, the tail is cut off, the mark of use taken back. */
+  repair(what: 'leaks' | 'all'): Maybe<CheckResult> {
+    return run(repairParallels(this, what));
   }
 
   override close(): Maybe<void> {

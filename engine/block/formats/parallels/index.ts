@@ -24,7 +24,9 @@ function* open(storage: Storage, context: OpenContext): Steps<FormatDriver> {
   if (header.ext_off === 0) {
     const driver = new ParallelsDriver(storage, header, [], context.readOnly);
     // Not closed cleanly: whoever writes repairs first.
-    if (!context.readOnly && header.inuse === IN_USE) yield* wait(driver.repair());
+    if (!context.readOnly && header.inuse === IN_USE && context.repair !== true) {
+      yield* wait(driver.repair('all'));
+    }
     return driver;
   }
   if (!context.readOnly) {

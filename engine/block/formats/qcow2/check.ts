@@ -3,7 +3,13 @@ import type { CheckResult } from '../../format.ts';
 import { wait, type Steps } from '../../../maybe.ts';
 import { followBitmaps } from './check/bitmaps.ts';
 import { checkCopied } from './check/copied.ts';
-import { compareCounts, followRefcountTable, readRefcountTable, type Difference } from './check/refcounts.ts';
+import {
+  compareCounts,
+  followRefcountTable,
+  readRefcountTable,
+  UNCOUNTABLE,
+  type Difference,
+} from './check/refcounts.ts';
 import { ReferenceCounts } from './check/references.ts';
 import { CheckReport } from './check/report.ts';
 import { addReferences, followL1, hex, readWhole, type CheckContext } from './check/tables.ts';
@@ -19,31 +25,41 @@ export interface Inspection {
   result: CheckResult;
   /** Clusters whose stored count is not the number of references that were found. */
   differences: Difference[];
-  /** Every entry of the refcount table leads to a block, or to none. */
+  /** Every entry of the refcount table leads to a block that can be read, or to none, and every count can be changed. */
   soundTable: boolean;
 }
 
 export function* inspect(state: Qcow2State): Steps<Inspection> {
   if (!state.readOnly) yield* wait(state.writeBack());
+  const context = yield* followAll(state);
+  const { result } = context.report;
+  const table = yield* readRefcountTable(context);
+  const damage = result.corruptions + result.checkErrors;
+  const blocks = followRefcountTable(context, table);
+  const there = table.length > 0 && state.header.refcountTableOffset > 0;
+  const followed = there && damage === result.corruptions + result.checkErrors;
+  const { checkErrors } = result;
+  const differences = yield* compareCounts(context, blocks);
+  const countable = differences.every(({ stored }) => stored !== UNCOUNTABLE);
+  const soundTable = followed && countable && checkErrors === result.checkErrors;
+  yield* checkCopied(context, soundRefcounts(state, blocks));
+  return { result, differences, soundTable };
+}
+
+/** References to everything that the header leads to, except the reference counts themselves. */
+export function* followAll(state: Qcow2State): Steps<CheckContext> {
   const context: CheckContext = {
     state,
     report: new CheckReport(),
     references: new ReferenceCounts(),
     fileSize: yield* wait(state.storage.size()),
   };
-  const { result } = context.report;
-  result.totalClusters = Math.ceil(state.virtualSize / state.clusterSize);
+  context.report.result.totalClusters = Math.ceil(state.virtualSize / state.clusterSize);
   addReferences(context, 0, state.clusterSize);
   yield* followL1(context, state.l1, state.header.l1TableOffset, true);
   yield* followSnapshots(context);
   yield* followBitmaps(context);
-  const table = yield* readRefcountTable(context);
-  const damage = result.corruptions + result.checkErrors;
-  const blocks = followRefcountTable(context, table);
-  const soundTable = damage === result.corruptions + result.checkErrors;
-  const differences = yield* compareCounts(context, blocks);
-  yield* checkCopied(context, soundRefcounts(state, blocks));
-  return { result, differences, soundTable };
+  return context;
 }
 
 function* followSnapshots(context: CheckContext): Steps<void> {

@@ -39,8 +39,11 @@ export interface Qcow2Header {
   compressionType: number;
 }
 
-/** Reads the header out of the file's first bytes (up to one cluster). Throws when a field cannot be. */
-export function parseHeader(head: Uint8Array): Qcow2Header {
+/**
+ * Reads the header out of the file's first bytes (up to one cluster). Throws when a field cannot be; with `repair` there need be no
+ * refcount table.
+ */
+export function parseHeader(head: Uint8Array, repair = false): Qcow2Header {
   const reader = new StructReader(head, { structure: 'qcow2 header' });
   if (reader.u32(0, 'magic') !== MAGIC) {
     throw new PlatterError('qcow2.not-qcow2', 'This is no qcow2 image: the magic "QFI\\xfb" is missing', {
@@ -84,7 +87,7 @@ export function parseHeader(head: Uint8Array): Qcow2Header {
     compressionType: 0,
   };
   if (version === 3) readV3(reader, header);
-  checkHeader(header);
+  checkHeader(header, repair);
   return header;
 }
 
@@ -102,7 +105,7 @@ function readV3(reader: StructReader, header: Qcow2Header): void {
 }
 
 /** The checks that need no other part of the file (QEMU: qcow2_do_open). */
-function checkHeader(header: Qcow2Header): void {
+function checkHeader(header: Qcow2Header, repair: boolean): void {
   const clusterSize = 2 ** header.clusterBits;
   const aligned = (field: string, at: number, value: number): void => {
     if (value % clusterSize !== 0)
@@ -135,7 +138,7 @@ function checkHeader(header: Qcow2Header): void {
   aligned('l1_table_offset', 40, header.l1TableOffset);
   aligned('refcount_table_offset', 48, header.refcountTableOffset);
   const refcountTableLimit = MAX_REFCOUNT_TABLE_BYTES / clusterSize;
-  if (header.refcountTableClusters === 0 || header.refcountTableClusters > refcountTableLimit) {
+  if ((header.refcountTableClusters === 0 && !repair) || header.refcountTableClusters > refcountTableLimit) {
     throw badField('refcount_table_clusters', 56, header.refcountTableClusters, `1 to ${refcountTableLimit}`);
   }
   if (header.snapshotCount > MAX_SNAPSHOTS) {

@@ -22,7 +22,7 @@ export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2S
   const fileSize = yield* wait(storage.size());
   const first = new Uint8Array(Math.min(FIRST, fileSize));
   yield* wait(storage.read(0, first));
-  const header = parseHeader(first);
+  const header = parseHeader(first, context.repair);
   const cluster = new Uint8Array(Math.min(2 ** header.clusterBits, fileSize));
   yield* wait(storage.read(0, cluster));
   const extensions = parseExtensions(cluster, header);
@@ -134,13 +134,20 @@ export function backingName(header: Qcow2Header, cluster: Uint8Array): string | 
 function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
   const { header, storage, clusterSize } = state;
   if (header.l1TableOffset === 0) throw badField('l1_table_offset', 40, 0, 'past the header');
-  if (header.refcountTableOffset === 0) throw badField('refcount_table_offset', 48, 0, 'past the header');
-  const length = header.refcountTableClusters * clusterSize;
+  const repair = context.repair === true;
+  if (header.refcountTableOffset === 0 && !repair) {
+    throw badField('refcount_table_offset', 48, 0, 'past the header');
+  }
+  let length = header.refcountTableClusters * clusterSize;
+  // Whoever repairs builds the rest anew.
+  if (repair)
+    length = Math.min(length, Math.max(0, (yield* wait(storage.size())) - header.refcountTableOffset));
+  length -= length % TABLE_ENTRY;
   const table = yield* readTable(storage, 'refcount table', header.refcountTableOffset, length, context);
   state.refcounts = new Refcounts(state, table);
   state.metadata = new MetadataMap(state, table);
   state.knownSize = yield* wait(storage.size());
-  if ((header.incompatible & INCOMPATIBLE.dirty) === 0n || context.repair === true) return;
+  if ((header.incompatible & INCOMPATIBLE.dirty) === 0n || repair) return;
   // Not closed properly: whoever writes puts the counts right first, as QEMU does.
   const { after } = yield* repairQcow2(state, 'all');
   if (after.corruptions + after.checkErrors > 0) {

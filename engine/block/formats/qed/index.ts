@@ -20,6 +20,7 @@ function* open(storage: Storage, context: OpenContext): Steps<FormatDriver> {
     image.backingFile === undefined ? undefined : yield* wait(context.openBacking(image.backingFile, format));
   const driver = new QedDriver(storage, image, context.readOnly, backing);
   // Not closed cleanly: entries may point at clusters that were never written. Whoever writes repairs first, as QEMU does.
-  if (!context.readOnly && (image.header.features & NEED_CHECK) !== 0n) yield* wait(driver.repair());
+  const dirty = (image.header.features & NEED_CHECK) !== 0n;
+  if (!context.readOnly && dirty && context.repair !== true) yield* wait(driver.repair());
   return driver;
 }

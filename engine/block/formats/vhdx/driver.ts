@@ -18,6 +18,8 @@ export interface VhdxParts {
   blocks: VhdxBlocks;
   /** The log was replayed in memory: the file itself still waits for it. */
   replayed: boolean;
+  /** The log was replayed into the file when it was opened for writing. */
+  replayedIntoFile?: boolean;
 }
 
 export class VhdxDriver extends ClusteredDriver {

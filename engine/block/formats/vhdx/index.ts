@@ -22,12 +22,20 @@ export const vhdx: FormatDescriptor = {
 
 function* open(file: Storage, context: OpenContext): Steps<FormatDriver> {
   const section = yield* readHeaders(file);
+  const replayedIntoFile = section.header.log_guid !== NIL_UUID && !context.readOnly;
   const storage = yield* replay(file, section, context.readOnly);
   const regions = yield* readRegions(storage, section.header);
   const metadata = yield* readMetadata(storage, regions.metadata);
   const size = yield* wait(storage.size());
   const blocks = new VhdxBlocks(storage, size, section.header, regions, metadata);
-  const parts: VhdxParts = { section, regions, metadata, blocks, replayed: storage !== file };
+  const parts: VhdxParts = {
+    section,
+    regions,
+    metadata,
+    blocks,
+    replayed: storage !== file,
+    replayedIntoFile,
+  };
   if ((metadata.flags & HAS_PARENT) === 0) return new VhdxDriver(storage, parts, context.readOnly);
   return new VhdxDifferencingDriver(storage, parts, yield* openParent(metadata.parentLocator, context));
 }

@@ -1,4 +1,5 @@
 /** The copied flags: set exactly where the stored reference count is 1 (specification, "L1 table entry", "L2 table entry"). */
+import { PlatterError } from '../../../../errors.ts';
 import type { Steps } from '../../../../maybe.ts';
 import { COPIED_HIGH, TABLE_ENTRY } from '../constants.ts';
 import { clusterKind, hostOffset } from '../entry.ts';
@@ -37,7 +38,13 @@ export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps
 function* count(refcounts: Refcounts, cluster: number): Steps<number> {
   const block = refcounts.blockOffset(Math.floor(cluster / refcounts.perBlock));
   if (block === 0) return 0;
-  const slice = refcounts.cache.peek(refcounts.sliceOf(block, cluster));
-  if (slice !== undefined) return refcounts.countIn(slice, cluster);
-  return yield* refcounts.get(cluster);
+  try {
+    const slice = refcounts.cache.peek(refcounts.sliceOf(block, cluster));
+    if (slice !== undefined) return refcounts.countIn(slice, cluster);
+    return yield* refcounts.get(cluster);
+  } catch (error) {
+    // A 64-bit count that no number holds: not one reference, in any case.
+    if (error instanceof PlatterError && error.code === 'bytes.too-large') return Number.MAX_SAFE_INTEGER;
+    throw error;
+  }
 }

@@ -7,6 +7,8 @@ import { SATURATED } from './references.ts';
 import { addReferences, hex, readWhole, type CheckContext } from './tables.ts';
 
 const RESERVED_LOW = 0x1ff;
+/** Stands for a stored count that no number holds. */
+export const UNCOUNTABLE = Number.MAX_SAFE_INTEGER;
 
 /** Offsets of the blocks that are sound, 0 where there is none. */
 export function followRefcountTable(context: CheckContext, table: Uint8Array): Float64Array {
@@ -100,7 +102,7 @@ function readCount(view: DataView, index: number, order: number): number {
     return readRefcount(view, index, order);
   } catch (error) {
     // A 64-bit count that no number holds: far more than any references.
-    if (error instanceof PlatterError) return Number.MAX_SAFE_INTEGER;
+    if (error instanceof PlatterError) return UNCOUNTABLE;
     throw error;
   }
 }

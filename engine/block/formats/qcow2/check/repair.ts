@@ -1,17 +1,19 @@
 /**
  * `check -r` for qcow2: reference counts and copied flags are made to say what the tables say. Counts that are too small rise
- * first, then the flags follow, then counts that are too large fall: whenever it ends early, nothing is worse than before.
+ * first, then counts that are too large fall, then the flags follow: whenever it ends early, nothing is worse than before.
  */
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
 import type { CheckResult } from '../../../format.ts';
 import { allocate } from '../allocation.ts';
-import { inspect } from '../check.ts';
+import { followAll, inspect } from '../check.ts';
 import { INCOMPATIBLE } from '../constants.ts';
 import { writeFeatures } from '../header-update.ts';
 import { refreshCopied } from '../references.ts';
 import type { Refcounts } from '../refcount.ts';
 import type { Qcow2State } from '../state.ts';
+import { rebuildRefcounts } from './rebuild.ts';
+import type { Difference } from './refcounts.ts';
 
 export interface RepairResult {
   /** As it was found. */
@@ -22,19 +24,54 @@ export interface RepairResult {
   fixed: { leaks: number; corruptions: number };
 }
 
-/** `leaks` lowers counts that are too large; `all` also raises those that are too small and mends flags. Throws `repair.refcount-table`. */
+/**
+ * `leaks` lowers counts that are too large; `all` also raises those that are too small, mends flags, and builds all counts anew when
+ * the refcount table leads nowhere. Throws `repair.refcount-table`.
+ */
 export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<RepairResult> {
-  const { refcounts } = state;
-  if (refcounts === undefined) throw new Error('repairing needs an image that is open for writing');
-  const { result: before, differences, soundTable } = yield* inspect(state);
-  if (!soundTable) {
+  if (state.refcounts === undefined) throw new Error('repairing needs an image that is open for writing');
+  const found = yield* inspect(state);
+  const fixed = { leaks: 0, corruptions: 0 };
+  if (found.soundTable) yield* mendCounts(state, state.refcounts, what, found.differences, fixed);
+  else if (what === 'all') fixed.corruptions += yield* rebuild(state, found.result);
+  if (what === 'all') fixed.corruptions += yield* refreshCopied(state, state.refcounts);
+  yield* wait(state.writeBack());
+  yield* wait(state.storage.flush());
+  const { result: after } = yield* inspect(state);
+  if (what === 'all' && after.corruptions === 0 && after.checkErrors === 0) {
+    const { header } = state;
+    const bits = INCOMPATIBLE.dirty | INCOMPATIBLE.corrupt;
+    if ((header.incompatible & bits) !== 0n) {
+      header.incompatible &= ~bits;
+      yield* writeFeatures(state);
+    }
+  }
+  return { before: found.result, after, fixed };
+}
+
+/** Every count anew; how many faults were mended by it. */
+function* rebuild(state: Qcow2State, before: CheckResult): Steps<number> {
+  const context = yield* followAll(state);
+  if (context.report.result.checkErrors > 0) {
     throw new PlatterError(
       'repair.refcount-table',
-      `The refcount table of "${state.image}" itself is damaged: the counts cannot be mended in place`,
+      `The refcount table of "${state.image}" is damaged, and so are tables from which it could be built anew`,
       { image: state.image, field: 'refcount table', hint: 'Convert the image to a new one.' },
     );
   }
-  const fixed = { leaks: 0, corruptions: 0 };
+  yield* rebuildRefcounts(state, context.references);
+  const { result } = yield* inspect(state);
+  return before.corruptions + before.checkErrors - result.corruptions - result.checkErrors;
+}
+
+/** Counts that are too small first, then those that are too large. */
+function* mendCounts(
+  state: Qcow2State,
+  refcounts: Refcounts,
+  what: 'leaks' | 'all',
+  differences: readonly Difference[],
+  fixed: RepairResult['fixed'],
+): Steps<void> {
   // Nothing is allocated where a count may be wrong.
   refcounts.freeHint = Math.ceil((yield* wait(state.storage.size())) / state.clusterSize);
   if (what === 'all') {
@@ -51,19 +88,6 @@ export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<Re
     yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
     fixed.leaks++;
   }
-  if (what === 'all') fixed.corruptions += yield* refreshCopied(state, refcounts);
-  yield* wait(state.writeBack());
-  yield* wait(state.storage.flush());
-  const { result: after } = yield* inspect(state);
-  if (what === 'all' && after.corruptions === 0 && after.checkErrors === 0) {
-    const { header } = state;
-    const bits = INCOMPATIBLE.dirty | INCOMPATIBLE.corrupt;
-    if ((header.incompatible & bits) !== 0n) {
-      header.incompatible &= ~bits;
-      yield* writeFeatures(state);
-    }
-  }
-  return { before, after, fixed };
 }
 
 /** A refcount block for `cluster`, placed behind the end of the file where there is none. */
