@@ -48,6 +48,12 @@ export interface ConfigWatch {
   beforeRead?(): void;
 }
 
+/** Where an interrupt pin arrives at the root bus: behind a bridge it is another slot's, and another pin. */
+export interface PinRoute {
+  slot: number;
+  pin: number;
+}
+
 interface Bar {
   index: number;
   kind: 'io' | 'mem32' | 'mem64';
@@ -65,6 +71,7 @@ export class PciFunction {
   readonly #bars: Bar[] = [];
   readonly #watches: { start: number; end: number; watch: ConfigWatch }[] = [];
   #spaces: { memory: AddressSpace; io: AddressSpace } | undefined;
+  #route: (slot: number, pin: number) => PinRoute = (slot, pin) => ({ slot, pin });
   /** Slot on its bus; set when it is plugged in. */
   slot = 0;
 
@@ -134,11 +141,27 @@ export class PciFunction {
     this.#watches.push({ start, end, watch });
   }
 
-  /** Connects the base address registers to the machine's address spaces. */
-  plug(slot: number, memory: AddressSpace, io: AddressSpace): void {
+  /** Connects the base address registers to the bus' address spaces; `route` is the way of its interrupt pins from there. */
+  plug(
+    slot: number,
+    memory: AddressSpace,
+    io: AddressSpace,
+    route?: (slot: number, pin: number) => PinRoute,
+  ): void {
     this.slot = slot;
+    if (route !== undefined) this.#route = route;
     this.#spaces = { memory, io };
     this.#decode();
+  }
+
+  /** Where its interrupt pin (0 = INTA) arrives at the root bus. */
+  interruptAt(pin = 0): PinRoute {
+    return this.#route(this.slot, pin);
+  }
+
+  /** Lets software write the bits of `mask` in the bytes from `offset` on. */
+  protected setWritable(offset: number, mask: readonly number[]): void {
+    this.#writable.set(mask, offset);
   }
 
   /** Command, base addresses and interrupt line as after power-on; capabilities' own state belongs to their owners. */
@@ -199,6 +222,13 @@ export class PciFunction {
       bar.base = base;
       bar.moved?.(base);
     }
+  }
+
+  /** The base address registers in the order of their numbers, for the screen. */
+  get bars(): { index: number; kind: Bar['kind']; size: number; name: string; base: number | undefined }[] {
+    return this.#bars
+      .map(({ index, kind, range, base }) => ({ index, kind, size: range.size, name: range.name, base }))
+      .toSorted((a, b) => a.index - b.index);
   }
 
   /** Where base address register `index` is mapped now. */
