@@ -34,6 +34,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./dd.ts')).dd,
   },
   {
+    name: 'measure',
+    summary: 'how much room a new image takes, before it is made',
+    load: async () => (await import('./measure.ts')).measure,
+  },
+  {
     name: 'compare',
     summary: 'whether two images hold the same disk',
     load: async () => (await import('./compare.ts')).compare,
@@ -77,6 +82,11 @@ export const commands: readonly CommandEntry[] = [
     name: 'lint',
     summary: 'what is wrong with a QEMU command line, and how to mend it',
     load: async () => (await import('./lint.ts')).lint,
+  },
+  {
+    name: 'explain-error',
+    summary: 'what an error of QEMU, qemu-img or libvirt means, and where the line has it',
+    load: async () => (await import('./explain-error.ts')).explainErrorCommand,
   },
   {
     name: 'convert-line',

@@ -95,7 +95,7 @@ function nameBacking(values: Values<typeof CONVERT_OPTIONS>, given: GivenOptions
 }
 
 /** `-l NAME`, or `-l snapshot.id=…` and `snapshot.name=…`. */
-function snapshotName(text: string | undefined): string | undefined {
+export function snapshotName(text: string | undefined): string | undefined {
   if (text?.startsWith('snapshot.') !== true) return text;
   const members = new Map(text.split(',').map((pair) => pair.split('=', 2) as [string, string]));
   const name = members.get('snapshot.id') ?? members.get('snapshot.name');

@@ -33,6 +33,10 @@ const KNOWN = [
   'data_file_raw',
   // Done once the image is there: jobs/preallocate.ts.
   'preallocation',
+  'encrypt.format',
+  ...['key-secret', 'cipher-alg', 'cipher-mode', 'ivgen-alg', 'ivgen-hash-alg', 'hash-alg', 'iter-time'].map(
+    (name) => `encrypt.${name}`,
+  ),
 ];
 
 /** Throws `block.unknown-option` and `block.bad-option`. */

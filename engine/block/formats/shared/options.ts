@@ -15,7 +15,11 @@ export function knownOptions(format: string, options: CreateOptions, known: read
 }
 
 /** The option as one of `choices`; the first is the default. Throws `block.bad-option`. */
-export function choice<T extends string>(options: CreateOptions, option: string, choices: readonly T[]): T {
+export function choice<T extends string>(
+  options: Omit<CreateOptions, 'size'>,
+  option: string,
+  choices: readonly T[],
+): T {
   const value = options[option];
   if (value === undefined) return choices[0];
   const found = choices.find((one) => one === value);
@@ -34,7 +38,7 @@ export function flag(options: CreateOptions, option: string, otherwise: boolean)
 
 /** A number of bytes. Throws `block.bad-option` unless `accepted`; `expected` says what would be. */
 export function byteSize(
-  options: CreateOptions,
+  options: Omit<CreateOptions, 'size'>,
   option: string,
   otherwise: number,
   accepted: (value: number) => boolean,
