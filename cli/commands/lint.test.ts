@@ -97,3 +97,17 @@ describe('what cannot be read', () => {
     expect(ran.err).toContain(message);
   });
 });
+
+it('reads what -readconfig names when it is asked to', async () => {
+  const config = file('vm.cfg', '[drive "d"]\n  file = "a"\n  if = "none"\n  format = "rawx"\n');
+  const line = file(
+    'config.sh',
+    `-readconfig ${config} -device virtio-blk-pci,drive=d -device nvme,drive=e,serial=1\n`,
+  );
+  expect(await platter(['lint', '--brief', line])).toEqual({ code: 0, out: '', err: '' });
+  const ran = await platter(['lint', '--brief', '--read-config', line]);
+  expect(ran.out).toContain('[D01]');
+  expect(ran.out).toContain('rawx');
+  const gone = file('gone.sh', `-readconfig ${join(folder, 'gone.cfg')}\n`);
+  expect(await platter(['lint', '--read-config', gone])).toMatchObject({ code: 2, out: '' });
+});

@@ -1,10 +1,11 @@
 /** `platter lint`: what is wrong with a QEMU command line. */
 import { applyEdits } from '#engine/qemu/edit.ts';
 import { fixAll, lint as findProblems } from '#engine/qemu/lint.ts';
-import type { LintContext, Problem } from '#engine/qemu/model.ts';
+import type { CommandLine, LintContext, Problem } from '#engine/qemu/model.ts';
 import { MAX_TEXT, parseCommandLine } from '#engine/qemu/parse.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failureText } from '../frame/failure.ts';
+import type { Io } from '../frame/io.ts';
 import { readText } from '../frame/text-file.ts';
 import { lineAndColumn } from '../lint/place.ts';
 import { fixText, messageText, problemText } from '../lint/problem-text.ts';
@@ -27,6 +28,10 @@ export const lint = defineCommand({
     fix: {
       kind: 'flag',
       help: 'print the line with the first fix of every problem applied; what is left is said on standard error',
+    },
+    'read-config': {
+      kind: 'flag',
+      help: "read the files that the line's -readconfig options name; without it nothing that may stand in them is missed",
     },
     brief: { kind: 'flag', help: 'one line for each problem' },
     json: { kind: 'flag', help: 'print the problems as JSON, with their places and fixes' },
@@ -58,7 +63,16 @@ export const lint = defineCommand({
       text = fixAll(text, context);
       io.out(text);
     }
-    const problems = findProblems(parseCommandLine(text), context);
+    let line = parseCommandLine(text);
+    if (values['read-config']) {
+      try {
+        line = parseCommandLine(text, await configsOf(line, io));
+      } catch (error) {
+        io.err(failureText(error, file));
+        return 2;
+      }
+    }
+    const problems = findProblems(line, context);
     const print = (row: string): void => (values.fix ? io.err(row) : io.out(row));
     if (values.json) {
       if (!values.fix)
@@ -75,6 +89,15 @@ export const lint = defineCommand({
     return problems.some((problem) => problem.severity !== 'info') ? 1 : 0;
   },
 });
+
+/** The configuration files of the line, by the names that stand in it. */
+async function configsOf(line: CommandLine, io: Io): Promise<Map<string, string>> {
+  const configs = new Map<string, string>();
+  for (const { name, argument } of line.options)
+    if (name === 'readconfig' && argument !== undefined && argument !== '-')
+      configs.set(argument, await readText(argument, MAX_TEXT, io));
+  return configs;
+}
 
 function asJson(problem: Problem, text: string): object {
   return {

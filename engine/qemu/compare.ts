@@ -76,7 +76,10 @@ function items(line: CommandLine): Map<string, Item> {
     ]);
     add('drive', drive.id, values, drive.span);
   }
+  const applied = new Set(line.options.flatMap((o) => o.params.map((p) => p.from)));
   for (const option of line.options) {
+    // It counts where it takes effect.
+    if (applied.has(option)) continue;
     const drive = model.drives.find((d) => d.option === option);
     if (drive !== undefined && option.name !== 'drive') continue;
     const name = ALIASES[option.name] ?? option.name;

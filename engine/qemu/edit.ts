@@ -5,7 +5,8 @@
 import type { CommandLine, Option, Param, Span, TextEdit } from './model.ts';
 
 /**
- * The text with the edits made. Spans are of `text`; an edit that overlaps an earlier one (by start) is left out, equal ones
+ * The text with the edits made. Spans are of `text`; an edit that overlaps an earlier one (by start) is left out unless both
+ * delete, equal ones
  * are made once, insertions at one place keep their order.
  */
 export function applyEdits(text: string, edits: readonly TextEdit[]): string {
@@ -20,7 +21,12 @@ export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   let last: TextEdit | undefined;
   for (const { edit } of sorted) {
     const { start, end } = edit.span;
-    if (start < at || end > text.length || end < start) continue;
+    if (end > text.length || end < start) continue;
+    if (start < at) {
+      // Of two deletions side by side both may take the blank between them.
+      if (edit.text === '' && last?.text === '') at = Math.max(at, end);
+      continue;
+    }
     if (last !== undefined && last.span.start === start && last.span.end === end && last.text === edit.text)
       continue;
     parts.push(text.slice(at, start), edit.text);
@@ -30,6 +36,9 @@ export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   parts.push(text.slice(at));
   return parts.join('');
 }
+
+/** What stands in another file cannot be changed from here. */
+export const NO_EDIT: TextEdit = { span: { start: 0, end: 0 }, text: '' };
 
 /** Whether two fixes can be applied in one go. */
 export function editsOverlap(a: readonly TextEdit[], b: readonly TextEdit[]): boolean {
@@ -45,6 +54,29 @@ export function escapeValue(value: string): string {
 export function shellQuote(value: string): string {
   if (value !== '' && /^[A-Za-z0-9_@%+=:,./~^-]+$/.test(value) && !value.startsWith('~')) return value;
   return `'${value.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The parameters that stand in the option itself. */
+export function ownParams(option: Option): Param[] {
+  return option.params.filter((p) => p.from === undefined);
+}
+
+/** What the option is in the end: its own parameters and those that a `-set` gives it, of one given twice the last. */
+export function setParams(option: Option): Param[] {
+  const params = option.params.filter((p) => p.from?.name !== 'global');
+  return params.filter((p, i) =>
+    p.from === undefined
+      ? !params.some((q) => q.from !== undefined && q.key === p.key)
+      : params.findLastIndex((q) => q.key === p.key) === i,
+  );
+}
+
+/** The `-set` options that are about these, to be taken out when the options are written anew. */
+export function removeSets(line: CommandLine, options: readonly Option[]): TextEdit[] {
+  const sets = new Set(
+    options.flatMap((o) => o.params.flatMap((p) => (p.from?.name === 'set' ? p.from : []))),
+  );
+  return [...sets].map((option) => removeOption(line, option));
 }
 
 /** How the text around an offset of the option's argument is quoted: 0 not, 1 single, 2 double. */
@@ -76,8 +108,10 @@ function jsonValue(value: string, type: Param['json']): string {
   return JSON.stringify(value);
 }
 
-/** Replaces a parameter's value; a short-form boolean becomes a pair. */
+/** Replaces a parameter's value, where it stands; a short-form boolean becomes a pair. */
 export function setValue(option: Option, param: Param, value: string): TextEdit {
+  if (option.config !== undefined || param.from?.config !== undefined) return NO_EDIT;
+  if (param.from !== undefined) return setElsewhere(param.from, param, value);
   if (option.json === true) {
     return {
       span: param.valueSpan,
@@ -93,20 +127,32 @@ export function setValue(option: Option, param: Param, value: string): TextEdit 
   return { span: param.valueSpan, text: quoteFor(option, param.valueSpan.start, escapeValue(value)) };
 }
 
+/** The value of a `-set` or `-global`; it runs to the end of the argument, and no comma ends it. */
+function setElsewhere(option: Option, param: Param, value: string): TextEdit {
+  const { start } = param.valueSpan;
+  const list = option.params.some((p) => p.key === 'value');
+  return { span: param.valueSpan, text: quoteFor(option, start, list ? escapeValue(value) : value) };
+}
+
 /** Replaces a parameter's name. */
 export function setKey(option: Option, param: Param, key: string): TextEdit {
+  if (option.config !== undefined || param.from?.config !== undefined) return NO_EDIT;
+  if (param.from !== undefined) return { span: param.keySpan, text: key };
   if (option.json === true) {
     return { span: param.keySpan, text: quoteFor(option, param.keySpan.start, key.split('.').at(-1) ?? key) };
   }
   return { span: param.keySpan, text: key };
 }
 
-/** Takes a parameter out, with one comma. */
+/** Takes a parameter out, with one comma; one that another option says goes with that option. */
 export function removeParam(line: CommandLine, option: Option, param: Param): TextEdit {
+  if (param.from !== undefined) return removeOption(line, param.from);
+  if (option.config !== undefined) return NO_EDIT;
   if (option.json === true) return removeMember(line.text, param.span);
-  const index = option.params.indexOf(param);
-  const before = option.params[index - 1];
-  const after = option.params[index + 1];
+  const own = ownParams(option);
+  const index = own.indexOf(param);
+  const before: Param | undefined = own[index - 1];
+  const after: Param | undefined = own[index + 1];
   if (before !== undefined) {
     return { span: { start: before.span.end, end: param.span.end }, text: '' };
   }
@@ -137,7 +183,8 @@ export function addParam(
   value: string,
   type: Param['json'] = 'string',
 ): TextEdit {
-  const last = option.params.at(-1);
+  if (option.config !== undefined) return NO_EDIT;
+  const last = option.params.findLast((p) => p.from === undefined);
   const at = last?.span.end ?? option.argumentSpan?.end ?? option.nameSpan.end;
   if (option.json === true) {
     const top = lastTopLevelEnd(option);
@@ -164,6 +211,7 @@ function lastTopLevelEnd(option: Option): number {
 
 /** Takes an option out with the blanks (and the continuation) in front of it. */
 export function removeOption(line: CommandLine, option: Option): TextEdit {
+  if (option.config !== undefined) return NO_EDIT;
   let start = gapStart(line.text, option.span.start);
   let end = option.span.end;
   if (start === 0) {

@@ -27,6 +27,8 @@ export interface Param {
   json?: 'string' | 'number' | 'boolean' | 'null';
   /** The value holds a `$variable` or a `$(command)`: what QEMU will see is not known, and no rule judges it. */
   variable?: boolean;
+  /** It stands in this option (`-set`, `-global`), which says it about the one that has it among its parameters. */
+  from?: Option;
 }
 
 /** A word of the shell after unquoting, with the place of every character. */
@@ -59,6 +61,10 @@ export interface Option {
   word?: Word;
   /** The argument is a JSON object. */
   json?: boolean;
+  /** It stands in this file that a `-readconfig` names, and cannot be edited here; its places are those of the file's name. */
+  config?: string;
+  /** A `-readconfig` whose options are in the line. */
+  read?: boolean;
 }
 
 export interface CommandLine {

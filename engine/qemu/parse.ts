@@ -2,7 +2,9 @@
  * Command line text → model. Every spelling that people paste is understood: shell quoting, continuations, comments,
  * variables, one or two dashes, JSON; options that are none of storage's business are kept as they are.
  */
+import { fromConfig } from './convert/config.ts';
 import type { CommandLine, Option, Problem, Span, Word } from './model.ts';
+import { applyElsewhere } from './parse/elsewhere.ts';
 import { nearest } from './parse/nearest.ts';
 import { optionKind, optionNames, type OptionKind } from './parse/option-table.ts';
 import { readJsonParams, readParams } from './parse/params.ts';
@@ -19,8 +21,11 @@ const MAX_PROBLEMS = 500;
 const QEMU_PROGRAM = /(?:^|\/)(?:qemu-system-[a-z0-9_-]+|qemu-kvm|kvm|qemu|qemu-storage-daemon)(?:\.exe)?$/;
 const DASHES = /^[\u2010-\u2015\u2212]/;
 
-/** Parses a pasted command line. Never throws; what makes no sense is in `problems`. */
-export function parseCommandLine(text: string): CommandLine {
+/**
+ * Parses a pasted command line. Never throws; what makes no sense is in `problems`. `configs` holds the text of files that
+ * `-readconfig` names, by the name that stands in the line.
+ */
+export function parseCommandLine(text: string, configs?: ReadonlyMap<string, string>): CommandLine {
   const shell = splitShell(text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text);
   const line: CommandLine = {
     text,
@@ -42,6 +47,7 @@ export function parseCommandLine(text: string): CommandLine {
     if (isQemu(segment, segments.length)) readSegment(line, segment);
     else for (const word of segment) line.words.push({ text: word.value, span: word.span });
   }
+  if (configs !== undefined) readConfigs(line, configs);
   let params = 0;
   const last = line.options.find((o, i) => (params += o.params.length) > MAX_PARAMS || i >= MAX_OPTIONS);
   const spare = line.images[MAX_OPTIONS];
@@ -54,9 +60,32 @@ export function parseCommandLine(text: string): CommandLine {
       }),
     );
   }
+  if (line.tooLarge !== true) applyElsewhere(line);
   line.problems.sort((a, b) => a.span.start - b.span.start);
   if (line.problems.length > MAX_PROBLEMS) line.problems.length = MAX_PROBLEMS;
   return line;
+}
+
+/** Puts the options of configuration files behind the `-readconfig` that names them; a file in a file is not read. */
+function readConfigs(line: CommandLine, configs: ReadonlyMap<string, string>): void {
+  line.options = line.options.flatMap((option) => {
+    const { argument: name, argumentSpan: span } = option;
+    const config = option.name === 'readconfig' && name !== undefined ? configs.get(name) : undefined;
+    if (config === undefined || span === undefined) return [option];
+    option.read = true;
+    const inside = parseCommandLine(fromConfig(config).text).options.map((found): Option => {
+      const { word: _word, ...rest } = found;
+      return {
+        ...rest,
+        config: name,
+        span,
+        nameSpan: span,
+        argumentSpan: span,
+        params: found.params.map((p) => ({ ...p, span, keySpan: span, valueSpan: span })),
+      };
+    });
+    return [option, ...inside];
+  });
 }
 
 /** The text of a model, comments and layout included. `printCommandLine(parseCommandLine(t)) === t`. */
@@ -179,7 +208,8 @@ function pushOption(
       option.json = true;
       option.params = readJsonParams(word, line.problems);
     } else if (kind.style === 'rest') {
-      option.params = readRest(word);
+      const list = name === 'global' && !/^[^.=]+\.[^=]+=/.test(word.value);
+      option.params = list ? readParams(word, undefined, false) : readRest(word);
     } else if (kind.style !== 'text') {
       option.params = readParams(word, kind.implied, kind.style === 'keyval');
     }

@@ -318,6 +318,42 @@ export const RULE_CASES: RuleCase[] = [
   ...cases('O01', `${RAW} -device virtio-blk-pcii,drive=x`),
   ...cases('O07', `${RAW} -device ide-drive,drive=x`),
   ...cases(
+    'O09',
+    `-set drive.x.readonly=on ${RAW} ${BLK}`,
+    `${RAW} ${BLK} -set drive.y.readonly=on`,
+    `${RAW} ${BLK} -set disk.x.readonly=on`,
+    `${RAW} ${BLK} -set drive.x`,
+    '-object iothread,id=io -set object.io.poll-max-ns=5',
+    `${RAW} -device '{"driver":"virtio-blk-pci","drive":"x","id":"v"}' -set device.v.queue-size=64`,
+  ),
+  ...cases(
+    'O10',
+    `${RAW} ${BLK} -global virtio-blk.queue-size=64`,
+    `${RAW} ${BLK} -global nonsense.nonsense=1`,
+    `${RAW} ${BLK} -global queue-size=64`,
+  ),
+  // What -set and -global say is judged as if it stood in the option itself.
+  ...cases(
+    'R01',
+    `${RAW} -set drive.x.readonly=on -device ide-hd,drive=x`,
+    `${RAW},readonly=on -set drive.x.readonly=off -device ide-hd,drive=x`,
+  ),
+  ...cases('D01', `${RAW} -set drive.x.id=y ${BLK}`),
+  ...cases(
+    'V01',
+    `${RAW} ${BLK},id=v -set device.v.queue-size=100`,
+    `-global virtio-blk-pci.queue-size=100 ${RAW} ${BLK}`,
+    `-global virtio-blk-device.queue-size=100 ${RAW} ${BLK}`,
+    `-global driver=virtio-blk-pci,property=queue-size,value=100 ${RAW} ${BLK}`,
+    `-global virtio-blk-pci.queue-size=64 -global virtio-blk-pci.queue-size=100 ${RAW} ${BLK}`,
+  ),
+  ...cases(
+    'O02',
+    `${RAW} ${BLK},id=v -set device.v.nonsense=100`,
+    `-global virtio-blk-pci.nonsense=1 ${RAW} ${BLK}`,
+  ),
+  ...cases('P03', `${RAW} ${BLK},addr=0x5.0x9`),
+  ...cases(
     'O03',
     `${RAW} ${BLK},ioeventfd=maybe`,
     `${RAW} ${BLK},num-queues=abc`,
@@ -377,4 +413,9 @@ export const CLEAN_LINES: string[] = [
   '-drive file=a.qcow2,if=none,id=d0,format=qcow2,readonly=on -drive file=a.qcow2,if=none,id=d1,format=qcow2,readonly=on -device virtio-blk-pci,drive=d0 -device virtio-blk-pci,drive=d1',
   '-drive file.driver=file,file.filename=a.raw,if=none,id=x,format=raw -device virtio-blk-pci,drive=x',
   '-drive file=a.raw,if=none,id=x,format=raw -device virtio-blk-pci,drive=x,id=d -set device.d.serial=7 -global virtio-blk-pci.packed=on',
+  `-global virtio-blk-device.queue-size=100 ${RAW} ${BLK},queue-size=128`,
+  `-global virtio-blk-pci.queue-size=100 -global virtio-blk-pci.queue-size=64 ${RAW} ${BLK}`,
+  `${RAW},read-only=on -set drive.x.read-only=off -device ide-hd,drive=x`,
+  '-device virtio-blk-pci -global virtio-blk-pci.drive=n -blockdev driver=file,node-name=n,filename=a.raw',
+  `${RAW} ${BLK},addr=0x1d.0x1,multifunction=on`,
 ];

@@ -174,7 +174,7 @@ test.describe.serial('the command line', () => {
     await expect(page.locator('.piece.selected')).toContainText('v1');
     await expect(page.getByTestId('boot-entry')).toContainText('bootindex=1');
     await seen('machine-map');
-    await page.getByRole('tab', { name: 'Explain an error' }).click();
+    await page.getByRole('tab', { name: 'Explain error' }).click();
     await page
       .getByTestId('error-paste')
       .fill(

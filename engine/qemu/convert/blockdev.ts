@@ -2,7 +2,7 @@
  * `-drive` → `-blockdev` + `-device`. What `-drive` does in one breath becomes visible: the block nodes, the device, and which
  * of the two each option belongs to. Source: blockdev.c (`blockdev_init`, `drive_new`), block.c (`bdrv_parse_cache_mode`).
  */
-import { addParam, applyEdits, setValue } from '../edit.ts';
+import { addParam, applyEdits, removeSets, setParams, setValue } from '../edit.ts';
 import type { CommandLine, Option, TextEdit } from '../model.ts';
 import { layerOf } from '../model/blockdev.ts';
 import { deviceParam } from '../model/devices.ts';
@@ -62,7 +62,7 @@ export function toBlockdev(line: CommandLine): Conversion {
     const reason = hindrance(model, drive);
     if (reason !== undefined)
       notes.push({ key: `convert.kept.${reason}`, params: { drive: drive.id }, span: drive.span });
-    else edits.push(...convertDrive(model, drive, names, groups, notes));
+    else edits.push(...convertDrive(model, drive, names, groups, notes), ...removeSets(line, [drive.option]));
   }
   return { text: applyEdits(line.text, edits), notes };
 }
@@ -102,7 +102,9 @@ function protocolPairs(drive: Drive, notes: ConversionNote[]): Pair[] {
     return (jsonPairs(drive) ?? []).filter(([key]) => key !== 'driver');
   const param = drive.fileParam;
   if (param !== undefined && param.key !== 'file') {
-    return drive.option.params.filter((p) => p.key.startsWith('file.')).map((p): Pair => [p.key, p.value]);
+    return setParams(drive.option)
+      .filter((p) => p.key.startsWith('file.'))
+      .map((p): Pair => [p.key, p.value]);
   }
   const parsed = parseFilename(drive.file ?? '');
   const driver = parsed.driver ?? 'file';
@@ -130,7 +132,7 @@ function convertDrive(
   groups: Set<string>,
   notes: ConversionNote[],
 ): TextEdit[] {
-  const get = (key: string): string | undefined => drive.option.params.find((p) => p.key === key)?.value;
+  const get = (key: string): string | undefined => drive.option.params.findLast((p) => p.key === key)?.value;
   const name = nodeNameOf(drive) ?? freshName(drive.id, names);
   const cache = CACHE[get('cache') ?? ''];
   const json = drive.file?.startsWith('json:') === true ? jsonPairs(drive) : undefined;
@@ -159,7 +161,7 @@ function convertDrive(
   if (discard === undefined) node.pop();
   const detect = get('detect-zeroes');
   if (detect !== undefined) node.push(['detect-zeroes', detect]);
-  for (const { key, value, form } of drive.option.params) {
+  for (const { key, value, form } of setParams(drive.option)) {
     if (
       HANDLED.has(key) ||
       isLimit(key) ||

@@ -1,6 +1,7 @@
 /** `-readconfig` files, written and read. Source: util/qemu-config.c (`qemu_config_foreach`), softmmu/vl.c. */
-import { applyEdits, removeOption, shellQuote } from '../edit.ts';
+import { applyEdits, removeOption, removeSets, setParams, shellQuote } from '../edit.ts';
 import type { CommandLine, Option } from '../model.ts';
+import { readGlobal } from '../parse/elsewhere.ts';
 import type { Conversion, ConversionNote } from './notes.ts';
 import { writeOption, type Pair } from './write.ts';
 
@@ -47,10 +48,10 @@ export function toConfig(line: CommandLine, name = 'machine.conf'): ConfigFile {
     moved.push(option);
   }
   if (moved.length === 0) return { text: '', notes, line: line.text };
-  const rest = applyEdits(
-    line.text,
-    moved.map((option) => removeOption(line, option)),
-  );
+  const rest = applyEdits(line.text, [
+    ...moved.map((option) => removeOption(line, option)),
+    ...removeSets(line, moved),
+  ]);
   return {
     text: sections.join('\n'),
     notes,
@@ -76,16 +77,16 @@ function section(option: Option): string {
 }
 
 function pairsOf(option: Option): Pair[] {
-  if (option.name === 'global') {
-    const [{ key, value }] = option.params;
-    const dot = key.indexOf('.');
+  const global = option.name === 'global' ? readGlobal(option) : undefined;
+  if (global !== undefined)
     return [
-      ['driver', key.slice(0, dot)],
-      ['property', key.slice(dot + 1)],
-      ['value', value],
+      ['driver', global.driver],
+      ['property', global.property],
+      ['value', global.param.value],
     ];
-  }
-  return option.params.filter((p) => p.key !== 'id').map((p): Pair => [p.key, p.value]);
+  return setParams(option)
+    .filter((p) => p.key !== 'id')
+    .map((p): Pair => [p.key, p.value]);
 }
 
 /** Longest file that is read. Characters. */

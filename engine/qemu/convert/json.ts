@@ -1,5 +1,5 @@
 /** `-blockdev`, `-device` and `-object` as JSON arguments, and as QMP commands; and back. Source: qapi/*.json. */
-import { applyEdits, shellQuote } from '../edit.ts';
+import { applyEdits, removeSets, setParams, shellQuote } from '../edit.ts';
 import type { CommandLine, LintContext, Option, Span, TextEdit } from '../model.ts';
 import { keyTree, type KeyTree } from '../model/tree.ts';
 import { readBool, readNumber, readSize } from '../model/values.ts';
@@ -20,7 +20,7 @@ const COMMANDS: readonly [option: string, command: string, root: string][] = [
 /** The argument of `-blockdev`, `-device` or `-object` as a value, its numbers and switches typed as the schema wants them. */
 export function optionValue(option: Option, schema: Schema): Json {
   const root = COMMANDS.find(([name]) => name === option.name)?.[2] ?? '';
-  const tree = keyTree(option.params);
+  const tree = keyTree(setParams(option));
   const driver = option.params.find((p) => p.key === 'driver')?.value ?? '';
   const typeOf = (path: readonly string[]): string | undefined => {
     if (root === '') {
@@ -70,6 +70,7 @@ export function toJson(line: CommandLine, context: LintContext): Conversion {
   const schema = schemaFor(context);
   const edits: TextEdit[] = [];
   const notes: ConversionNote[] = [];
+  const written: Option[] = [];
   for (const option of line.options) {
     if (option.json === true || option.argumentSpan === undefined) continue;
     if (!COMMANDS.some(([name]) => name === option.name)) continue;
@@ -77,8 +78,11 @@ export function toJson(line: CommandLine, context: LintContext): Conversion {
       notes.push(note('variable', option));
       continue;
     }
+    written.push(option);
     edits.push({ span: option.argumentSpan, text: shellQuote(JSON.stringify(optionValue(option, schema))) });
   }
+  // JSON devices have no id that `-set` would find.
+  edits.push(...removeSets(line, written));
   return { text: applyEdits(line.text, edits), notes };
 }
 

@@ -1,4 +1,5 @@
 /** The limits of a `-drive` as a throttle group. Source: blockdev.c (`extract_common_blockdev_options`), qapi/qom.json. */
+import { setParams } from '../edit.ts';
 import type { Drive } from '../storage-model.ts';
 import type { Pair } from './write.ts';
 
@@ -29,7 +30,7 @@ export interface Limits {
 
 /** The limits of a drive, or undefined when it has none. */
 export function limitsOf(drive: Drive): Limits | undefined {
-  const params = drive.option.params.filter((p) => isLimit(p.key));
+  const params = setParams(drive.option).filter((p) => isLimit(p.key));
   if (params.length === 0) return undefined;
   const group = params.find((p) => p.key === 'group' || p.key === 'throttling.group')?.value;
   const pairs: Pair[] = [];

@@ -203,7 +203,10 @@ function longDrive(option: Option, machine: Machine, places: Places): Drive {
     media,
     bus,
     unit,
-    readOnly: readBool((get('readonly') ?? get('read-only'))?.value) ?? media === 'cdrom',
+    // Of an old name given twice the first counts: renaming turns their order round (`qemu_opt_rename`).
+    readOnly:
+      readBool((option.params.find((p) => p.key === 'readonly') ?? get('read-only'))?.value) ??
+      media === 'cdrom',
     snapshot: readBool(get('snapshot')?.value) ?? machine.snapshot,
     root: driveGraph(option, tree, fileParam?.value, fileParam?.span ?? option.span),
     tree,

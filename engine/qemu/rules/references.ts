@@ -1,5 +1,5 @@
 /** Who names whom: which drives and nodes are used, and what a wrong name was likely meant to be. */
-import type { Param } from '../model.ts';
+import type { CommandLine, Param } from '../model.ts';
 import { nearest } from '../parse/nearest.ts';
 import { driveOf, type BlockNode, type Device, type Drive, type StorageModel } from '../storage-model.ts';
 
@@ -52,9 +52,16 @@ function mentions(model: StorageModel): Map<string, Drive['option'][]> {
   return map;
 }
 
-/** Whether some option holds a `$variable`, so that the line that QEMU sees may say more than the text. */
-export function hasUnknownParts(model: StorageModel): boolean {
-  return model.line.variables.length > 0;
+/** Whether QEMU sees more options than the text has: a `-readconfig` that was not read, a `$variable` where options stand. */
+export function hasUnknownParts({ options, variables, text }: CommandLine): boolean {
+  if (options.some((o) => o.name === 'readconfig' && o.read !== true)) return true;
+  return variables.some(
+    (v) =>
+      /(?:^|[\s\n"])$/.test(text.slice(0, v.start).slice(-1)) &&
+      !options.some(
+        (o) => o.argumentSpan !== undefined && o.argumentSpan.start <= v.start && v.end <= o.argumentSpan.end,
+      ),
+  );
 }
 
 /** `if=none` drives and top block nodes that nothing uses. */

@@ -1,4 +1,5 @@
 /** The shape of a lint rule: data that the linter, "explain this error" and the lessons share. */
+import { NO_EDIT } from '../edit.ts';
 import type { CommandLine, Fix, LintContext, Problem, Severity, Span, TextEdit } from '../model.ts';
 import { inVersions } from '../model/version.ts';
 import type { StorageModel } from '../storage-model.ts';
@@ -63,7 +64,7 @@ export function applyRule(rule: Rule, scope: RuleScope): Problem[] {
       span: found.span,
       message: `lint.${rule.id}.${found.variant ?? 'message'}`,
       params,
-      fixes: found.fixes ?? [],
+      fixes: (found.fixes ?? []).filter((f) => f.edits.every((e) => e !== NO_EDIT)),
     };
     const template = rule.qemu[found.says ?? 0];
     if (template !== undefined) problem.qemu = fillMessage(template, { ...params, ...found.names });

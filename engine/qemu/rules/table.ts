@@ -9,6 +9,7 @@ import { diskRules } from './disk.ts';
 import { drivePlaceRules } from './drive-place.ts';
 import { driveValueRules } from './drive-values.ts';
 import { driveRules } from './drive.ts';
+import { elsewhereRules } from './elsewhere.ts';
 import { lockingRules } from './locking.ts';
 import { nameRules } from './names.ts';
 import { pciRules } from './pci.ts';
@@ -37,6 +38,7 @@ export const RULES: readonly Rule[] = [
   ...nameRules,
   ...propertyRules,
   ...changeRules,
+  ...elsewhereRules,
   ...runtimeRules,
 ];
 

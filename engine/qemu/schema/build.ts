@@ -46,6 +46,8 @@ export interface QmpAnswers {
   schema: RawType[];
   /** `query-machines` */
   machines: RawMachine[];
+  /** `qom-list-types` of what implements `device`, abstract ones included. */
+  classes: { name: string; parent?: string }[];
   /** `query-command-line-options` */
   options: { option: string; parameters: { name: string }[] }[];
 }
@@ -72,6 +74,7 @@ export function buildSchema(answers: QmpAnswers): Schema {
     aliases: {},
     machines: {},
     types: {},
+    classes: Object.fromEntries(answers.classes.map(({ name, parent }) => [name, parent ?? ''])),
     options: {},
   };
   addDevices(schema, answers);

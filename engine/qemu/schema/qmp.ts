@@ -14,6 +14,10 @@ export async function readSchema(ask: QmpAsk, deviceHelp: string): Promise<Schem
     deviceHelp,
     schema: (await ask('query-qmp-schema')) as QmpAnswers['schema'],
     machines: (await ask('query-machines')) as QmpAnswers['machines'],
+    classes: (await ask('qom-list-types', {
+      implements: 'device',
+      abstract: true,
+    })) as QmpAnswers['classes'],
     options: (await ask('query-command-line-options')) as QmpAnswers['options'],
   };
   for (const device of readDeviceHelp(deviceHelp)) {

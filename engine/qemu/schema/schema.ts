@@ -46,6 +46,8 @@ export interface Schema {
   machines: Record<string, { alias?: string; deprecated?: true; default?: true; cpuMax?: number }>;
   /** QAPI types by name; `BlockdevOptions` and `ObjectOptions` are the roots. */
   types: Record<string, QapiType>;
+  /** Every class of devices with its parent, those that no user can make included: `-global` takes them too. */
+  classes?: Record<string, string>;
   /** Parameters of options from `query-command-line-options`, e.g. `drive`. */
   options: Record<string, string[]>;
 }
@@ -106,4 +108,15 @@ export function tagValues(schema: Schema, type: string): string[] {
 export function enumValues(schema: Schema, type: string | undefined): string[] | undefined {
   const found = type === undefined ? undefined : schema.types[type];
   return found?.kind === 'enum' ? found.values : undefined;
+}
+
+/** The class and all above it, itself first; only itself when the schema has no classes. */
+export function* classesOf(schema: Schema, name: string): Iterable<string> {
+  const seen = new Set<string>();
+  for (let at: string | undefined = name; at !== undefined && !seen.has(at);) {
+    seen.add(at);
+    yield at;
+    const classes: Record<string, string> = schema.classes ?? {};
+    at = Object.hasOwn(classes, at) ? classes[at] : undefined;
+  }
 }

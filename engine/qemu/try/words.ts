@@ -1,6 +1,6 @@
 /** An option's parameters as a list that can be changed and printed again, in the spelling of the line. */
 import type { Option, Param } from '../model.ts';
-import { escapeValue } from '../edit.ts';
+import { escapeValue, ownParams } from '../edit.ts';
 
 /**
  * Everything that QEMU gets is printed from what Platter read, never copied: so QEMU cannot see another parameter than those
@@ -14,7 +14,8 @@ export class Words {
 
   constructor(option: Option) {
     this.option = option;
-    this.params = [...option.params];
+    // What `-set` and `-global` say is handed over by themselves.
+    this.params = ownParams(option);
   }
 
   get(key: string): Param | undefined {
