@@ -13,8 +13,9 @@ export const resize = defineCommand({
   operands: 'IMAGE SIZE',
   count: { least: 2, most: 2 },
   help:
-    'Gives the disk of a raw or qcow2 image another size. SIZE is the new size; with + or - before it, how much is added or taken away ' +
-    '(put -- before a size that begins with -). What is added reads as zeroes.\n\n' +
+    'Gives the disk of a raw, qcow2 or LUKS image another size, that of a QED image a larger one; other formats keep the size that they ' +
+    'were made with. SIZE is the new size; with + or - before it, how much is added or taken away (put -- before a size that begins with ' +
+    '-). What is added reads as zeroes (in LUKS as noise).\n\n' +
     'An image with a backing file needs --follow: what lies in the backing file must not show through behind the old end.',
   options: {
     ...FORMAT_OPTION,

@@ -37,6 +37,11 @@ export class LuksDriver implements FormatDriver {
     this.#cipher = cipher;
   }
 
+  /** Where the encrypted data begins, bytes. */
+  get payload(): number {
+    return this.#volume.payload;
+  }
+
   locate(offset: number, length: number, out: ExtentSlot): void {
     out.special(length, this.storage, this.#volume.payload + offset, 'encrypted');
   }

@@ -1,6 +1,6 @@
 /**
  * Another size of the guest's disk. Growing: a larger L1 table first, what would show through behind the old end is made zero, then
- * the header says the new size. Shrinking: the header first, then what lies behind the new end is given back.
+ * the header says the new size. Shrinking: the header first, then what lies behind the new end is given back, and the end of the file.
  */
 import { wait, type Steps } from '../../../maybe.ts';
 import { PlatterError } from '../../../errors.ts';
@@ -11,19 +11,22 @@ import { releaseEntry } from './entry-update.ts';
 import { writeDisk } from './header-update.ts';
 import { ownL2Table, setL1Entry } from './l2.ts';
 import type { Qcow2State } from './state.ts';
+import { trimEnd } from './trim.ts';
 import { writeZeroesGuest } from './zero.ts';
 
 /** `size` in bytes, a multiple of 512. Throws `resize.*`. */
 export function* resizeQcow2(state: Qcow2State, size: number): Steps<void> {
   if (state.broken !== undefined) throw state.broken;
   checkPossible(state, size);
+  const shrinks = size < state.header.size;
   yield* withBitmapsResized(state, function* () {
     yield* wait(state.writeBack());
-    if (size < state.header.size) yield* shrink(state, size);
+    if (shrinks) yield* shrink(state, size);
     else yield* grow(state, size);
   });
   if (state.rawExternalData) yield* wait(state.dataStorage.truncate(size));
   yield* wait(state.writeBack());
+  if (shrinks && state.refcounts !== undefined) yield* trimEnd(state, state.refcounts);
 }
 
 function checkPossible(state: Qcow2State, size: number): void {

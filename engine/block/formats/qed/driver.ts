@@ -103,6 +103,14 @@ export class QedDriver extends ClusteredDriver {
     yield* wait(this.storage.flush());
   }
 
+  /** Another size of the disk in the header, bytes; the node must be opened anew to see it. */
+  *resize(size: number): Steps<void> {
+    this.image.header = { ...this.header, image_size: size };
+    yield* wait(this.storage.flush());
+    yield* wait(this.storage.write(0, qedHeader.encode(this.image.header)));
+    yield* wait(this.storage.flush());
+  }
+
   /** Until the tables are stable, a crash may leave entries to clusters that were never written. */
   protected override *beforeChange(): Steps<void> {
     if (this.backing === undefined) yield* this.markDirty(true);
