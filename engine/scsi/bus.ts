@@ -127,14 +127,20 @@ export class ScsiBus {
     return EXEMPT.has(opcode) ? undefined : pending;
   }
 
-  /** The rest of a command that `prepare` said to run. */
-  run(target: number, lun: number, command: ScsiCommand): Maybe<ScsiAnswer> {
+  /** The rest of a command that `prepare` said to run; `PREPARED.transfer` when it came down to one. */
+  run(target: number, lun: number, command: ScsiCommand, into: BlockTransfer): Maybe<ScsiAnswer | number> {
     const unit = this.nearest(target, lun);
     const known = this.#targets.get(target);
     if (unit === undefined || known === undefined) return refuse(SENSE.lunNotSupported);
     return this.#forTarget(target, lun, command.cdb.opcode, unit)
       ? known.answer(lun, command.cdb, command.dataIn, unit.lastSense)
-      : unit.run(command);
+      : unit.run(command, into);
+  }
+
+  /** A command is done well. */
+  succeeded(target: number, lun: number): void {
+    const unit = this.nearest(target, lun);
+    if (unit !== undefined) unit.lastSense = undefined;
   }
 
   /**

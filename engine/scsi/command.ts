@@ -38,9 +38,8 @@ export interface ScsiAnswer {
   readonly moved: number;
 }
 
-/** I/O that a command asks of the block node. Whoever has the command carries it out, so that each step of it can be seen. */
+/** I/O that a command asks of the block node, one of `OP` (trace/format.ts). Whoever has the command carries it out, so that each step of it can be seen. */
 export interface BlockTransfer {
-  /** One of `OP` (trace/format.ts): read, write, flush. */
   op: number;
   /** Byte offset and length on the disk. */
   offset: number;
@@ -49,7 +48,22 @@ export interface BlockTransfer {
   before: boolean;
   /** Flush after writing: FUA, or the write cache is off. */
   through: boolean;
+  /** Zeroes may be written by giving space back. */
+  unmap: boolean;
+  /** Bytes that count as moved once it is done. */
+  moved: number;
 }
+
+/** One that nothing stands in yet. */
+export const blockTransfer = (): BlockTransfer => ({
+  op: 0,
+  offset: 0,
+  bytes: 0,
+  before: false,
+  through: false,
+  unmap: false,
+  moved: 0,
+});
 
 /** What `prepare` made of a command besides an answer: the transfer is filled in, or `run` is to be called with the buffers. */
 export const PREPARED = { transfer: 1, run: 2 } as const;
@@ -67,8 +81,9 @@ export interface LogicalUnit {
   execute(command: ScsiCommand): Maybe<ScsiAnswer>;
   /** Begins a command: an answer when there is one already, or one of `PREPARED`. Pending unit attentions are the caller's. */
   prepare(cdb: Cdb, initiator: string, into: BlockTransfer): ScsiAnswer | number;
-  /** The rest of a command that `prepare` said to run. */
+  /** The rest of a command that `prepare` said to run. With `into` it may come down to one transfer (`PREPARED.transfer`). */
   run(command: ScsiCommand): Maybe<ScsiAnswer>;
+  run(command: ScsiCommand, into: BlockTransfer): Maybe<ScsiAnswer | number>;
   /** The answer to a command whose transfer failed. */
   failed(error: unknown, opcode: number): ScsiAnswer;
   /** Logical unit or target reset: unit attention for everybody, volatile state gone. */

@@ -9,6 +9,7 @@ import { PlatterError } from '../../errors.ts';
 import type { BlockNode } from '../../block/node.ts';
 import type { Cdb } from '../cdb.ts';
 import {
+  blockTransfer,
   good,
   PREPARED,
   refuse,
@@ -48,7 +49,7 @@ import { startStop } from './start-stop.ts';
 import { DiskState } from './state.ts';
 import { reportSupportedOpcodes, type SupportedCommand } from './supported.ts';
 
-type Handler = (state: DiskState, command: ScsiCommand) => Maybe<ScsiAnswer>;
+type Handler = (state: DiskState, command: ScsiCommand, into?: BlockTransfer) => Maybe<ScsiAnswer | number>;
 type Reply = (state: DiskState, command: ScsiCommand) => Uint8Array | Sense;
 type Prepare = (state: DiskState, cdb: Cdb, into: BlockTransfer) => ScsiAnswer | number;
 
@@ -171,7 +172,7 @@ const PERSISTENT_ATTENTION = {
 export class ScsiDisk implements LogicalUnit {
   readonly type: number;
   readonly state: DiskState;
-  readonly #transfer: BlockTransfer = { op: 0, offset: 0, bytes: 0, before: false, through: false };
+  readonly #transfer = blockTransfer();
 
   constructor(options: ScsiDiskOptions) {
     this.state = new DiskState(options);
@@ -218,15 +219,17 @@ export class ScsiDisk implements LogicalUnit {
     return known.prepare?.(state, cdb, into) ?? PREPARED.run;
   }
 
-  run(command: ScsiCommand): Maybe<ScsiAnswer> {
+  run(command: ScsiCommand): Maybe<ScsiAnswer>;
+  run(command: ScsiCommand, into: BlockTransfer): Maybe<ScsiAnswer | number>;
+  run(command: ScsiCommand, into?: BlockTransfer): Maybe<ScsiAnswer | number> {
     const { opcode } = command.cdb;
     const handle = COMMANDS.get(opcode)?.handle;
     return handle === undefined
       ? refuse(SENSE.invalidOpcode)
-      : this.#guarded(opcode, () => handle(this.state, command));
+      : this.#guarded(opcode, () => handle(this.state, command, into));
   }
 
-  #guarded(opcode: number, work: () => Maybe<ScsiAnswer>): Maybe<ScsiAnswer> {
+  #guarded<T>(opcode: number, work: () => Maybe<T>): Maybe<T | ScsiAnswer> {
     try {
       const done = work();
       return isPromise(done) ? done.catch((error: unknown) => this.failed(error, opcode)) : done;
@@ -284,7 +287,7 @@ function preventAllow(state: DiskState, { cdb }: ScsiCommand): ScsiAnswer {
   return good();
 }
 
-function serviceActionIn(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+function serviceActionIn(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer | number> {
   switch (command.cdb.bytes[1] & 0x1f) {
     case SERVICE_ACTION.readCapacity16:
       return data((_, { cdb }) => readCapacity16(state, cdb))(state, command);
@@ -301,7 +304,7 @@ function persistentReserveOut(state: DiskState, command: ScsiCommand): ScsiAnswe
   );
 }
 
-function maintenanceIn(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+function maintenanceIn(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer | number> {
   return (command.cdb.bytes[1] & 0x1f) === SERVICE_ACTION.reportSupportedOperationCodes
     ? data((_, { cdb }) => reportSupportedOpcodes(supportedCommands(state), cdb))(state, command)
     : refuse(SENSE.invalidField);

@@ -1,7 +1,8 @@
 /** UNMAP, WRITE SAME and GET LBA STATUS: logical block provisioning (SBC-3 section 4.7). */
 import type { Maybe } from '../../maybe.ts';
 import { andThen } from '../../maybe.ts';
-import { good, refuse, type ScsiAnswer, type ScsiCommand } from '../command.ts';
+import { OP } from '../../trace/format.ts';
+import { good, PREPARED, refuse, type BlockTransfer, type ScsiAnswer, type ScsiCommand } from '../command.ts';
 import { gather, scatter } from '../segments.ts';
 import { SENSE } from '../sense.ts';
 import { MAX_UNMAP_DESCRIPTORS } from './inquiry.ts';
@@ -21,7 +22,11 @@ interface BlockRange {
 }
 
 /** UNMAP, SBC-3 section 5.28. All descriptors are checked before the first one is acted on. */
-export function unmap(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+export function unmap(
+  state: DiskState,
+  command: ScsiCommand,
+  into?: BlockTransfer,
+): Maybe<ScsiAnswer | number> {
   const { cdb } = command;
   if (cdb.transfer === 0) return good();
   const anchor = (cdb.bytes[1] & 1) !== 0;
@@ -56,7 +61,21 @@ export function unmap(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer>
     }
     ranges.push({ lba, blocks });
   }
+  const [only] = ranges;
+  if (into !== undefined && ranges.length === 1 && only.blocks > 0 && state.options.unmap) {
+    return fill(state, into, OP.discard, only, list.length);
+  }
   return andThen(discardRanges(state, ranges, 0), () => good(list.length));
+}
+
+/** Leaves one range to whoever has the command. */
+function fill(state: DiskState, into: BlockTransfer, op: number, range: BlockRange, moved: number): number {
+  into.op = op;
+  into.offset = range.lba * state.blockSize;
+  into.bytes = range.blocks * state.blockSize;
+  into.moved = moved;
+  into.before = into.through = into.unmap = false;
+  return PREPARED.transfer;
 }
 
 function discardRanges(state: DiskState, ranges: readonly BlockRange[], index: number): Maybe<void> {
@@ -72,7 +91,11 @@ function discardRanges(state: DiskState, ranges: readonly BlockRange[], index: n
 }
 
 /** WRITE SAME(10) and (16), SBC-3 sections 5.48 and 5.49. */
-export function writeSame(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
+export function writeSame(
+  state: DiskState,
+  command: ScsiCommand,
+  into?: BlockTransfer,
+): Maybe<ScsiAnswer | number> {
   const { cdb } = command;
   const node = state.options.node;
   // ANCHOR, and the obsolete PBDATA and LBDATA.
@@ -96,6 +119,11 @@ export function writeSame(state: DiskState, command: ScsiCommand): Maybe<ScsiAns
   const answer = good(noData ? 0 : block.length);
   if (block.every((byte) => byte === 0)) {
     const mayUnmap = state.options.unmap && (cdb.bytes[1] & 0x08) !== 0;
+    if (into !== undefined) {
+      fill(state, into, OP.writeZeroes, { lba: cdb.lba, blocks: cdb.transfer }, answer.moved);
+      into.unmap = mayUnmap;
+      return PREPARED.transfer;
+    }
     return andThen(node.writeZeroes(offset, length, mayUnmap), () => answer);
   }
   const pattern = new Uint8Array(Math.min(length, WRITE_SAME_CHUNK - (WRITE_SAME_CHUNK % state.blockSize)));

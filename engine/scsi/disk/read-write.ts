@@ -35,7 +35,8 @@ function fill(state: DiskState, cdb: Cdb, into: BlockTransfer, op: number): numb
   into.op = op;
   into.offset = cdb.lba * state.blockSize;
   into.bytes = cdb.transfer * state.blockSize;
-  into.before = into.through = false;
+  into.moved = into.bytes;
+  into.before = into.through = into.unmap = false;
   return PREPARED.transfer;
 }
 
@@ -66,7 +67,7 @@ export function prepareWrite(state: DiskState, cdb: Cdb, into: BlockTransfer): S
 /** SYNCHRONIZE CACHE: everything, whatever range was asked for. */
 export function prepareFlush(state: DiskState, cdb: Cdb, into: BlockTransfer): number {
   fill(state, cdb, into, OP.flush);
-  into.offset = into.bytes = 0;
+  into.offset = into.bytes = into.moved = 0;
   return PREPARED.transfer;
 }
 

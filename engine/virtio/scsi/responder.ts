@@ -1,0 +1,121 @@
+/** Writes the answers of the SCSI host into the driver's memory (virtio 1.2, section 5.6.6), and counts what was done. */
+import { STATUS } from '../../scsi/command.ts';
+import { fixedSense } from '../../scsi/sense.ts';
+import { DIRECTION } from '../../scsi/transfer.ts';
+import { OP } from '../../trace/format.ts';
+import { E } from '../../trace/registry.ts';
+import type { VirtioScsi } from './device.ts';
+import { AN_RESP_BYTES, CMD_RESP, EVENT_BYTES, lunOf, RESPONSE } from './protocol.ts';
+import { KIND, type ScsiRequest } from './request.ts';
+
+export class ScsiResponder {
+  readonly #device: VirtioScsi;
+  readonly #stats: VirtioScsi['stats'];
+  /** The answer to a command, sense data included, before it is copied. */
+  #bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+
+  constructor(device: VirtioScsi, stats: VirtioScsi['stats']) {
+    this.#device = device;
+    this.#stats = stats;
+  }
+
+  /** Bytes of a command's answer. */
+  static commandBytes(senseSize: number): number {
+    return CMD_RESP.sense + senseSize;
+  }
+  static readonly notificationBytes = AN_RESP_BYTES;
+
+  /** Writes the answer and sets how many bytes were written (section 2.7.8.2: from the start of the writable part on). */
+  respond(request: ScsiRequest): void {
+    const { trace } = this.#device;
+    const { kind, requestId, lun, tagLow, response } = request;
+    switch (kind) {
+      case KIND.command:
+        this.#command(request);
+        trace.emit(E.virtio_scsi_cmd_resp, requestId, lun, tagLow, response, request.status);
+        break;
+      case KIND.tmf:
+        this.#write(request, Uint8Array.of(response));
+        trace.emit(E.virtio_scsi_tmf_resp, requestId, lun, tagLow, response, 0);
+        break;
+      case KIND.notification: {
+        // No event can be subscribed to: event_actual is 0.
+        const bytes = new Uint8Array(AN_RESP_BYTES);
+        bytes[4] = response;
+        this.#write(request, bytes);
+        trace.emit(E.virtio_scsi_an_resp, requestId, lun, response, 0, 0);
+        break;
+      }
+      default:
+        // A type that nobody knows: QEMU gives the chain back as it is.
+        request.written = 0;
+    }
+  }
+
+  #write(request: ScsiRequest, bytes: Uint8Array): void {
+    request.respond(this.#device.memory, bytes, bytes.length);
+    request.written = bytes.length;
+  }
+
+  event(request: ScsiRequest, event: number, bytes: Uint8Array): void {
+    this.#write(request, bytes);
+    const reason = new DataView(bytes.buffer).getUint32(EVENT_BYTES - 4, true);
+    this.#device.trace.emit(E.virtio_scsi_event, request.requestId, lunOf(bytes, 4), event, reason, 0);
+  }
+
+  /** Sense data that is not there is written as zeroes, so that everything up to the data is the device's. */
+  #command(request: ScsiRequest): void {
+    const { status, response, sense } = request;
+    const length = ScsiResponder.commandBytes(this.#device.senseSize);
+    if (this.#bytes.length !== length) {
+      this.#bytes = new Uint8Array(length);
+      this.#view = new DataView(this.#bytes.buffer);
+    }
+    const bytes = this.#bytes;
+    const view = this.#view;
+    bytes.fill(0, CMD_RESP.sense);
+    let senseLength = 0;
+    if (sense !== undefined && response === RESPONSE.ok) {
+      const fixed = fixedSense(sense).subarray(0, this.#device.senseSize);
+      bytes.set(fixed, CMD_RESP.sense);
+      senseLength = fixed.length;
+    }
+    const answered = response === RESPONSE.ok && status === STATUS.good;
+    view.setUint32(CMD_RESP.senseLen, senseLength, true);
+    view.setUint32(
+      CMD_RESP.resid,
+      answered && request.bytes > 0 ? request.dataBytes - request.moved : 0,
+      true,
+    );
+    view.setUint16(CMD_RESP.qualifier, 0, true);
+    bytes[CMD_RESP.status] = response === RESPONSE.ok ? status : 0;
+    bytes[CMD_RESP.response] = response;
+    request.respond(this.#device.memory, bytes, length);
+    const read = answered && request.direction === DIRECTION.fromDevice ? request.moved : 0;
+    request.written = length + read;
+    this.#count(request, answered);
+  }
+
+  #count({ transfer, moved, bytes, parsed, direction, cdb }: ScsiRequest, answered: boolean): void {
+    const stats = this.#stats;
+    if (!answered) stats.errors++;
+    const flush = parsed && transfer.op === OP.flush && bytes === 0 && FLUSHES.has(cdb.opcode);
+    if (flush) stats.flushes++;
+    else if (!parsed || !BLOCK_COMMANDS.has(cdb.opcode)) stats.others++;
+    else if (direction === DIRECTION.toDevice) {
+      stats.writes++;
+      if (answered) stats.bytesWritten += moved;
+    } else {
+      stats.reads++;
+      if (answered) stats.bytesRead += moved;
+    }
+  }
+}
+
+/** READ and WRITE of every length. */
+const BLOCK_COMMANDS: ReadonlySet<number> = new Set([
+  0x08, 0x0a, 0x28, 0x2a, 0x2e, 0x88, 0x8a, 0x8e, 0xa8, 0xaa, 0xae,
+]);
+/** SYNCHRONIZE CACHE. */
+const FLUSHES: ReadonlySet<number> = new Set([0x35, 0x91]);
