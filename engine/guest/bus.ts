@@ -3,7 +3,7 @@
  * hands it to QEMU, and the virtual CPU comes back with the answer. Later accesses go step by step (register-access.ts).
  */
 import type { AccessSize, AddressSpace } from '../machine/address-space.ts';
-import { CONFIG_PORTS } from '../machine/pci/bus.ts';
+import { CONFIG_PORTS } from '../machine/pci/root.ts';
 import { EXIT } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
@@ -73,13 +73,14 @@ export class GuestBus {
     this.#port(true, port, size, value);
   }
 
+  /** `slot` is counted over all buses, 32 to each: that is how the address register has them. */
   #select(slot: number, offset: number): number {
     this.#configAddress = (0x8000_0000 | (slot << 11) | (offset & 0xfc)) >>> 0;
     this.#port(true, CONFIG_PORTS, 4, this.#configAddress);
     return CONFIG_PORTS + 4 + (offset & 3);
   }
 
-  /** PCI configuration space by mechanism 1, as Linux reads the first 256 bytes on bus 0. */
+  /** PCI configuration space by mechanism 1: function 0 of a slot, counted over all buses (bus number times 32 plus slot). */
   configRead(slot: number, offset: number, size: AccessSize): number {
     return this.#port(false, this.#select(slot, offset), size, 0);
   }

@@ -2,6 +2,7 @@
 import { PlatterError } from '../errors.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
+import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
 import { DRIVABLE, machineKind } from './machines/index.ts';
 import { param, Properties } from './properties.ts';
 
@@ -21,6 +22,8 @@ export interface Controller {
   id: string;
   slot?: number;
   properties: Properties;
+  /** The bridges between the root bus and it, outermost first. */
+  bridges: BridgeOnTheWay[];
   /** Bus number after the dot of `bus=ID.N` (an IDE channel or an AHCI port); 0 when there is none. */
   bus: number;
 }
@@ -36,6 +39,8 @@ export interface DrivableDevice {
   drive: string;
   /** PCI slot of `addr=`, when it is given. */
   slot?: number;
+  /** The bridges between the root bus and its PCI function (or its controller's), outermost first. */
+  bridges: BridgeOnTheWay[];
   /** The device's option; all defaults when it has none. */
   properties: Properties;
   /** What the disk sits behind; undefined when it is itself a PCI function. */
@@ -96,7 +101,7 @@ function hostSide(option: Option): Pick<DrivableDevice, 'aio' | 'readOnly' | 'un
 /** The machine's own IDE controller. */
 function boardController(line: CommandLine, bus: number): Controller {
   const driver = isQ35(line) ? 'ich9-ahci' : 'piix3-ide';
-  return { driver, id: '', properties: new Properties(undefined), bus };
+  return { driver, id: '', properties: new Properties(undefined), bridges: [], bus };
 }
 
 /** The controller that a disk with `bus=` (or none) sits on; undefined for a PCI function. */
@@ -127,6 +132,7 @@ function controllerOf(line: CommandLine, disk: Option): Controller | undefined {
     id: param(found, 'id') ?? '',
     slot: properties.slot(),
     properties,
+    bridges: bridgesTo(line, found),
     bus,
   };
 }
@@ -160,6 +166,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     label,
     drive,
     slot,
+    bridges: controller?.bridges ?? bridgesTo(line, option),
     properties,
     controller,
     cpus: cpuCount(line),
@@ -193,6 +200,7 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
       id: drive,
       label: `${driver} ${drive}`,
       drive,
+      bridges: [],
       properties: new Properties(undefined),
       controller: ide ? boardController(line, isQ35(line) ? at : at >> 1) : undefined,
       cpus: cpuCount(line),

@@ -12,9 +12,10 @@ import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
 import { Kvm } from '../machine/kvm.ts';
 import { createMemory, type GuestMemory } from '../machine/memory.ts';
-import { PciBus } from '../machine/pci/bus.ts';
+import { PciRoot } from '../machine/pci/root.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { buildsAs, type DrivableDevice } from './drivable.ts';
+import { buildBridges } from './bridges.ts';
 import { buildGuest, depthOf } from './guest.ts';
 import { machineKind } from './machines/index.ts';
 import type { LabDevice, LabHardware, MachineContext } from './machines/kind.ts';
@@ -68,13 +69,14 @@ export function buildMachine(options: MachineOptions): Machine {
   );
   const space = new AddressSpace();
   const io = new AddressSpace();
-  const pci = new PciBus(space, io);
+  const root = new PciRoot(space, io);
   const apics = new LocalApics(wanted.cpus);
   const kvm = new Kvm(trace, apics);
   const host = new HostIo(trace, { aio: wanted.aio, costs, onReady: options.onReady });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);
   const bus = new GuestBus(space, io, trace);
   const firmware = new Firmware(bus);
+  const { bus: pci, number: busNumber } = buildBridges(root, { memory: space, io }, wanted.bridges, firmware);
   const allocator = new GuestAllocator(memory);
   let lastRequest = 0;
   let hardware: LabHardware | undefined = undefined;
@@ -94,7 +96,7 @@ export function buildMachine(options: MachineOptions): Machine {
     bus,
     allocator,
     cpus: wanted.cpus,
-    firmware: (slot) => firmware.assign(slot),
+    firmware: (slot) => firmware.assign(busNumber * 32 + slot),
     settle: () => {
       do while (deviceStep());
       while (host.stepHardware());

@@ -42,6 +42,32 @@ async function run(line: string) {
 const count = (trace: TraceRing, event: number): number =>
   findEvents(trace, 0, trace.capacity, { events: new Set([event]) }).length;
 
+describe('buses', () => {
+  it.each([
+    ['a root port', '-M q35 -device pcie-root-port,id=rp,addr=3 -device virtio-blk-pci,bus=rp,drive=d0'],
+    [
+      'a bridge behind a bridge, with a line',
+      '-device pci-bridge,id=b1,chassis_nr=1 -device pci-bridge,id=b2,bus=b1,chassis_nr=2 ' +
+        '-device virtio-blk-pci,bus=b2,addr=3,drive=d0,vectors=0',
+    ],
+    [
+      'a legacy device behind a bridge',
+      '-device pci-bridge,id=b1,chassis_nr=1 -device virtio-blk-pci,bus=b1,drive=d0,disable-modern=on',
+    ],
+  ])('the disk works behind %s', async (_, line) => {
+    const { found } = await run(line);
+    const pattern = new Uint8Array(BYTES);
+    fillPattern(new DataView(pattern.buffer), 0, WORKLOAD.seed);
+    expect(Buffer.compare(found, pattern)).toBe(0);
+  });
+
+  it('says when there is no such bus', () => {
+    const line = parseCommandLine(`${DRIVE} -device virtio-blk-pci,bus=pci.9,drive=d0`);
+    const wanted = expect.objectContaining({ code: 'lab.unknown-bus' }) as Error;
+    expect(() => createLab({ line, drives: () => undefined, workload: WORKLOAD })).toThrowError(wanted);
+  });
+});
+
 describe('transports of virtio-blk', () => {
   it.each([
     ['transitional', '-device virtio-blk-pci,drive=d0', { ports: false, lines: false }],

@@ -14,6 +14,8 @@ export interface RegisterRange {
   /** The value of `size` bytes at `offset` of the range, unsigned. */
   read(offset: number, size: AccessSize): number;
   write(offset: number, size: AccessSize, value: number): void;
+  /** Whether it answers there; what lies below it in the address space does otherwise. Left out: everywhere. */
+  decodes?(offset: number, size: AccessSize): boolean;
 }
 
 /** A register whose writing only wakes somebody up: an ioeventfd is bound to it. */
@@ -65,8 +67,18 @@ export class AddressSpace {
     return this.#doorbells.get(address);
   }
 
-  #find(address: number, size: number): Mapping | undefined {
-    return this.#mappings.find(({ base, range }) => address >= base && address + size <= base + range.size);
+  #find(address: number, size: AccessSize): Mapping | undefined {
+    return this.#mappings.find(
+      ({ base, range }) =>
+        address >= base &&
+        address + size <= base + range.size &&
+        (range.decodes === undefined || range.decodes(address - base, size)),
+    );
+  }
+
+  /** Whether anybody answers there. */
+  decodes(address: number, size: AccessSize): boolean {
+    return this.#find(address, size) !== undefined;
   }
 
   /** What nobody answers reads as all ones. */

@@ -7,7 +7,8 @@ import { AddressSpace, type AccessSize } from '#engine/machine/address-space.ts'
 import { HostIo } from '#engine/machine/host-io.ts';
 import type { InterruptSink } from '#engine/machine/interrupts.ts';
 import { createMemory, type GuestMemory } from '#engine/machine/memory.ts';
-import { PciBus } from '#engine/machine/pci/bus.ts';
+import { BRIDGES, PciBridge } from '#engine/machine/pci/bridge.ts';
+import { PciRoot } from '#engine/machine/pci/root.ts';
 import { TraceRing } from '#engine/trace/ring.ts';
 import { VirtioBlk } from '#engine/virtio/blk/device.ts';
 import type { BlkProperties } from '#engine/virtio/blk/options.ts';
@@ -70,7 +71,7 @@ export function platterBoard(
     message: (address, data) => memory.writeUint(address, 4, data),
     line: (_slot, _pin, level) => void levels.push(level ? 'IRQ raise' : 'IRQ lower'),
   };
-  const bus = new PciBus(space, io);
+  const bus = new PciRoot(space, io);
   const transport = new VirtioPci(device, {
     interrupts,
     memory: space,
@@ -78,6 +79,22 @@ export function platterBoard(
     ...interfaces,
   });
   bus.plug(transport.pci, SLOT);
+  return board;
+}
+
+/** The same behind a bridge in slot 5 of the root bus; the device is in slot `SLOT` of the bus behind. */
+export const BRIDGE_SLOT = 5;
+export function platterBridgeBoard(node: BlockNode, bridgeDriver: string): Board {
+  const { device, memory, space, io, levels, board } = machine(node, {});
+  const interrupts: InterruptSink = {
+    message: (address, data) => memory.writeUint(address, 4, data),
+    line: (_slot, _pin, level) => void levels.push(level ? 'IRQ raise' : 'IRQ lower'),
+  };
+  const root = new PciRoot(space, io);
+  const bridge = new PciBridge({ name: bridgeDriver, ...BRIDGES[bridgeDriver] }, space, io);
+  root.plugBridge(bridge, BRIDGE_SLOT);
+  const transport = new VirtioPci(device, { interrupts, memory: space, classCode: 0x01_0000 });
+  bridge.secondary.plug(transport.pci, bridgeDriver === 'pci-bridge' ? SLOT : 0);
   return board;
 }
 

@@ -12,6 +12,7 @@ import type { GuestMemory } from '../../machine/memory.ts';
 import type { PciBus } from '../../machine/pci/bus.ts';
 import type { PciFunction } from '../../machine/pci/function.ts';
 import type { TraceRing } from '../../trace/ring.ts';
+import type { Section } from '../details/section.ts';
 import type { DrivableDevice } from '../drivable.ts';
 
 /** What a device's state looks like to the frame's reader; what a device has none of is left out. */
@@ -45,6 +46,8 @@ export interface LabDevice {
   /** MSI-X entries; empty without MSI-X. */
   vectors(): VectorView[];
   summary(): LabFrame['device'];
+  /** Its registers, each explained (engine/lab/details); those of its PCI function alone when left out. */
+  details?(): Section[];
 }
 
 export interface LabHardware {
@@ -75,8 +78,11 @@ export interface MachineContext {
   allocator: GuestAllocator;
   /** Virtual CPUs. */
   cpus: number;
-  /** Assigns the base address registers of the function in this slot, as firmware does. */
-  firmware: (slot: number) => void;
+  /**
+   * Assigns the base address registers of the function in this slot of its bus, as firmware does. Answers where the guest finds it:
+   * its slot counted over all buses.
+   */
+  firmware: (slot: number) => number;
   /** While the driver probes: lets device, host and disk work until nothing is left to do. */
   settle: () => void;
 }

@@ -47,8 +47,7 @@ export function plugVirtioPci(
     onDoorbell: context.wakeDevice,
     ...interfaces,
   });
-  const slot = context.pci.plug(transport.pci, option.slot);
-  context.firmware(slot);
+  const slot = context.firmware(context.pci.plug(transport.pci, option.slot));
   const driver = interfaces.modern
     ? new VirtioPciDriver(context.bus, slot)
     : new VirtioPciLegacyDriver(context.bus, slot);

@@ -1,30 +1,42 @@
-/** The root bus: configuration mechanism 1 (ports 0xCF8 and 0xCFC) and the enhanced mechanism (ECAM). */
+/** One PCI bus: the functions in its slots. */
 import { PlatterError } from '../../errors.ts';
-import type { AccessSize, AddressSpace, RegisterRange } from '../address-space.ts';
-import type { PciFunction } from './function.ts';
+import type { AccessSize, AddressSpace } from '../address-space.ts';
+import type { PciFunction, PinRoute } from './function.ts';
 
-/** Bytes of one bus in ECAM: 32 slots, 8 functions, 4 KiB each. */
-const ECAM_BUS = 1 << 20;
-/** q35's MCFG base (hw/pci-host/q35.c). */
-export const ECAM_BASE = 0xb000_0000;
-export const CONFIG_PORTS = 0xcf8;
+/** A function with a bus behind it. */
+export interface PciBridgeFunction extends PciFunction {
+  readonly secondary: PciBus;
+  /** Numbers of the bus behind it and of the last one behind that, as software wrote them. */
+  readonly busNumbers: { secondary: number; subordinate: number };
+}
 
 export class PciBus {
   /** By device and function number. */
   readonly #functions = new Map<number, PciFunction>();
   readonly #memory: AddressSpace;
   readonly #io: AddressSpace;
-  #address = 0;
+  readonly #firstFree: number;
+  readonly #route: ((slot: number, pin: number) => PinRoute) | undefined;
+  readonly #bridges: PciBridgeFunction[] = [];
 
-  constructor(memory: AddressSpace, io: AddressSpace) {
+  /**
+   * `firstFree`: the first slot that a device without `addr=` gets. `route`: the way of an interrupt pin to the root bus; undefined
+   * for the root bus itself.
+   */
+  constructor(
+    memory: AddressSpace,
+    io: AddressSpace,
+    firstFree: number,
+    route?: (slot: number, pin: number) => PinRoute,
+  ) {
     this.#memory = memory;
     this.#io = io;
-    io.map(CONFIG_PORTS, this.#ports());
-    memory.map(ECAM_BASE, this.#ecam());
+    this.#firstFree = firstFree;
+    this.#route = route;
   }
 
   /**
-   * Plugs the function into the slot, or the first free one from 2 on, as its function `number`. Answers the slot. Throws
+   * Plugs the function into the slot, or the first free one, as its function `number`. Answers the slot. Throws
    * `machine.slot-taken`, `machine.no-slot`.
    */
   plug(pci: PciFunction, wanted?: number, number = 0): number {
@@ -45,13 +57,13 @@ export class PciBus {
       );
     }
     this.#functions.set(slot * 8 + number, pci);
-    pci.plug(slot, this.#memory, this.#io);
+    pci.plug(slot, this.#memory, this.#io, this.#route);
     return slot;
   }
 
   /** Without any function; -1 when there is none left. */
   #freeSlot(): number {
-    for (let slot = 2; slot < 32; slot++) {
+    for (let slot = this.#firstFree; slot < 32; slot++) {
       if (![0, 1, 2, 3, 4, 5, 6, 7].some((number) => this.#functions.has(slot * 8 + number))) return slot;
     }
     return -1;
@@ -72,34 +84,20 @@ export class PciBus {
     this.#functions.get(devfn)?.write(offset, size, value);
   }
 
-  /** PCI 3.0, section 3.2.2.3.2: a dword at 0xCF8 selects, 0xCFC–0xCFF is the window. Only bus 0 exists. */
-  #ports(): RegisterRange {
-    const target = (offset: number): { devfn: number; register: number } | undefined =>
-      (this.#address & 0x80ff_0000) >>> 0 === 0x8000_0000
-        ? { devfn: (this.#address >> 8) & 0xff, register: (this.#address & 0xfc) + (offset & 3) }
-        : undefined;
-    return {
-      name: 'pci configuration ports',
-      size: 8,
-      read: (offset, size) => {
-        if (offset < 4) return offset === 0 && size === 4 ? this.#address : 0xff;
-        const to = target(offset);
-        return to === undefined ? 0xffff_ffff >>> (32 - size * 8) : this.read(to.devfn, to.register, size);
-      },
-      write: (offset, size, value) => {
-        if (offset === 0 && size === 4) this.#address = value >>> 0;
-        const to = offset < 4 ? undefined : target(offset);
-        if (to !== undefined) this.write(to.devfn, to.register, size, value);
-      },
-    };
+  /** Plugs a bridge: configuration cycles for buses behind it go through it. */
+  plugBridge(bridge: PciBridgeFunction, wanted?: number, number = 0): number {
+    const slot = this.plug(bridge, wanted, number);
+    this.#bridges.push(bridge);
+    return slot;
   }
 
-  #ecam(): RegisterRange {
-    return {
-      name: 'pci ECAM',
-      size: ECAM_BUS,
-      read: (offset, size) => this.read((offset >> 12) & 0xff, offset & 0xfff, size),
-      write: (offset, size, value) => this.write((offset >> 12) & 0xff, offset & 0xfff, size, value),
-    };
+  /** The bus with this number behind one of its bridges, or undefined. The numbers are software's: it must have set them first. */
+  behind(number: number): PciBus | undefined {
+    for (const bridge of this.#bridges) {
+      const { secondary, subordinate } = bridge.busNumbers;
+      if (number < secondary || number > subordinate || secondary === 0) continue;
+      return number === secondary ? bridge.secondary : bridge.secondary.behind(number);
+    }
+    return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AddressSpace, type RegisterRange } from '../address-space.ts';
-import { CONFIG_PORTS, ECAM_BASE, PciBus } from './bus.ts';
+import { CONFIG_PORTS, ECAM_BASE, PciRoot } from './root.ts';
 import { COMMAND, PCI, PciFunction } from './function.ts';
 import { Msix, PBA_OFFSET } from './msix.ts';
 
@@ -29,7 +29,7 @@ function registers(size: number): RegisterRange & { last: number } {
 function plugged() {
   const memory = new AddressSpace();
   const io = new AddressSpace();
-  const bus = new PciBus(memory, io);
+  const bus = new PciRoot(memory, io);
   const pci = new PciFunction(identity);
   const range = registers(0x4000);
   pci.addBar(4, 'mem64', true, range);

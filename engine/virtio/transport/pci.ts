@@ -285,7 +285,7 @@ export class VirtioPci implements TransportHooks, RegisterRange {
     this.pci.setInterruptStatus(true);
     this.device.trace.emit(E.pci_set_irq, requestId, 0, 1, 0, 0);
     if ((this.pci.command & COMMAND.interruptDisable) === 0) {
-      this.#options.interrupts.line(this.pci.slot, 0, true, requestId);
+      this.#line(true, requestId);
     }
   }
 
@@ -300,7 +300,12 @@ export class VirtioPci implements TransportHooks, RegisterRange {
     if (!this.#lineLevel) return;
     this.#lineLevel = false;
     this.pci.setInterruptStatus(false);
-    this.#options.interrupts.line(this.pci.slot, 0, false, 0);
+    this.#line(false, 0);
+  }
+
+  #line(level: boolean, requestId: number): void {
+    const { slot, pin } = this.pci.interruptAt();
+    this.#options.interrupts.line(slot, pin, level, requestId);
   }
 
   /** Power-on: the function, the MSI-X table, the device. */
