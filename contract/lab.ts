@@ -1,5 +1,6 @@
 /** The lab as the renderer sees it: configuration and state over calls, the trace and the rings over a MessagePort. */
 import type { PlainError } from './error.ts';
+import type { DetailView } from './lab-details.ts';
 import type { Binding, Workload } from './settings.ts';
 
 export type LabId = string;
@@ -44,6 +45,8 @@ export interface LabFrameRequest {
   requestId: number | null;
   /** Which queue to show, or null for none. */
   queue: number | null;
+  /** Which section of the device's registers to show, or null for none; an unknown one stands for the first. */
+  details?: string | null;
 }
 
 /** The state of a split virtqueue (virtio 1.2, section 2.7) at the moment of the frame. */
@@ -114,6 +117,8 @@ export interface LabFrame {
   modelNs: number;
   queue: QueueView | null;
   queueCount: number;
+  /** The device's registers, when they were asked for. */
+  details: DetailView | null;
   vectors: VectorView[];
   device: {
     name: string;

@@ -7,8 +7,11 @@ import { E, EVENTS } from '../trace/registry.ts';
 import { moveRows } from '../trace/row.ts';
 import { TraceRing } from '../trace/ring.ts';
 import { STATIONS } from '../trace/stations.ts';
+import { pciSections } from './details/pci.ts';
+import { detailView, type Section } from './details/section.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
+import type { LabDevice } from './machines/kind.ts';
 import type { Lab, LabOptions } from './types.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
@@ -307,6 +310,7 @@ class Laboratory implements Lab {
       modelNs: scheduler.modelNs - this.#bootModelNs,
       queue: request.queue === null ? null : device.queue(request.queue),
       queueCount: device.queueCount,
+      details: typeof request.details === 'string' ? detailView(sectionsOf(device), request.details) : null,
       vectors: device.vectors(),
       device: device.summary(),
     };
@@ -342,6 +346,11 @@ class Laboratory implements Lab {
       notifications: this.#since(E.virtio_queue_notify),
     };
   }
+}
+
+/** What the Device view shows of a device. */
+function sectionsOf(device: LabDevice): Section[] {
+  return device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
 }
 
 /** Nobody has anything to do and the work is not done: a fault of the laboratory itself. */

@@ -12,6 +12,7 @@ const requestSchema = v.object({
   count: v.pipe(whole, v.maxValue(MOST_ROWS)),
   requestId: v.nullable(whole),
   queue: v.nullable(whole),
+  details: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(64)))),
 });
 
 /** The end of a channel that the lab holds; Electron's MessagePortMain. */

@@ -4,6 +4,8 @@ import { VirtioMmioDriver } from '../../guest/virtio-mmio.ts';
 import { VirtioBlk } from '../../virtio/blk/device.ts';
 import { BLK_DEFAULTS, type BlkProperties } from '../../virtio/blk/options.ts';
 import { VirtioMmio } from '../../virtio/transport/mmio.ts';
+import { BLK_DETAILS } from '../details/device.ts';
+import { mmioRegisters } from '../details/registers.ts';
 import type { DrivableDevice } from '../drivable.ts';
 import { given } from '../properties.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
@@ -70,7 +72,7 @@ export const virtioBlk: MachineKind = {
     const { transport, driver } = plugVirtioPci(context, context.wanted, device, CLASS_STORAGE);
     const { memory, allocator, trace, wanted } = context;
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, transport, blk);
+    return virtioHardware(wanted.label, device, transport, blk, BLK_DETAILS);
   },
 };
 
@@ -90,6 +92,6 @@ export const virtioBlkMmio: MachineKind = {
     space.map(MMIO_AT, transport);
     const driver = new VirtioMmioDriver(context.bus, MMIO_AT);
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, undefined, blk);
+    return virtioHardware(wanted.label, device, mmioRegisters(MMIO_AT), blk, BLK_DETAILS);
   },
 };

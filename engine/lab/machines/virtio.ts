@@ -2,18 +2,25 @@
 import type { VirtqueueDriver } from '../../guest/virtqueue-driver.ts';
 import type { VirtioDevice } from '../../virtio/device.ts';
 import type { VirtioPci } from '../../virtio/transport/pci.ts';
+import { virtioDetails, type VirtioParts } from '../details/device.ts';
+import type { RegisterMap } from '../details/registers.ts';
 import { queueView, vectorViews } from '../views.ts';
 import type { LabDevice, LabHardware } from './kind.ts';
 
-/** `name`: what the screen calls it; `transport`: its PCI function, if it is one. The driver's queues need not be set up yet. */
+/**
+ * `name`: what the screen calls it; `transport`: its PCI function, or where its registers are. The driver's queues need not be set up
+ * yet. `details`: what the Device view shows beside what every virtio device has.
+ */
 export function virtioHardware(
   name: string,
   device: VirtioDevice,
-  transport: VirtioPci | undefined,
+  transport: VirtioPci | RegisterMap,
   driver: VirtqueueDriver,
+  details: Pick<VirtioParts, 'config' | 'requestFields'> = {},
 ): LabHardware {
+  const pci = 'pci' in transport ? transport : undefined;
   const labDevice: LabDevice = {
-    pci: transport?.pci,
+    pci: pci?.pci,
     step: () => device.step(),
     get error() {
       return device.error;
@@ -22,7 +29,8 @@ export function virtioHardware(
       return device.queues.filter(({ enabled }) => enabled).length;
     },
     queue: (index) => queueView(device, driver, index),
-    vectors: () => (transport === undefined ? [] : vectorViews(device, transport)),
+    vectors: () => (pci === undefined ? [] : vectorViews(device, pci)),
+    details: virtioDetails({ device, driver, transport, ...details }),
     summary: () => ({
       name,
       status: device.status,
