@@ -4,9 +4,13 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
-import { prepareOtherUser, type OtherUser } from './support/other-user.ts';
+import { otherUserTrouble, prepareOtherUser, type OtherUser } from './support/other-user.ts';
 
 test.skip(process.platform !== 'linux', 'looks at /proc, which only Linux has');
+
+const trouble = process.platform === 'linux' && process.getuid?.() === 0 ? otherUserTrouble() : undefined;
+if (trouble !== undefined) console.warn(`skipped: the sandbox of the operating system: ${trouble}`);
+test.skip(trouble !== undefined, trouble);
 
 let user: OtherUser | undefined;
 let platter: Launched;
@@ -22,7 +26,7 @@ test.beforeAll(async () => {
   });
 });
 test.afterAll(async () => {
-  await platter.close();
+  await (platter as Launched | undefined)?.close();
   if (user !== undefined) rmSync(user.folder, { recursive: true, force: true });
 });
 

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { electronExecutable } from './app.ts';
+import { electronExecutable, repository } from './app.ts';
 
 /** Debian's `nobody`. */
 export const OTHER_UID = 65534;
@@ -28,6 +28,26 @@ export interface OtherUser {
   env: Record<string, string>;
   /** To be removed afterwards. */
   folder: string;
+}
+
+const DROP = [`--reuid=${OTHER_UID}`, `--regid=${OTHER_UID}`, '--clear-groups', '--inh-caps=-all'] as const;
+
+/** Why the sandbox cannot be tried on this machine, or undefined. Needs root. */
+export function otherUserTrouble(): string | undefined {
+  const as = (...command: string[]): boolean => {
+    try {
+      execFileSync('setpriv', [...DROP, '--', ...command], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (!as('true')) return 'setpriv cannot start a program as another user';
+  if (!as('test', '-r', join(repository, 'package.json')))
+    return `another user cannot read ${repository}: it lies in a folder that only root may enter`;
+  // Chromium's sandbox is made of them; a chroot or a container may forbid them.
+  if (!as('unshare', '--user', 'true')) return 'this machine gives other users no user namespaces';
+  return undefined;
 }
 
 /** Needs root, and `setpriv` of util-linux. */
@@ -56,9 +76,8 @@ export function prepareOtherUser(): OtherUser {
     chownSync(env['XAUTHORITY'], OTHER_UID, OTHER_UID);
   }
   const script = join(folder, 'electron');
-  const drop = `--reuid=${OTHER_UID} --regid=${OTHER_UID} --clear-groups --inh-caps=-all`;
   const program = join(folder, 'runtime', basename(executable));
-  writeFileSync(script, `#!/bin/sh\nexec setpriv ${drop} -- "${program}" "$@"\n`);
+  writeFileSync(script, `#!/bin/sh\nexec setpriv ${DROP.join(' ')} -- "${program}" "$@"\n`);
   chmodSync(script, 0o755);
   return { executable: script, home, env, folder };
 }
