@@ -67,7 +67,9 @@ export function* extentAt(node: BlockNode, offset: number, length: number, depth
     data: mapped.kind === 'data' || mapped.kind === 'special',
     compressed: mapped.compressed ?? false,
   };
-  if (mapped.hostOffset !== undefined && mapped.kind !== 'special') extent.offset = mapped.hostOffset;
+  // As QEMU: where the bytes are not stored as the guest sees them no offset is told.
+  if (mapped.hostOffset !== undefined && mapped.kind !== 'special' && mapped.encrypted !== true)
+    extent.offset = mapped.hostOffset;
   // Of a raw image QEMU asks the file as well: a hole in it reads as zeroes without being stored.
   if (node.driver !== 'raw' || mapped.storage === undefined) return extent;
   const below = yield* wait(mapped.storage.extentAt(mapped.hostOffset ?? 0, mapped.length));

@@ -32,7 +32,7 @@ function* open1(storage: Storage, secret: Uint8Array | undefined, context: OpenC
     size: Math.floor((size - payload) / 512) * 512,
     sectorSize: 512,
     ivTweak: 0,
-    description: describe1(header),
+    description: describeLuks1(header),
   };
   if (secret === undefined) return new LuksDriver(storage, volume, undefined, context.readOnly);
   const key = yield* unlockLuks1(storage, header, secret);
@@ -69,7 +69,7 @@ function* open2(storage: Storage, secret: Uint8Array | undefined): Steps<LuksDri
 }
 
 /** Under the names of `qemu-img info`. */
-function describe1(header: Luks1Header): FormatDescription {
+export function describeLuks1(header: Luks1Header): FormatDescription {
   const [mode, generator = ''] = header.cipher_mode.split(/-(.*)/s);
   const [ivgen, ivHash] = generator.split(':');
   const bits = (mode === 'xts' ? header.key_bytes / 2 : header.key_bytes) * 8;

@@ -56,6 +56,8 @@ export function* followAll(state: Qcow2State): Steps<CheckContext> {
   };
   context.report.result.totalClusters = Math.ceil(state.virtualSize / state.clusterSize);
   addReferences(context, 0, state.clusterSize);
+  const { crypto } = state.extensions;
+  if (crypto !== undefined) addReferences(context, crypto.offset, crypto.length);
   yield* followL1(context, state.l1, state.header.l1TableOffset, true);
   yield* followSnapshots(context);
   yield* followBitmaps(context);

@@ -56,5 +56,7 @@ export const EXTENSION = {
   dataFile: 0x4441_5441,
 } as const;
 
+/** `crypt_method` of LUKS; its header lies where the full disk encryption header extension says. */
+export const CRYPT_LUKS = 2;
 export const CRYPT_NAMES: readonly string[] = ['none', 'AES', 'LUKS'];
 export const COMPRESSION_NAMES: readonly string[] = ['zlib', 'zstd'];

@@ -34,7 +34,8 @@ export function* copyGuest(
 ): Steps<void> {
   for (let done = 0; done < length;) {
     const count = Math.min(PIECE, length - done);
-    const fresh = host + done >= size;
+    // What reads as zeroes in the file decrypts to noise.
+    const fresh = host + done >= size && state.encryption === undefined;
     if (!(yield* wait(state.readsAsZero(offset + done, count)))) {
       const piece = new Uint8Array(count);
       yield* wait(state.readGuest(offset + done, piece));

@@ -4,9 +4,12 @@ import { PlatterError } from '../../../errors.ts';
 import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
 import type { CreateOptions } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { makeLuks, planLuks, type LuksPlan } from '../luks/create.ts';
+import { encryptOptions } from '../luks/options.ts';
 import {
   AUTOCLEAR,
   COMPRESSION_NAMES,
+  CRYPT_LUKS,
   EXTENSION,
   HEADER_V2_LENGTH,
   INCOMPATIBLE,
@@ -22,17 +25,21 @@ const STRUCTURE = { structure: 'qcow2 header' };
 
 /** Options as `qemu-img create -o`: see create-options.ts. The storage is empty. */
 export function createQcow2(storage: Storage, options: CreateOptions): Maybe<void> {
-  return run(createSteps(storage, checkCreateOptions(options)));
+  const luks = encryptOptions(options);
+  const layout = checkCreateOptions(options);
+  return run(createSteps(storage, layout, luks && planLuks(storage.name, luks)));
 }
 
-function* createSteps(storage: Storage, layout: Qcow2Layout): Steps<void> {
+function* createSteps(storage: Storage, layout: Qcow2Layout, luks?: LuksPlan): Steps<void> {
   const { clusterSize } = layout;
+  const crypto = luks === undefined ? undefined : (yield* makeLuks(storage.name, luks)).header;
+  const cryptoClusters = Math.ceil((crypto?.length ?? 0) / clusterSize);
   const perBlock = (clusterSize * 8) / layout.refcountBits;
   const l1Clusters = Math.ceil((layout.l1Size * TABLE_ENTRY) / clusterSize);
   let blocks = 1;
   let tableClusters = 1;
   for (;;) {
-    const needed = Math.ceil((1 + tableClusters + blocks + l1Clusters) / perBlock);
+    const needed = Math.ceil((1 + tableClusters + blocks + l1Clusters + cryptoClusters) / perBlock);
     const tableNeeded = Math.ceil((needed * TABLE_ENTRY) / clusterSize);
     if (needed <= blocks && tableNeeded <= tableClusters) break;
     blocks = needed;
@@ -40,9 +47,14 @@ function* createSteps(storage: Storage, layout: Qcow2Layout): Steps<void> {
   }
   const blocksAt = (1 + tableClusters) * clusterSize;
   const l1At = blocksAt + blocks * clusterSize;
-  const total = 1 + tableClusters + blocks + l1Clusters;
+  const cryptoAt = l1At + l1Clusters * clusterSize;
+  const total = 1 + tableClusters + blocks + l1Clusters + cryptoClusters;
   // Zeroes of the L1 table: the file just reaches to its end.
   yield* wait(storage.truncate(l1At + layout.l1Size * TABLE_ENTRY));
+  if (crypto !== undefined) {
+    yield* wait(storage.write(cryptoAt, crypto));
+    yield* wait(storage.truncate(cryptoAt + cryptoClusters * clusterSize));
+  }
   const table = new StructWriter(blocks * TABLE_ENTRY, { structure: 'refcount table' });
   for (let block = 0; block < blocks; block++) {
     table.u64(block * TABLE_ENTRY, blocksAt + block * clusterSize, 'refcount block offset');
@@ -55,23 +67,29 @@ function* createSteps(storage: Storage, layout: Qcow2Layout): Steps<void> {
     yield* wait(storage.write(blocksAt + block * clusterSize, counts));
   }
   yield* wait(storage.write(clusterSize, table.bytes));
-  yield* wait(storage.write(0, headerCluster(layout, clusterSize, tableClusters, l1At)));
+  yield* wait(
+    storage.write(
+      0,
+      headerCluster(layout, tableClusters, l1At, crypto && { offset: cryptoAt, length: crypto.length }),
+    ),
+  );
 }
 
 function headerCluster(
   layout: Qcow2Layout,
-  refcountTable: number,
   tableClusters: number,
   l1At: number,
+  crypto: { offset: number; length: number } | undefined,
 ): Uint8Array {
   const writer = new StructWriter(layout.clusterSize, STRUCTURE);
   writer.u32(0, MAGIC, 'magic');
   writer.u32(4, layout.version, 'version');
   writer.u32(20, Math.log2(layout.clusterSize), 'cluster_bits');
   writer.u64(24, layout.size, 'size');
+  if (crypto !== undefined) writer.u32(32, CRYPT_LUKS, 'crypt_method');
   writer.u32(36, layout.l1Size, 'l1_size');
   writer.u64(40, l1At, 'l1_table_offset');
-  writer.u64(48, refcountTable, 'refcount_table_offset');
+  writer.u64(48, layout.clusterSize, 'refcount_table_offset');
   writer.u32(56, tableClusters, 'refcount_table_clusters');
   let at = HEADER_V2_LENGTH;
   if (layout.version === 3) {
@@ -89,6 +107,12 @@ function headerCluster(
   }
   at = extension(writer, at, EXTENSION.backingFormat, layout.backingFormat);
   at = extension(writer, at, EXTENSION.dataFile, layout.dataFile);
+  if (crypto !== undefined) {
+    const place = new StructWriter(16, { structure: 'full disk encryption header extension' });
+    place.u64(0, crypto.offset, 'offset');
+    place.u64(8, crypto.length, 'length');
+    at = extension(writer, at, EXTENSION.cryptoHeader, place.bytes);
+  }
   // 512-byte clusters have no room for the names of the features; QEMU leaves them out as well.
   const named = layout.version === 3 && layout.clusterSize > 512;
   if (named) at = extension(writer, at, EXTENSION.featureNames, featureNames());

@@ -47,6 +47,11 @@ function formatSpecific(state: Qcow2State): Record<string, string | number | boo
     'compression-type': COMPRESSION_NAMES[header.compressionType],
     'refcount-bits': 1 << header.refcountOrder,
   };
+  const encrypt = state.encryption?.description.formatSpecific;
+  if (encrypt !== undefined) {
+    specific['encrypt.format'] = 'luks';
+    for (const [name, value] of Object.entries(encrypt)) specific[`encrypt.${name}`] = value;
+  }
   if (header.version < 3) return specific;
   specific['lazy-refcounts'] = (header.compatible & LAZY_REFCOUNTS) !== 0n;
   specific.corrupt = (header.incompatible & INCOMPATIBLE.corrupt) !== 0n;

@@ -1,6 +1,6 @@
 /** Incompatible features: an image with one that is not known must not be opened, and the person is told its name. */
 import { PlatterError } from '../../../errors.ts';
-import { CRYPT_NAMES, INCOMPATIBLE, KNOWN_INCOMPATIBLE } from './constants.ts';
+import { CRYPT_LUKS, CRYPT_NAMES, INCOMPATIBLE, KNOWN_INCOMPATIBLE } from './constants.ts';
 import type { Extensions } from './extensions.ts';
 import type { Qcow2Header } from './header.ts';
 
@@ -20,11 +20,11 @@ export function checkFeatures(header: Qcow2Header, extensions: Extensions, readO
       },
     );
   }
-  if (header.cryptMethod !== 0) {
+  if (header.cryptMethod !== 0 && header.cryptMethod !== CRYPT_LUKS) {
     const method = CRYPT_NAMES[header.cryptMethod] ?? `method ${header.cryptMethod}`;
     throw new PlatterError(
       'qcow2.encrypted',
-      `The image is encrypted (${method}), which Platter cannot open yet`,
+      `The image is encrypted in a way that Platter does not read (${method})`,
       {
         field: 'crypt_method',
         offset: 32,

@@ -118,9 +118,13 @@ describe('features', () => {
 
   it('encrypted images are refused by their method', async () => {
     const bytes = sample();
-    bytes.writeUInt32BE(2, 32);
+    bytes.writeUInt32BE(1, 32);
     const error = await refusal(bytes);
-    expect([error.code, error.context.value, error.context.offset]).toEqual(['qcow2.encrypted', 'LUKS', 32]);
+    expect([error.code, error.context.value, error.context.offset]).toEqual(['qcow2.encrypted', 'AES', 32]);
+    // LUKS is known, but its header is nowhere.
+    bytes.writeUInt32BE(2, 32);
+    const lost = await refusal(bytes);
+    expect([lost.code, lost.context.value, lost.context.offset]).toEqual(['qcow2.bad-field', 'LUKS', 32]);
   });
 
   it('the corrupt bit lets nobody write, the dirty bit nobody where a repair leaves faults', async () => {

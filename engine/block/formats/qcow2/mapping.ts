@@ -146,6 +146,7 @@ function fill(
         host,
         copied && state.metadata !== undefined && inPlace(state, host, length),
       );
+      out.encrypted = state.encryption !== undefined;
       break;
     case 'zero-allocated':
       out.zero(length, state.dataStorage, host);
@@ -161,6 +162,7 @@ function fill(
 /** Data clusters on metadata or past the end of the file are never overwritten: the writer's path finds and reports them. */
 function inPlace(state: Qcow2State, host: number, length: number): boolean {
   // The first write, and each that bitmaps must learn of, goes through the driver.
+  if (state.encryption !== undefined) return false;
   if (state.broken !== undefined || !state.tracker.begun || state.tracker.tracking) return false;
   if (state.externalData) return true;
   return host < state.knownSize && state.metadata?.find(host, length) === undefined;

@@ -5,6 +5,7 @@ import type { OpenContext } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { readDirectory, type BitmapRecord } from './bitmaps/directory.ts';
 import { AUTOCLEAR, INCOMPATIBLE, TABLE_ENTRY } from './constants.ts';
+import { openEncryption } from './encryption.ts';
 import { badField, truncated } from './errors.ts';
 import { repairQcow2 } from './check/repair.ts';
 import { parseExtensions } from './extensions.ts';
@@ -50,6 +51,7 @@ export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2S
   if (context.snapshot !== undefined) yield* showSnapshot(state, context.snapshot);
   yield* openDataFile(state, context);
   try {
+    yield* openEncryption(state, context);
     yield* openBacking(state, cluster, context);
     if (!readOnly) yield* prepareWriting(state, context);
   } catch (error) {
@@ -109,7 +111,7 @@ function* openDataFile(state: Qcow2State, context: OpenContext): Steps<void> {
       },
     );
   }
-  state.dataStorage = yield* wait(context.openStorage(name, 'data-file'));
+  state.useDataFile(yield* wait(context.openStorage(name, 'data-file')));
 }
 
 function* openBacking(state: Qcow2State, cluster: Uint8Array, context: OpenContext): Steps<void> {

@@ -7,6 +7,7 @@ import { isPromise, run, type Maybe } from '../../../maybe.ts';
 import { BitmapTracker } from './bitmaps/tracker.ts';
 import type { BitmapRecord } from './bitmaps/directory.ts';
 import { TableCache } from './cache.ts';
+import type { Qcow2Encryption } from './encryption.ts';
 import { writeBackInOrder } from './order.ts';
 import { AUTOCLEAR, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from './constants.ts';
 import { corruptEntry } from './errors.ts';
@@ -51,8 +52,11 @@ export class Qcow2State {
   readonly l2Entries: number;
   readonly l2Coverage: number;
   readonly mapping: TableCache;
-  /** Where data clusters lie: the image itself or its external data file. */
+  /** Where data clusters lie, as the guest has them: the image itself or its external data file, decrypted where it is encrypted. */
   dataStorage: Storage;
+  /** Set when the data clusters are encrypted. */
+  encryption: Qcow2Encryption | undefined;
+  #external = false;
   /** As it stands in the image. */
   backingName: string | undefined;
   backing: BlockNode | undefined;
@@ -135,7 +139,13 @@ export class Qcow2State {
   }
 
   get externalData(): boolean {
-    return this.dataStorage !== this.storage;
+    return this.#external;
+  }
+
+  /** The data clusters lie in this file. */
+  useDataFile(storage: Storage): void {
+    this.dataStorage = storage;
+    this.#external = true;
   }
 
   /** Guest offset and offset in the external data file are the same (autoclear bit `data_file_raw`). */
