@@ -167,6 +167,14 @@ export class HostIo {
     return true;
   }
 
+  /** Hears later of a request that its device has begun itself (`stepReported` tells of it then). */
+  expect(request: HostRequest, result: Promise<void>): void {
+    request.error = undefined;
+    request.cancelled = false;
+    this.inFlight++;
+    this.#await(request, result);
+  }
+
   /** Whether QEMU's thread has something to do here. */
   get busy(): boolean {
     return this.#submitted.head !== undefined || this.#reported.head !== undefined;

@@ -12,8 +12,12 @@ import type { TraceRing } from '../trace/ring.ts';
 import { F, featureSet, hasFeature, NO_VECTOR, STATUS } from './features.ts';
 import { broken } from './queue/errors.ts';
 import { QUEUE_SIZE_MAX } from './queue/layout.ts';
-import type { QueueAddresses } from './queue/queue.ts';
+import type { DeviceQueue, QueueAddresses } from './queue/queue.ts';
+import { PackedDeviceQueue } from './queue/packed-device.ts';
 import { SplitDeviceQueue } from './queue/split-device.ts';
+
+/** Steps of one call of `process`: several rings of the largest size. */
+const STEPS = 1 << 20;
 
 /** What the transport does for the device. */
 export interface TransportHooks {
@@ -37,7 +41,9 @@ export class VirtQueueState {
   device = 0;
   vector = NO_VECTOR;
   enabled = false;
-  ring: SplitDeviceQueue | undefined;
+  ring: DeviceQueue | undefined;
+  /** Its last turn ended before it was empty: it is served further without another doorbell. */
+  goesOn = false;
   /** Request id by head, filled by a driver that takes part in the trace; otherwise the device makes ids up. */
   requestOf: Uint32Array | undefined;
 
@@ -121,10 +127,14 @@ export abstract class VirtioDevice {
   /** Does one thing; false when there is nothing to do. */
   abstract step(): boolean;
 
-  /** Runs until there is nothing left to do. What waits for a promise goes on when it comes true. */
-  process(): void {
+  /**
+   * Runs until there is nothing left to do, or until its budget is spent: a driver that always offers more must not keep everybody else
+   * waiting. True when something is left: call it again. What waits for a promise goes on when it comes true.
+   */
+  process(): boolean {
     this.memory.refresh();
-    while (this.step());
+    for (let left = STEPS; left > 0; left--) if (!this.step()) return false;
+    return true;
   }
 
   get isBroken(): boolean {
@@ -204,10 +214,15 @@ export abstract class VirtioDevice {
     this.guard(queue, () => {
       if (queue.size > queue.maxSize || queue.size > QUEUE_SIZE_MAX)
         throw broken('virtio.queue-size', queue.size);
-      queue.ring = new SplitDeviceQueue(this.memory, at, {
+      const features = {
         indirect: this.has(F.INDIRECT_DESC),
         eventIdx: this.has(F.EVENT_IDX),
-      });
+        inOrder: this.has(F.IN_ORDER),
+        notifyOnEmpty: this.has(F.NOTIFY_ON_EMPTY),
+      };
+      queue.ring = this.has(F.RING_PACKED)
+        ? new PackedDeviceQueue(this.memory, at, features)
+        : new SplitDeviceQueue(this.memory, at, features);
       queue.enabled = true;
     });
   }

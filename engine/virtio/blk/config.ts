@@ -47,12 +47,24 @@ export function guessGeometry(totalSectors: number): Geometry {
   return { cylinders: Math.min(Math.max(cylinders, 2), 16383), heads, sectors };
 }
 
+/** What the driver is told: the given geometry or the guessed one, tracks cut to whole logical blocks where the disk is not. */
+function geometryOf(bytes: number, properties: BlkProperties): Geometry {
+  const { cylinders, heads, sectors, logicalBlockSize } = properties;
+  const given = cylinders + heads + sectors > 0;
+  const geometry = given ? { cylinders, heads, sectors } : guessGeometry(Math.floor(bytes / SECTOR));
+  const track = Math.floor(Math.floor(bytes / geometry.heads) / geometry.sectors);
+  const mask = logicalBlockSize / SECTOR - 1;
+  return bytes > 0 && track % logicalBlockSize !== 0
+    ? { ...geometry, sectors: geometry.sectors & ~mask }
+    : geometry;
+}
+
 /** `bytes`: the disk's size. `writeback`: the write cache is on. */
 export function blkConfig(bytes: number, properties: BlkProperties, writeback: boolean): DataView {
   const view = new DataView(new ArrayBuffer(BLK_CONFIG.writeZeroesMayUnmap + 4));
   const sectors = Math.floor(bytes / SECTOR);
-  const geometry = guessGeometry(sectors);
   const { logicalBlockSize, physicalBlockSize } = properties;
+  const geometry = geometryOf(bytes, properties);
   const segments = properties.segMaxAdjust ? Math.min(properties.queueSize, QUEUE_SIZE_MAX) - 2 : 126;
   view.setBigUint64(BLK_CONFIG.capacity, BigInt(sectors), true);
   view.setUint32(BLK_CONFIG.segMax, segments, true);
@@ -68,7 +80,10 @@ export function blkConfig(bytes: number, properties: BlkProperties, writeback: b
   if (properties.discard) {
     view.setUint32(BLK_CONFIG.maxDiscardSectors, properties.maxDiscardSectors, true);
     view.setUint32(BLK_CONFIG.maxDiscardSeg, 1, true);
-    view.setUint32(BLK_CONFIG.discardSectorAlignment, logicalBlockSize / SECTOR, true);
+    const { discardGranularity, reportDiscardGranularity } = properties;
+    const granularity =
+      discardGranularity === -1 || !reportDiscardGranularity ? logicalBlockSize : discardGranularity;
+    view.setUint32(BLK_CONFIG.discardSectorAlignment, Math.floor(granularity / SECTOR), true);
   }
   if (properties.writeZeroes) {
     view.setUint32(BLK_CONFIG.maxWriteZeroesSectors, properties.maxWriteZeroesSectors, true);

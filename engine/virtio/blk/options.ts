@@ -1,5 +1,6 @@
 /** The properties of QEMU's `virtio-blk-pci` that the device itself has, with QEMU's defaults (hw/block/virtio-blk.c, 7.2 and later). */
 import { F, featureSet } from '../features.ts';
+import type { OnError } from './policy.ts';
 
 export interface BlkProperties {
   /** `serial=`, at most 20 bytes. */
@@ -23,14 +24,28 @@ export interface BlkProperties {
   writeZeroes: boolean;
   maxDiscardSectors: number;
   maxWriteZeroesSectors: number;
-  /** `indirect_desc=`, `event_idx=`, `queue_reset=`. */
+  /** `cyls=`, `heads=`, `secs=`: the geometry, all 0 for a guess. */
+  cylinders: number;
+  heads: number;
+  sectors: number;
+  /** `discard_granularity=` in bytes, -1 for the logical block size; `report-discard-granularity=` whether the driver hears of it. */
+  discardGranularity: number;
+  reportDiscardGranularity: boolean;
+  /** `rerror=` and `werror=`: what a failed request leads to. */
+  rerror: OnError;
+  werror: OnError;
+  /** `indirect_desc=`, `event_idx=`, `queue_reset=`, `packed=`. */
   indirectDesc: boolean;
   eventIdx: boolean;
   queueReset: boolean;
+  packed: boolean;
+  /** VIRTIO_F_IN_ORDER and VIRTIO_F_NOTIFICATION_DATA, which QEMU 7.2 offers for no disk. */
+  inOrder: boolean;
+  notificationData: boolean;
 }
 
 /** `BDRV_REQUEST_MAX_SECTORS`: 2^31 bytes, less one sector's worth, as QEMU bounds one request (include/block/block.h). */
-const MAX_SECTORS = 0x3f_ffff;
+export const REQUEST_MAX_SECTORS = 0x3f_ffff;
 
 export const BLK_DEFAULTS: Readonly<BlkProperties> = {
   serial: '',
@@ -45,11 +60,21 @@ export const BLK_DEFAULTS: Readonly<BlkProperties> = {
   configWce: true,
   discard: true,
   writeZeroes: true,
-  maxDiscardSectors: MAX_SECTORS,
-  maxWriteZeroesSectors: MAX_SECTORS,
+  maxDiscardSectors: REQUEST_MAX_SECTORS,
+  maxWriteZeroesSectors: REQUEST_MAX_SECTORS,
+  cylinders: 0,
+  heads: 0,
+  sectors: 0,
+  discardGranularity: -1,
+  reportDiscardGranularity: true,
+  rerror: 'auto',
+  werror: 'auto',
   indirectDesc: true,
   eventIdx: true,
   queueReset: true,
+  packed: false,
+  inOrder: false,
+  notificationData: false,
 };
 
 /** The feature bits that a device with these properties offers. */
@@ -64,5 +89,8 @@ export function offeredFeatures(properties: BlkProperties, readOnly: boolean): b
   if (properties.indirectDesc) bits.push(F.INDIRECT_DESC);
   if (properties.eventIdx) bits.push(F.EVENT_IDX);
   if (properties.queueReset) bits.push(F.RING_RESET);
+  if (properties.packed) bits.push(F.RING_PACKED);
+  if (properties.inOrder) bits.push(F.IN_ORDER);
+  if (properties.notificationData) bits.push(F.NOTIFICATION_DATA);
   return featureSet(...bits);
 }

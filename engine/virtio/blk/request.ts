@@ -1,9 +1,10 @@
 /** One request of the block device: a copy of its header, its buffers, and the host's request that carries it out. */
 import type { GuestMemory } from '../../machine/memory.ts';
+import { PlatterError } from '../../errors.ts';
 import { HostRequest } from '../../machine/host-io.ts';
 import type { QueueElement } from '../queue/element.ts';
 import type { VirtQueueState } from '../device.ts';
-import { BLK_S, HEADER_SIZE } from './protocol.ts';
+import { BLK_S, BLK_T, HEADER_SIZE, SEGMENT_SIZE } from './protocol.ts';
 
 export class BlkRequest {
   requestId = 0;
@@ -27,8 +28,10 @@ export class BlkRequest {
   rw = false;
   /** Handed to the host and not yet reported. */
   atHost = false;
-  /** Segments of a discard or write zeroes still to do. */
   readonly host: HostRequest;
+  /** The segment of a discard or write zeroes, once it was copied. */
+  readonly segment = new DataView(new ArrayBuffer(SEGMENT_SIZE));
+  segmentCopied = false;
   next: BlkRequest | undefined;
   readonly #header = new DataView(new ArrayBuffer(HEADER_SIZE));
 
@@ -40,18 +43,25 @@ export class BlkRequest {
     return this.sectorHigh * 0x1_0000_0000 + this.sectorLow;
   }
 
+  get isWrite(): boolean {
+    return (this.type & BLK_T.out) !== 0;
+  }
+
+  /** Bytes of data that a read or a write moves. */
+  get dataBytes(): number {
+    return (this.type & BLK_T.out) !== 0 ? this.outBytes : this.inBytes;
+  }
+
   /**
    * Copies the header out of the first readable bytes and finds the status byte, the last writable one; how the driver cut its
-   * buffers does not matter (section 2.7.4). False when either is not there.
+   * buffers does not matter (section 2.7.4). Throws `virtio.blk-header` and `virtio.blk-no-status` when there is no room for them:
+   * nothing can be answered then (section 5.2.6.2).
    */
-  parse(memory: GuestMemory, element: QueueElement): boolean {
-    const { outCount, inCount } = element;
-    if (outCount === 0 || inCount === 0 || element.outBytes < HEADER_SIZE) return false;
-    this.element = element;
+  parse(memory: GuestMemory, element: QueueElement): void {
+    if (element.outBytes < HEADER_SIZE || element.inCount === 0) throw noRoom(element);
     if (element.lengths[0] >= HEADER_SIZE && (element.offsets[0] & 3) === 0) {
-      const at = element.offsets[0];
       const { words } = memory;
-      const word = at >>> 2;
+      const word = element.offsets[0] >>> 2;
       this.type = words[word];
       this.sectorLow = words[word + 2];
       this.sectorHigh = words[word + 3];
@@ -61,14 +71,32 @@ export class BlkRequest {
       this.sectorLow = this.#header.getUint32(8, true);
       this.sectorHigh = this.#header.getUint32(12, true);
     }
-    const last = outCount + inCount - 1;
+    this.#place(element);
+  }
+
+  /** Goes on where a chain was already taken and its header read. */
+  adopt(element: QueueElement, type: number, sector: number): void {
+    this.type = type;
+    this.sectorLow = sector;
+    this.sectorHigh = 0;
+    this.#place(element);
+  }
+
+  #place(element: QueueElement): void {
+    const last = element.outCount + element.inCount - 1;
     this.statusAt = element.offsets[last] + element.lengths[last] - 1;
     this.outBytes = element.outBytes - HEADER_SIZE;
     this.inBytes = element.inBytes - 1;
     this.status = BLK_S.ok;
     this.written = 0;
     this.rw = false;
-    return true;
+    this.segmentCopied = false;
+    this.host.error = undefined;
+  }
+
+  /** Copies the readable bytes after the header into `target`; answers how many there were. */
+  gatherData(memory: GuestMemory, target: Uint8Array): number {
+    return this.gather(memory, HEADER_SIZE, target);
   }
 
   /** Copies readable bytes from `skip` on into `target`; answers how many there were. */
@@ -141,4 +169,19 @@ export class BlkRequest {
     if (!write) memory.dirty(offset, length);
     host.windows[host.windowCount++] = memory.window(offset, length);
   }
+}
+
+function noRoom({ outBytes, inCount }: QueueElement): PlatterError {
+  if (outBytes >= HEADER_SIZE) {
+    return new PlatterError(
+      'virtio.blk-no-status',
+      'virtio 1.2, section 5.2.6: a request must end with a device-writable status byte',
+      { field: '5.2.6', value: String(inCount) },
+    );
+  }
+  return new PlatterError(
+    'virtio.blk-header',
+    `virtio 1.2, section 5.2.6: a request must begin with ${HEADER_SIZE} device-readable bytes; found ${outBytes}`,
+    { field: '5.2.6', value: String(outBytes) },
+  );
 }

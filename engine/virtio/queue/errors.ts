@@ -29,6 +29,7 @@ const RULES = {
   ],
   'virtio.in-flight': ['2.7.13', 'no more chains may be in flight than the queue has entries'],
   'virtio.queue-size': ['2.7', 'the queue size must be a power of two from 1 to 32768'],
+  'virtio.packed-size': ['2.8', 'the size of a packed queue must be a number from 1 to 32768'],
   'virtio.queue-enable': ['4.1.4.3.2', 'only 1 may be written to queue_enable'],
   'virtio.queue-address': ['2.7', 'each part of the queue must lie wholly in guest memory'],
 } as const;

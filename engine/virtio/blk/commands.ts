@@ -1,0 +1,195 @@
+/**
+ * What a request asks for (virtio 1.2, section 5.2.6), answering as QEMU's hw/block/virtio-blk.c does: either the host has to do
+ * something, or the answer is known at once.
+ */
+import type { BlockNode } from '../../block/node.ts';
+import { PlatterError } from '../../errors.ts';
+import type { GuestMemory } from '../../machine/memory.ts';
+import { OP } from '../../trace/format.ts';
+import { E } from '../../trace/registry.ts';
+import type { TraceRing } from '../../trace/ring.ts';
+import { REQUEST_MAX_SECTORS, type BlkProperties } from './options.ts';
+import { BLK_S, BLK_T, ID_BYTES, SECTOR, SEGMENT_SIZE, SEGMENT_UNMAP, TYPE_BARRIER } from './protocol.ts';
+import type { BlkRequest } from './request.ts';
+
+/** Longer transfers than this, bytes, take the long way. */
+const SHORT_TRANSFER = 1 << 24;
+
+/** The disk that the requests are for. */
+export interface BlkDisk {
+  node: BlockNode;
+  properties: BlkProperties;
+  readOnly: boolean;
+  /** Discards reach the node. */
+  unmap: boolean;
+}
+
+export class BlkCommands {
+  /** The write cache is on. */
+  writeback = true;
+  readonly #memory: GuestMemory;
+  readonly #trace: TraceRing;
+  readonly #disk: BlkDisk;
+  /** Sectors of the disk. */
+  readonly #capacity: number;
+  /** Logical block size less one. */
+  readonly #blockMask: number;
+
+  constructor(memory: GuestMemory, trace: TraceRing, disk: BlkDisk) {
+    this.#memory = memory;
+    this.#trace = trace;
+    this.#disk = disk;
+    this.#capacity = Math.floor(disk.node.virtualSize / SECTOR);
+    this.#blockMask = disk.properties.logicalBlockSize - 1;
+  }
+
+  /**
+   * Decides what to do with a parsed request: true when `request.host` tells what the host has to do, false when `request.status` is
+   * the answer. Throws `virtio.blk-segment`.
+   */
+  begin(request: BlkRequest): boolean {
+    const { requestId, type } = request;
+    switch (type & ~(TYPE_BARRIER | BLK_T.out)) {
+      case BLK_T.in:
+        this.#trace.emit(
+          request.isWrite ? E.virtio_blk_handle_write : E.virtio_blk_handle_read,
+          requestId,
+          request.sectorLow,
+          request.sectorHigh,
+          request.dataBytes >>> 9,
+          0,
+        );
+        return this.transfer(request);
+      case BLK_T.flush:
+        this.#trace.emit(E.virtio_blk_handle_flush, requestId, 0, 0, 0, 0);
+        return this.#host(request, OP.flush, 0, 0);
+      case BLK_T.getId:
+        return this.#getId(request);
+      case BLK_T.discard & ~BLK_T.out:
+      case BLK_T.writeZeroes & ~BLK_T.out:
+        return this.#discardOrWriteZeroes(request);
+      default:
+        return this.#unsupported(request);
+    }
+  }
+
+  /** A transfer that the short way may carry out: aligned, on the disk, allowed, and with nothing to do after it. */
+  fits(sector: number, bytes: number, write: boolean): boolean {
+    const unaligned = (bytes & this.#blockMask) | (sector & (this.#blockMask >>> 9));
+    const last = this.#capacity - (bytes >>> 9);
+    return (
+      unaligned === 0 &&
+      sector <= last &&
+      bytes <= SHORT_TRANSFER &&
+      (!write || (this.writeback && !this.#disk.readOnly))
+    );
+  }
+
+  /** A read or a write; its event has been recorded. */
+  transfer(request: BlkRequest): boolean {
+    const bytes = request.dataBytes;
+    const { sectorLow } = request;
+    const unaligned = (bytes & this.#blockMask) | (sectorLow & (this.#blockMask >>> 9));
+    if (unaligned !== 0 || !this.#inRange(request.sector, bytes >>> 9)) {
+      request.status = BLK_S.ioerr;
+      return false;
+    }
+    request.rw = true;
+    const write = request.isWrite;
+    if (write && this.#disk.readOnly) {
+      request.host.error = new PlatterError('block.read-only', 'the disk is read-only', {
+        image: this.#disk.node.name,
+      });
+      return false;
+    }
+    request.windows(this.#memory, write);
+    return this.#host(request, write ? OP.write : OP.read, request.sector * SECTOR, bytes);
+  }
+
+  /** Sectors past 2^53 are past the disk's end all the more. */
+  #inRange(sector: number, sectors: number): boolean {
+    return sectors <= REQUEST_MAX_SECTORS && sector <= this.#capacity && sectors <= this.#capacity - sector;
+  }
+
+  #host(request: BlkRequest, op: number, offset: number, bytes: number): boolean {
+    const { host } = request;
+    host.requestId = request.requestId;
+    host.op = op;
+    host.offset = offset;
+    host.bytes = bytes;
+    host.node = this.#disk.node;
+    host.through = op === OP.write && !this.writeback;
+    return true;
+  }
+
+  /** QEMU copies as much as there is room for; shorter answers than 20 bytes end with the string's NUL. */
+  #getId(request: BlkRequest): boolean {
+    const text = new TextEncoder().encode(this.#disk.properties.serial).subarray(0, ID_BYTES);
+    const id = new Uint8Array(Math.min(text.length + 1, ID_BYTES));
+    id.set(text);
+    request.written = request.scatter(this.#memory, id);
+    this.#trace.emit(E.virtio_blk_handle_get_id, request.requestId, request.written, 0, 0, 0);
+    return false;
+  }
+
+  /** GET_LIFETIME and SECURE_ERASE are of features that QEMU does not offer, everything else of nobody's. */
+  #unsupported(request: BlkRequest): boolean {
+    this.#trace.emit(E.virtio_blk_unsupported, request.requestId, request.type, 0, 0, 0);
+    request.status = BLK_S.unsupp;
+    return false;
+  }
+
+  /** Section 5.2.6.2: one segment, no flag but `unmap`, and that one only for write zeroes. */
+  #discardOrWriteZeroes(request: BlkRequest): boolean {
+    const { properties } = this.#disk;
+    const zeroes = (request.type & ~TYPE_BARRIER) === BLK_T.writeZeroes;
+    const wanted = zeroes ? properties.writeZeroes : properties.discard;
+    if ((request.type & BLK_T.out) === 0 || !wanted || request.outBytes > SEGMENT_SIZE) {
+      return this.#unsupported(request);
+    }
+    if (!request.segmentCopied) this.#copySegment(request);
+    const { segment } = request;
+    this.#trace.emit(E.virtio_blk_handle_discard_write_zeroes, request.requestId, request.type, 1, 0, 0);
+    const sector = segment.getUint32(0, true) + segment.getUint32(4, true) * 0x1_0000_0000;
+    const sectors = segment.getUint32(8, true);
+    const status = this.#segmentStatus(sector, sectors, segment.getUint32(12, true), zeroes);
+    if (status !== BLK_S.ok) {
+      request.status = status;
+      return false;
+    }
+    if (this.#disk.readOnly) {
+      request.status = BLK_S.ioerr;
+      return false;
+    }
+    if (!zeroes && !this.#disk.unmap) return false;
+    const { host } = request;
+    host.unmap = (segment.getUint32(12, true) & SEGMENT_UNMAP) !== 0 && this.#disk.unmap;
+    host.windowCount = 0;
+    return this.#host(request, zeroes ? OP.writeZeroes : OP.discard, sector * SECTOR, sectors * SECTOR);
+  }
+
+  /** Copied once: a request that is tried again must find what was checked. */
+  #copySegment(request: BlkRequest): void {
+    const bytes = request.segment.buffer;
+    if (request.gatherData(this.#memory, new Uint8Array(bytes)) !== SEGMENT_SIZE) {
+      const found = request.outBytes;
+      throw new PlatterError(
+        'virtio.blk-segment',
+        `virtio 1.2, section 5.2.6: a discard or write zeroes needs ${SEGMENT_SIZE} bytes of segment; found ${found}`,
+        { field: '5.2.6', value: String(found) },
+      );
+    }
+    request.segmentCopied = true;
+  }
+
+  #segmentStatus(sector: number, sectors: number, flags: number, zeroes: boolean): number {
+    const { properties } = this.#disk;
+    const most = zeroes ? properties.maxWriteZeroesSectors : properties.maxDiscardSectors;
+    const block = properties.logicalBlockSize / SECTOR;
+    if (sectors > most || !this.#inRange(sector, sectors) || sector % block !== 0 || sectors % block !== 0) {
+      return BLK_S.ioerr;
+    }
+    const unmap = (flags & SEGMENT_UNMAP) !== 0;
+    return (flags & ~SEGMENT_UNMAP) !== 0 || (unmap && !zeroes) ? BLK_S.unsupp : BLK_S.ok;
+  }
+}
