@@ -131,7 +131,7 @@ export const jobRequestSchema = v.variant('kind', [
   v.strictObject({
     kind: v.literal('copy'),
     image: imageHandleSchema,
-    /** Bytes of one block, and how many of them to leave out at the start and to copy at most. */
+    /** Bytes of one block; how many of them are left out at the start; behind how many it ends (`skip` is among them, as in qemu-img). */
     bs: someBytes,
     skip: v.optional(bytes, 0),
     count: v.optional(bytes),

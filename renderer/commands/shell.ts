@@ -2,6 +2,7 @@
 import type { Theme } from '#contract/settings.ts';
 import { useAppStore } from '../stores/app.ts';
 import { useImagesStore } from '../stores/images.ts';
+import { useJobsStore } from '../stores/jobs.ts';
 import { useNavigationStore } from '../stores/navigation.ts';
 import { workspaces } from '../shell/workspaces.ts';
 import { registerCommands, type Command } from './registry.ts';
@@ -9,6 +10,7 @@ import { registerCommands, type Command } from './registry.ts';
 export function registerShellCommands(): () => void {
   const app = useAppStore();
   const images = useImagesStore();
+  const jobs = useJobsStore();
   const navigation = useNavigationStore();
 
   const go = workspaces.map((workspace, index): Command => ({
@@ -49,6 +51,22 @@ export function registerShellCommands(): () => void {
       run: navigation.forward,
     },
     { id: 'images.pick', group: 'commands.group.images', shortcut: 'Mod+O', run: images.pick },
+    {
+      id: 'images.create',
+      group: 'commands.group.images',
+      shortcut: 'Mod+N',
+      run: () => {
+        jobs.createOpen = true;
+      },
+    },
+    {
+      id: 'jobs.show',
+      group: 'commands.group.images',
+      shortcut: 'Mod+J',
+      run: () => {
+        jobs.panelOpen = !jobs.panelOpen;
+      },
+    },
     { id: 'images.attachSample', group: 'commands.group.images', run: images.attachSample },
     {
       id: 'images.reopen',

@@ -37,6 +37,8 @@ export const useImagesStore = defineStore('images', () => {
   }
 
   const pick = async () => selectLast(await guarded(() => platter.call('images.pick')));
+  /** Attaches more images and leaves the selected one selected. */
+  const attachMore = async () => void (await guarded(() => platter.call('images.pick')));
   const attachSample = async (): Promise<ImageHandle | undefined> => {
     const handle = await guarded(() => platter.call('images.attachSample'));
     if (handle !== undefined) select(handle);
@@ -99,6 +101,7 @@ export const useImagesStore = defineStore('images', () => {
     selected,
     select,
     pick,
+    attachMore,
     attachSample,
     attachDropped,
     detach,

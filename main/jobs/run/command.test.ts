@@ -87,6 +87,7 @@ describe('a new image', () => {
     { format: 'raw', sparse: 0 },
     { format: 'qcow2', options: { cluster_size: 131072, lazy_refcounts: true } },
     { format: 'qcow2', snapshot: 'before' },
+    { format: 'qcow2', compressed: true, options: { compression_type: 'zstd' } },
     { format: 'vmdk', options: { subformat: 'monolithicSparse' } },
     { format: 'vhdx', options: { block_size: 2 ** 20 } },
     { format: 'vdi' },
@@ -158,7 +159,80 @@ describe('an image changed in place', () => {
   });
 });
 
+describe('an image and what it rests on', () => {
+  /** An overlay with a change of its own over a copy of `base`. */
+  function overlay(name: string, base: string): string {
+    copyFileSync(at('base.qcow2'), at(base));
+    qemu('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', name);
+    execFileSync('qemu-io', ['-c', 'write -P 3 2M 64k', at(name)], { stdio: 'ignore' });
+    return at(name);
+  }
+  const withoutName = (path: string): string => JSON.stringify(facts(path)).replaceAll(/(ours|theirs)-/g, '');
+
+  it.each([{ empty: true }, { empty: false }])('commit %o', async (more) => {
+    sample('base.qcow2');
+    const ours = overlay('ours.qcow2', 'ours-base.qcow2');
+    const theirs = overlay('theirs.qcow2', 'theirs-base.qcow2');
+    const job = request({ kind: 'commit', image: IMAGE, ...more });
+    await run(job, { [IMAGE]: ours });
+    shown(job, { [IMAGE]: theirs });
+    expect(same('ours-base.qcow2', 'theirs-base.qcow2')).toContain('identical');
+    expect(same(ours, theirs)).toContain('identical');
+    expect(withoutName(ours)).toEqual(withoutName(theirs));
+  });
+
+  it.each([
+    { unsafe: false, backing: null },
+    { unsafe: true, backing: OTHER, backingFormat: 'qcow2' },
+    { unsafe: false, backing: OTHER, backingFormat: 'qcow2' },
+  ])('rebase %o', async (more) => {
+    sample('base.qcow2');
+    const other = sample('other.qcow2');
+    execFileSync('qemu-io', ['-c', 'write -P 5 4M 64k', other], { stdio: 'ignore' });
+    const ours = overlay('ours.qcow2', 'ours-base.qcow2');
+    const theirs = overlay('theirs.qcow2', 'theirs-base.qcow2');
+    const job = request({ kind: 'rebase', image: IMAGE, ...more });
+    await run(job, { [IMAGE]: ours, [OTHER]: other });
+    shown(job, { [IMAGE]: theirs, [OTHER]: other });
+    expect(withoutName(ours)).toEqual(withoutName(theirs));
+    expect(same(ours, theirs)).toContain('identical');
+  });
+});
+
 describe('an image looked at', () => {
+  it.each(['qcow2', 'raw'])('measure %s', async (format) => {
+    const job = request({ kind: 'measure', image: IMAGE, format, options: {} });
+    const files = { [IMAGE]: sample('disk.qcow2') };
+    const [, required, full] =
+      /required size: (\d+)\nfully allocated size: (\d+)/.exec(shown(job, files)) ?? [];
+    expect(await run(job, files)).toMatchObject({ required: Number(required), full: Number(full) });
+  });
+
+  it('checksum', async () => {
+    const job = request({ kind: 'checksum', image: IMAGE, algorithm: 'sha256' });
+    const files = { [IMAGE]: sample('disk.qcow2') };
+    const theirs = shown(job, files).split(' ')[0];
+    expect(await run(job, files)).toMatchObject({ digest: theirs, size: 8 * 2 ** 20 });
+  });
+
+  it.each([{ count: 24 }, {}])('copy %o', async (more) => {
+    const job = request({
+      kind: 'copy',
+      image: IMAGE,
+      target: TARGET,
+      format: 'raw',
+      bs: 65536,
+      skip: 4,
+      ...more,
+    });
+    const image = sample('disk.qcow2');
+    await run(job, { [IMAGE]: image, [TARGET]: at('ours.raw') });
+    shown(job, { [IMAGE]: image, [TARGET]: at('theirs.raw') });
+    expect(qemu('compare', '-f', 'raw', '-F', 'raw', at('ours.raw'), at('theirs.raw'))).toContain(
+      'identical',
+    );
+  });
+
   it('compare says the byte that qemu-img says', async () => {
     const one = sample('one.qcow2');
     copyFileSync(one, at('two.qcow2'));

@@ -5,6 +5,7 @@ import { allowAll } from '#engine/block/gate.ts';
 import type { CreateOptions } from '#engine/block/format.ts';
 import { convert } from '#engine/block/jobs/convert.ts';
 import { createImage } from '#engine/block/jobs/create.ts';
+import { ddImage } from '#engine/block/jobs/dd.ts';
 import { withImage, type Runner } from './tools.ts';
 
 export const runConvert: Runner<'convert'> = async (request, tools) => {
@@ -15,6 +16,7 @@ export const runConvert: Runner<'convert'> = async (request, tools) => {
       create: formatOptions(request),
       overwrite: request.overwrite,
       sparse: request.sparse,
+      compress: request.compressed,
       signal: tools.signal,
       onProgress: tools.onProgress,
     }),
@@ -38,6 +40,16 @@ export const runCreate: Runner<'create'> = async (request, tools) => {
     // The person named that image; nothing that it names itself is opened.
     gate: allowAll,
   });
+  return madeFile(path);
+};
+
+export const runCopy: Runner<'copy'> = async (request, tools) => {
+  const path = tools.path(request.target);
+  const { format, bs, skip, count, overwrite } = request;
+  const { signal, onProgress } = tools;
+  await withImage(tools, request.image, {}, (node) =>
+    ddImage(node, path, { format, bs, skip, count, overwrite, signal, onProgress }),
+  );
   return madeFile(path);
 };
 

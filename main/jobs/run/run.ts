@@ -2,8 +2,9 @@
 import type { JobKind, JobOf, JobResult } from '#contract/jobs.ts';
 import { PlatterError } from '#engine/errors.ts';
 import { runBitmap, runCheck, runResize, runSnapshot } from './changes.ts';
-import { runCompare } from './looks.ts';
-import { runConvert, runCreate } from './new-images.ts';
+import { runCommit, runRebase } from './chain.ts';
+import { runChecksum, runCompare, runMeasure } from './looks.ts';
+import { runConvert, runCopy, runCreate } from './new-images.ts';
 import type { JobTools, Runner } from './tools.ts';
 
 const RUNNERS: { [K in JobKind]?: Runner<K> } = {
@@ -14,6 +15,11 @@ const RUNNERS: { [K in JobKind]?: Runner<K> } = {
   snapshot: runSnapshot,
   bitmap: runBitmap,
   compare: runCompare,
+  commit: runCommit,
+  rebase: runRebase,
+  measure: runMeasure,
+  checksum: runChecksum,
+  copy: runCopy,
 };
 
 export function runJob<K extends JobKind>(request: JobOf<K>, tools: JobTools): Promise<JobResult> {

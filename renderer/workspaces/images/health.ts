@@ -8,6 +8,7 @@ export interface Health {
 }
 
 export function health(image: AttachedImage): Health {
+  if (image.busy === true) return { tone: 'busy', key: 'images.health.busy' };
   if (image.process === 'crashed') return { tone: 'bad', key: 'images.health.crashed' };
   if (image.process === 'hung') return { tone: 'bad', key: 'images.health.hung' };
   if (image.error !== undefined) return { tone: 'bad', key: 'images.health.error' };

@@ -2,9 +2,19 @@
 import { reactive } from 'vue';
 import type { PlainError } from '#contract/error.ts';
 import type { CheckResult, ImageHandle, ImageInfo } from '#contract/images.ts';
+import type { ListedKind } from './jobs/kinds.ts';
 import { useImagesStore } from '../../stores/images.ts';
 
-export const IMAGE_TABS = ['overview', 'map', 'structure', 'hex', 'chain', 'check'] as const;
+export const IMAGE_TABS = [
+  'overview',
+  'map',
+  'structure',
+  'hex',
+  'chain',
+  'snapshots',
+  'check',
+  'jobs',
+] as const;
 export type ImageTab = (typeof IMAGE_TABS)[number];
 
 export interface ImageViewState {
@@ -22,6 +32,8 @@ export interface ImageViewState {
   side: 'guest' | 'host';
   /** The byte under the cursor of the hex view, for each side. */
   cursor: { guest: number; host: number };
+  /** The chosen form of the jobs. */
+  job: ListedKind;
   check: { running: boolean; result: CheckResult | null; error: PlainError | null };
 }
 
@@ -39,6 +51,7 @@ export function viewOf(handle: ImageHandle): ImageViewState {
       mapTop: 0,
       side: 'guest',
       cursor: { guest: 0, host: 0 },
+      job: 'convert',
       check: { running: false, result: null, error: null },
     });
     states.set(handle, state);
