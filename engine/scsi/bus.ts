@@ -19,7 +19,7 @@ import { ScsiTarget } from './target.ts';
 
 export const MAX_TARGET = 255;
 /** Data of one command, bytes, as QEMU bounds it. */
-const MOST_BYTES = 0x7fff_ffff;
+export const MOST_BYTES = 0x7fff_ffff;
 
 /** SAM-5 section 5.14: these neither report nor clear a pending unit attention. */
 const EXEMPT: ReadonlySet<number> = new Set([
@@ -85,9 +85,24 @@ export class ScsiBus {
   }
 
   /**
+   * Takes the unit attention that a command which could be parsed will report; most pending ones are told once, whatever becomes of
+   * the command afterwards. Undefined when there is none, or when the command is one that ignores them.
+   */
+  takeAttention(target: number, lun: number, opcode: number, initiator: string): Sense | undefined {
+    const unit = this.nearest(target, lun);
+    if (unit === undefined || EXEMPT.has(opcode)) return undefined;
+    const own = unit.takeAttention(initiator);
+    if (own !== undefined) return own;
+    const pending = this.#attention;
+    this.#attention = undefined;
+    return pending;
+  }
+
+  /**
    * Begins a command for a target that there is: an answer when there is one already, or one of `PREPARED`.
    * @param parsed what `CdbReader.load` said.
    * @param bytes what `transferBytes` says of it.
+   * @param attention what `takeAttention` found.
    */
   prepare(
     target: number,
@@ -95,17 +110,27 @@ export class ScsiBus {
     cdb: Cdb,
     parsed: boolean,
     bytes: number,
+    attention: Sense | undefined,
     initiator: string,
     into: BlockTransfer,
   ): ScsiAnswer | number {
     const unit = this.nearest(target, lun);
     if (unit === undefined) return refuse(SENSE.lunNotSupported);
-    const attention = this.#clearAttention(unit, cdb.opcode, initiator);
-    if (!parsed) return refuse(SENSE.invalidOpcode);
-    if (bytes > MOST_BYTES) return refuse(SENSE.invalidField);
+    if (!parsed || bytes > MOST_BYTES) {
+      // Refused for itself; what was pending counts as told all the same, as in QEMU.
+      this.takeAttention(target, lun, cdb.opcode, initiator);
+      return refuse(parsed ? SENSE.invalidField : SENSE.invalidOpcode);
+    }
     if (attention !== undefined) return refuse(attention);
+    if (cdb.opcode === OPCODE.reportLuns) this.#listIsKnown(unit, initiator);
     if (this.#forTarget(target, lun, cdb.opcode, unit)) return PREPARED.run;
     return unit.prepare(cdb, initiator, into);
+  }
+
+  /** REPORT LUNS was asked: nobody has to be told to ask it any more (SPC-4 section 6.33). */
+  #listIsKnown(unit: LogicalUnit, initiator: string): void {
+    if (sameCode(unit.pendingAttention(initiator))) unit.takeAttention(initiator);
+    else if (sameCode(this.#attention)) this.#attention = undefined;
   }
 
   /** Whether the target answers in the unit's place. */
@@ -113,18 +138,6 @@ export class ScsiBus {
     if (opcode === OPCODE.reportLuns || (opcode === OPCODE.requestSense && unit.lastSense !== undefined))
       return true;
     return this.unit(target, lun) === undefined;
-  }
-
-  /** Takes the unit attention that the command reports. REPORT LUNS clears the one that says that it should be asked. */
-  #clearAttention(unit: LogicalUnit, opcode: number, initiator: string): Sense | undefined {
-    const own = unit.pendingAttention(initiator);
-    const pending = own ?? this.#attention;
-    if (pending === undefined) return undefined;
-    const listChanged = pending.asc === 0x3f && pending.ascq === 0x0e;
-    if (EXEMPT.has(opcode) && !(opcode === OPCODE.reportLuns && listChanged)) return undefined;
-    if (own !== undefined) unit.takeAttention(initiator);
-    else this.#attention = undefined;
-    return EXEMPT.has(opcode) ? undefined : pending;
   }
 
   /** The rest of a command that `prepare` said to run; `PREPARED.transfer` when it came down to one. */
@@ -156,3 +169,8 @@ export class ScsiBus {
 }
 
 const UNIT_ATTENTION = 6;
+
+/** REPORTED LUNS DATA HAS CHANGED. */
+function sameCode(sense: Sense | undefined): boolean {
+  return sense?.asc === SENSE.reportedLunsChanged.asc && sense.ascq === SENSE.reportedLunsChanged.ascq;
+}

@@ -5,6 +5,8 @@
 import { scsiOpcodeName } from '../trace/scsi-names.ts';
 import { cdbLength, OPCODE } from './opcode.ts';
 
+/** READ(6), WRITE(6) and READ REVERSE: a length of 0 is 256. */
+const COUNTS_TO_256: ReadonlySet<number> = new Set([OPCODE.read6, OPCODE.write6, 0x0f]);
 /** Bytes of the longest CDB that is decoded. */
 const LONGEST = 16;
 
@@ -73,7 +75,7 @@ export class CdbReader implements Cdb {
   #shortTransfer(): number {
     const { opcode, bytes } = this;
     if (opcode === OPCODE.inquiry) return this.#view.getUint16(3);
-    return (opcode === OPCODE.read6 || opcode === OPCODE.write6) && bytes[4] === 0 ? 256 : bytes[4];
+    return bytes[4] === 0 && COUNTS_TO_256.has(opcode) ? 256 : bytes[4];
   }
 }
 

@@ -51,7 +51,7 @@ export class ScsiTarget {
    * @param sense what the unit that answers was left with.
    */
   answer(lun: number, cdb: Cdb, dataIn: readonly Uint8Array[], sense: Sense | undefined): ScsiAnswer {
-    if (lun !== 0 && !this.#units.has(lun)) return this.#missing(cdb, dataIn);
+    if (lun !== 0) return notZero(cdb, dataIn);
     switch (cdb.opcode) {
       case OPCODE.reportLuns:
         return this.#reportLuns(cdb, dataIn);
@@ -64,12 +64,6 @@ export class ScsiTarget {
       default:
         return refuse(SENSE.invalidOpcode);
     }
-  }
-
-  #missing(cdb: Cdb, dataIn: readonly Uint8Array[]): ScsiAnswer {
-    if (cdb.opcode === OPCODE.inquiry) return inquiry(cdb, dataIn, absentUnit);
-    if (cdb.opcode === OPCODE.requestSense) return senseData(cdb, dataIn, SENSE.lunNotSupported);
-    return refuse(SENSE.lunNotSupported);
   }
 
   /** REPORT LUNS, SPC-4 section 6.33; LUN 0 is always listed. */
@@ -92,6 +86,13 @@ export function encodeLun(lun: number): Uint8Array {
   bytes[0] = lun < 256 ? 0 : 0x40 | (lun >> 8);
   bytes[1] = lun & 0xff;
   return bytes;
+}
+
+/** QEMU's target speaks for LUN 0 only: to another one it says that it is not supported, even where there is one. */
+function notZero(cdb: Cdb, dataIn: readonly Uint8Array[]): ScsiAnswer {
+  if (cdb.opcode === OPCODE.inquiry) return inquiry(cdb, dataIn, absentUnit);
+  if (cdb.opcode === OPCODE.requestSense) return senseData(cdb, dataIn, SENSE.lunNotSupported);
+  return refuse(SENSE.lunNotSupported);
 }
 
 function senseData(cdb: Cdb, dataIn: readonly Uint8Array[], sense: Sense): ScsiAnswer {

@@ -9,8 +9,6 @@ import { SENSE, type Sense } from '../sense.ts';
 import { applyModePage, MODE_PAGE, modePage } from './mode-pages.ts';
 import type { DiskState } from './state.ts';
 
-/** Parameter lists are short; a longer one is no mode page of ours. */
-const MAX_PARAMETER_LIST = 4096;
 const WRITE_PROTECTED = 0x80;
 const DPOFUA = 0x10;
 
@@ -84,9 +82,6 @@ export function modeSelect(state: DiskState, command: ScsiCommand): Maybe<ScsiAn
   const pageFormat = (cdb.bytes[1] & 0x10) !== 0;
   if (saved || !pageFormat) {
     return refuse(SENSE.invalidField);
-  }
-  if (cdb.transfer > MAX_PARAMETER_LIST) {
-    return refuse(SENSE.invalidParamLength);
   }
   const list = gather(command.dataOut, cdb.transfer);
   const six = cdb.opcode === OPCODE.modeSelect6;

@@ -31,6 +31,8 @@ export class ScsiRequest {
   readonly cdb = new CdbReader();
   /** The CDB could be decoded. */
   parsed = false;
+  /** The unit attention that it will report. */
+  attention: Sense | undefined;
   /** Bytes that the CDB asks to move. */
   bytes = 0;
   /** Bytes of data and which way they go; both ways is refused. */
@@ -77,6 +79,7 @@ export class ScsiRequest {
     this.lun = 0;
     this.tagLow = this.tagHigh = 0;
     this.parsed = this.queued = this.flushing = this.both = false;
+    this.attention = undefined;
     this.bytes = this.dataBytes = 0;
     this.direction = DIRECTION.none;
     this.cancelled = RESPONSE.ok;

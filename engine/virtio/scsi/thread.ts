@@ -10,6 +10,7 @@ import { PlatterError } from '../../errors.ts';
 import type { HostIo } from '../../machine/host-io.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import { isPromise } from '../../maybe.ts';
+import { MOST_BYTES } from '../../scsi/bus.ts';
 import { PREPARED, STATUS, type LogicalUnit, type ScsiAnswer } from '../../scsi/command.ts';
 import { DIRECTION, transferBytes, transferDirection } from '../../scsi/transfer.ts';
 import { OP } from '../../trace/format.ts';
@@ -344,6 +345,10 @@ export class ScsiThread implements TaskSet {
   #queueCommand(request: ScsiRequest): boolean {
     const { cdb, parsed, bytes, direction, dataBytes } = request;
     this.#phase = IDLE;
+    if (parsed && bytes <= MOST_BYTES) {
+      const { name } = this.#device;
+      request.attention = this.bus.takeAttention(request.target, request.lun, cdb.opcode, name);
+    }
     if (parsed && bytes > 0 && (transferDirection(cdb, bytes) !== direction || bytes > dataBytes)) {
       return this.#answer(request, RESPONSE.overrun);
     }
@@ -421,10 +426,10 @@ export class ScsiThread implements TaskSet {
   // ---- the unit and the host ----
 
   #submit(request: ScsiRequest): boolean {
-    const { target, lun, cdb, parsed, bytes, transfer } = request;
+    const { target, lun, cdb, parsed, bytes, attention, transfer } = request;
     request.queued = true;
     const { name } = this.#device;
-    const prepared = this.bus.prepare(target, lun, cdb, parsed, bytes, name, transfer);
+    const prepared = this.bus.prepare(target, lun, cdb, parsed, bytes, attention, name, transfer);
     if (prepared === PREPARED.transfer) return this.#toHost(request);
     if (prepared === PREPARED.run) return this.#run(request);
     if (typeof prepared !== 'number') this.#settle(request, prepared);
