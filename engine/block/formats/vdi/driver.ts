@@ -56,12 +56,17 @@ export class VdiDriver extends ClusteredDriver {
     return this.header.offset_data + block * this.header.block_size;
   }
 
+  /** Counts the blocks in use as well: a writer that was killed may have left another number in the header. */
   *#firstFree(): Steps<number> {
     let next = this.header.blocks_allocated;
+    let allocated = 0;
     for (let index = 0; index < this.blocks.count; index++) {
       const block = yield* wait(this.blocks.get(index));
-      if (block < VDI_DISCARDED) next = Math.max(next, block + 1);
+      if (block >= VDI_DISCARDED) continue;
+      allocated++;
+      next = Math.max(next, block + 1);
     }
+    this.header.blocks_allocated = allocated;
     return next;
   }
 }
