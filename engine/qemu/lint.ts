@@ -8,9 +8,7 @@ import { RULES } from './rules/table.ts';
 import { storageModel } from './storage-model.ts';
 
 /** Rules that miss something: a drive, a bus, an object, a user. */
-const NEEDS_WHOLE = new Set([
-  ...['D01', 'D04', 'B04', 'B05', 'B10', 'B11', 'B12', 'I01', 'P02', 'S01', 'V08', 'D08', 'V09', 'O09'],
-]);
+const NEEDS_WHOLE = new Set('D01 D04 D08 B04 B05 B10 B11 B12 I01 P02 S01 V08 V09 O09'.split(' '));
 
 /** Every problem of the line, syntax problems included, in the order of the text. */
 export function lint(line: CommandLine, context: LintContext): Problem[] {

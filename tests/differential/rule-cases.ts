@@ -316,7 +316,11 @@ export const RULE_CASES: RuleCase[] = [
     `-device nvme,serial=a,id=n ${RAW} -device nvme-ns,bus=n,drive=x,nsid=300`,
   ),
   ...cases('O01', `${RAW} -device virtio-blk-pcii,drive=x`),
-  ...cases('O07', `${RAW} -device ide-drive,drive=x`),
+  ...cases(
+    'O07',
+    `${RAW} -device ide-drive,drive=x`,
+    '-blockdev driver=sheepdog,node-name=s,vdi=v,server.type=inet,server.host=h,server.port=1 -device virtio-blk-pci,drive=s',
+  ),
   ...cases(
     'O09',
     `-set drive.x.readonly=on ${RAW} ${BLK}`,

@@ -38,11 +38,48 @@ export function tuneOfLimit(name: string): string | undefined {
 /** SCSI controllers: libvirt's model and QEMU's device. */
 export const SCSI_MODELS: Readonly<Record<string, string>> = {
   'virtio-scsi': 'virtio-scsi-pci',
+  'virtio-transitional': 'virtio-scsi-pci-transitional',
+  'virtio-non-transitional': 'virtio-scsi-pci-non-transitional',
   lsilogic: 'lsi53c895a',
   lsisas1068: 'mptsas1068',
   lsisas1078: 'megasas',
   vmpvscsi: 'pvscsi',
+  am53c974: 'am53c974',
+  dc390: 'dc390',
+  ibmvscsi: 'spapr-vscsi',
 };
+
+/** USB controllers. */
+export const USB_MODELS: Readonly<Record<string, string>> = {
+  'piix3-uhci': 'piix3-usb-uhci',
+  'piix4-uhci': 'piix4-usb-uhci',
+  ehci: 'usb-ehci',
+  'ich9-ehci1': 'ich9-usb-ehci1',
+  'qemu-xhci': 'qemu-xhci',
+  'nec-xhci': 'nec-usb-xhci',
+};
+
+/** `model=` of a virtio disk. */
+export const VIRTIO_MODELS: Readonly<Record<string, string>> = {
+  virtio: 'virtio-blk-pci',
+  'virtio-transitional': 'virtio-blk-pci-transitional',
+  'virtio-non-transitional': 'virtio-blk-pci-non-transitional',
+};
+
+/** Properties of the device that stand in elements or attributes of their own: element, attribute (empty for its text), property. */
+export const FRONT: readonly (readonly [element: string, attribute: string, property: string])[] = [
+  ['serial', '', 'serial'],
+  ['vendor', '', 'vendor'],
+  ['product', '', 'product'],
+  ['blockio', 'logical_block_size', 'logical_block_size'],
+  ['blockio', 'physical_block_size', 'physical_block_size'],
+  ['blockio', 'discard_granularity', 'discard_granularity'],
+  ['geometry', 'cyls', 'cyls'],
+  ['geometry', 'heads', 'heads'],
+  ['geometry', 'secs', 'secs'],
+  ['geometry', 'trans', 'bios-chs-trans'],
+  ['target', 'rotation_rate', 'rotation_rate'],
+];
 
 /** `vda`, `sdb`, `hdc`: the number of the disk, 0 for `a`; -1 when it is no such name. */
 export function diskIndex(target: string): number {

@@ -114,3 +114,91 @@ describe('hostile XML', () => {
     expect(readXml(`<a ${' '.repeat(200_000)}!`)).toHaveProperty('fault');
   });
 });
+
+/** Every kind of place that libvirt gives a disk. */
+const PLACES = `<domain type='kvm'>
+  <iothreads>2</iothreads><iothreadids><iothread id='4'/></iothreadids>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices>
+    <controller type='pci' index='0' model='pcie-root'/>
+    <controller type='pci' index='1' model='pcie-root-port'><model name='pcie-root-port'/><target chassis='1' port='0x10'/>
+      <address type='pci' domain='0' bus='0x00' slot='0x02' function='0x0' multifunction='on'/></controller>
+    <controller type='pci' index='2' model='pcie-to-pci-bridge'><address type='pci' bus='0x01' slot='0' function='0'/></controller>
+    <controller type='pci' index='9' model='pcie-root-port'><address type='pci' bus='0' slot='9' function='0'/></controller>
+    <controller type='usb' index='0' model='ich9-ehci1'><address type='pci' bus='0' slot='0x1d' function='0x7'/></controller>
+    <controller type='usb' index='0' model='ich9-uhci1'><master startport='0'/><address type='pci' bus='0' slot='0x1d' function='0'/></controller>
+    <controller type='sata' index='1'/>
+    <controller type='scsi' index='0' model='virtio-scsi'><driver max_sectors='512' cmd_per_lun='8' iothread='4'/></controller>
+    <disk type='file' device='disk' model='virtio-non-transitional'><driver name='qemu' type='raw' queue_size='64' detect_zeroes='unmap'/>
+      <source file='v.img'/><target dev='vdc' bus='virtio'/>
+      <address type='pci' domain='0' bus='0x02' slot='0x03' function='0'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='s.img'/><target dev='sda' bus='sata' rotation_rate='1'/>
+      <address type='drive' controller='0' bus='0' target='0' unit='2'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='t.img'/><target dev='sdb' bus='sata'/>
+      <geometry cyls='16' heads='4' secs='32'/><address type='drive' controller='1' bus='0' target='0' unit='1'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='u.img'/><target dev='sdc' bus='usb' removable='on'/>
+      <address type='usb' bus='0' port='2'/></disk>
+    <disk type='file' device='floppy'><driver name='qemu' type='raw'/><source file='f.img'/><target dev='fda' bus='fdc'/><boot order='1'/></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='h.img'/><target dev='sdd' bus='scsi'/>
+      <vendor>PLATTER</vendor><product>DISK</product><wwn>5000c50015ea71aa</wwn>
+      <blockio logical_block_size='4096' physical_block_size='4096'/><address type='drive' controller='0x0' bus='0' target='0x1' unit='3'/></disk>
+  </devices>
+</domain>`;
+
+describe('places and properties', () => {
+  it('are those of the XML, and QEMU takes them', async () => {
+    makeFiles(
+      folder,
+      ['v', 's', 't', 'u', 'f', 'h'].map((name) => ({ name: `${name}.img`, format: 'raw' })),
+    );
+    const { text, notes } = fromLibvirt(PLACES);
+    expect(notes).toEqual([]);
+    expect(await askQemu(text, folder)).toBe('');
+    expect(lint(parseCommandLine(text), { version: '7.2' }).filter((p) => p.severity === 'error')).toEqual(
+      [],
+    );
+    expect(text).toContain('-device pcie-pci-bridge,id=pci.2,bus=pci.1,addr=0x0');
+    expect(text).not.toContain('id=pci.9');
+    expect(text).toContain(
+      'virtio-blk-pci-non-transitional,id=virtio-disk2,queue-size=64,bus=pci.2,addr=0x3',
+    );
+    expect(text).toContain('-device ide-hd,id=sata0-0-2,bus=ide.2');
+    expect(text).toContain('-device isa-fdc,id=fdc0,bootindexA=1');
+    expect(text).toContain('detect-zeroes=on');
+    expect(text.match(/usb0/g)).toHaveLength(2);
+  });
+
+  it('come back as they were', () => {
+    const line = parseCommandLine(fromLibvirt(PLACES).text);
+    const { text, notes } = toLibvirt(line);
+    expect(notes).toEqual([]);
+    expect(compareLines(line, parseCommandLine(fromLibvirt(text).text))).toEqual([]);
+  });
+
+  it.each([
+    `<disk type='network' device='disk'><driver type='raw'/><source protocol='gluster' name='Vol/a/b.img'><host name='g1' port='24009'/><host transport='unix' socket='/s'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='network' device='disk'><driver type='raw'/><source protocol='rbd' name='pool/im'><host name='m1' port='6789'/><snapshot name='s1'/><config file='/c'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='network' device='disk'><driver type='raw'/><source protocol='iscsi' name='iqn.2000-01.x:y/3'><host name='h'/><initiator><iqn name='iqn.2000-01.a:b'/></initiator></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='network' device='disk'><driver type='raw'/><source protocol='nfs' name='/a/b'><host name='h'/><nfs user='+7' group='+8'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='network' device='cdrom'><driver type='raw'/><source protocol='https' name='a/b.iso' query='x=1'><host name='h' port='8443'/><ssl verify='no'/><readahead size='65536'/><timeout seconds='9'/></source><target dev='sda' bus='sata'/><readonly/></disk>`,
+    `<disk type='network' device='disk'><driver type='raw'/><source protocol='ssh' name='/a'><host name='h' port='22'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='network' device='disk'><driver type='raw'/><source protocol='nbd'><host transport='unix' socket='/s'/><reconnect delay='10'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='nvme' device='disk'><driver type='raw'/><source type='pci' managed='yes' namespace='2'><address domain='0x0000' bus='0x01' slot='0x00' function='0x1'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='vhostuser' device='disk'><driver name='qemu' type='raw'/><source type='unix' path='/s'><reconnect enabled='yes' timeout='3'/></source><target dev='vda' bus='virtio'/></disk>`,
+    `<disk type='dir' device='floppy'><driver type='fat'/><source dir='/d'/><target dev='fda' bus='fdc'/><readonly/></disk>`,
+    `<disk type='block' device='lun'><driver type='raw'/><source dev='/dev/sda'/><target dev='sda' bus='scsi'/></disk>`,
+  ])('goes both ways: %s', (disk) => {
+    const { text, notes } = fromLibvirt(disk);
+    expect(notes).toEqual([]);
+    const line = parseCommandLine(text);
+    const wrong = lint(line, { version: '7.2' }).filter((p) => p.severity === 'error');
+    expect(wrong).toEqual([]);
+    const back = toLibvirt(line);
+    expect(back.notes).toEqual([]);
+    const again = parseCommandLine(fromLibvirt(back.text).text);
+    const same = compareLines(line, again).filter(
+      (d) => d.what !== 'machine #1' && d.what !== 'nodefaults #1',
+    );
+    expect(same).toEqual([]);
+  });
+});

@@ -2,10 +2,20 @@
  * libvirt's domain XML → command line: disks, their controllers and I/O threads. What stands beside storage is left out and,
  * where it is a disk's, named in a note. Source: libvirt's formatdomain; src/qemu/qemu_command.c, qemu_block.c.
  */
-import { parsePciAddress } from '../model/placement.ts';
 import type { Conversion, ConversionNote } from '../convert/notes.ts';
 import { writeOption, type Pair } from '../convert/write.ts';
-import { CACHE_MODES, diskIndex, limitOfTune, SCSI_MODELS } from './disk.ts';
+import { isIdentifier } from '../model/values.ts';
+import {
+  CACHE_MODES,
+  diskIndex,
+  FRONT,
+  limitOfTune,
+  SCSI_MODELS,
+  USB_MODELS,
+  VIRTIO_MODELS,
+} from './disk.ts';
+import { bridgePairs, bridgesTo, pciBus, pciPlace } from './pci.ts';
+import { readSource } from './source.ts';
 import { child, readXml, type XmlElement } from './xml.ts';
 
 /** A `<domain>`, or a single `<disk>`, as a command line. Never throws. */
@@ -24,10 +34,16 @@ export function fromLibvirt(text: string): Conversion {
   return { text: reader.line().join(' \\\n  '), notes: reader.notes };
 }
 
+/** Elements of a disk that have no counterpart on the line. */
+const LEFT_OUT = ['encryption', 'transient', 'mirror', 'auth'];
+
+type Cache = (typeof CACHE_MODES)[string];
+
 class DomainReader {
   readonly notes: ConversionNote[] = [];
   private readonly root: XmlElement;
   private readonly devices: XmlElement;
+  private readonly q35: boolean;
   private readonly options: string[] = [];
   private readonly groups = new Set<string>();
   private nodes = 0;
@@ -36,6 +52,7 @@ class DomainReader {
     this.root = root;
     const list: XmlElement = { name: 'devices', attributes: {}, children: [root], text: '', span: root.span };
     this.devices = child(root, 'devices') ?? list;
+    this.q35 = /q35/.test(child(child(root, 'os'), 'type')?.attributes.machine ?? '');
   }
 
   line(): string[] {
@@ -46,6 +63,8 @@ class DomainReader {
     this.options.push(
       machine === undefined ? program : `${program} ${writeOption('machine', [['type', machine]], 'type')}`,
     );
+    // libvirt says every device; those that the board brings along would take the slots of others.
+    if (this.root.name === 'domain') this.options.push('-nodefaults');
     for (const id of this.threads())
       this.add(
         'object',
@@ -55,8 +74,14 @@ class DomainReader {
         ],
         'qom-type',
       );
-    for (const element of this.controllers()) this.controller(element);
-    for (const element of this.devices.children) if (element.name === 'disk') this.disk(element);
+    const controllers = this.controllers();
+    const disks = this.devices.children.filter((c) => c.name === 'disk');
+    const buses = [...controllers, ...disks].map(pciBus);
+    const all = this.devices.children.filter((c) => c.name === 'controller');
+    for (const bridge of bridgesTo(buses, all)) this.add('device', bridgePairs(bridge), 'driver');
+    for (const element of controllers) this.controller(element);
+    this.floppies(disks);
+    for (const disk of disks) this.disk(disk);
     return this.options;
   }
 
@@ -75,27 +100,29 @@ class DomainReader {
     return ids;
   }
 
-  /** The controllers of the XML, and those that libvirt adds for a disk without one. */
+  /** The controllers that disks sit on, and every SCSI controller: those of the XML, and those that libvirt adds. */
   private controllers(): XmlElement[] {
-    const found = this.devices.children.filter(
-      (c) => c.name === 'controller' && ['scsi', 'sata', 'usb'].includes(c.attributes.type),
-    );
+    const listed = this.devices.children.filter((c) => c.name === 'controller');
+    // A USB controller of several functions has one index; its first is the one with the ports.
+    const found = listed.filter((c) => c.attributes.type === 'scsi');
     for (const disk of this.devices.children) {
       const bus = child(disk, 'target')?.attributes.bus;
       if (disk.name !== 'disk' || bus === undefined || !['scsi', 'sata', 'usb'].includes(bus)) continue;
-      const index =
-        bus === 'usb'
-          ? (child(disk, 'address')?.attributes.bus ?? '0')
-          : (child(disk, 'address')?.attributes.controller ?? '0');
-      if (found.some((c) => c.attributes.type === bus && (c.attributes.index ?? '0') === index)) continue;
+      const address = driveAddress(disk);
+      const index = (bus === 'usb' ? address.bus : address.controller) ?? '0';
+      const same = (c: XmlElement): boolean =>
+        c.attributes.type === bus && (c.attributes.index ?? '0') === index;
+      if (found.some(same)) continue;
       const model: Record<string, string> = bus === 'scsi' ? { model: 'virtio-scsi' } : {};
-      found.push({
-        name: 'controller',
-        attributes: { type: bus, index, ...model },
-        children: [],
-        text: '',
-        span: disk.span,
-      });
+      found.push(
+        listed.find((c) => same(c) && child(c, 'master') === undefined) ?? {
+          name: 'controller',
+          attributes: { type: bus, index, ...model },
+          children: [],
+          text: '',
+          span: disk.span,
+        },
+      );
     }
     return found;
   }
@@ -104,24 +131,47 @@ class DomainReader {
     const { type, index = '0', model } = element.attributes;
     const driver = child(element, 'driver')?.attributes ?? {};
     const pairs: Pair[] = [];
-    if (type === 'sata') pairs.push(['driver', 'ahci'], ['id', `sata${index}`]);
-    else if (type === 'usb') {
-      if (model === 'none') return;
-      pairs.push(['driver', model === 'piix3-uhci' ? 'piix3-usb-uhci' : 'qemu-xhci'], ['id', `usb${index}`]);
-    } else {
-      const device = model === undefined || model === 'auto' ? 'virtio-scsi-pci' : SCSI_MODELS[model];
-      if (device === undefined) {
-        this.note('controller', element, { model: model ?? '' });
+    if (type === 'sata') {
+      if (this.onBoard(index)) return;
+      pairs.push(['driver', 'ahci'], ['id', `sata${index}`]);
+    } else if (type === 'usb') {
+      const name = model ?? (this.q35 || this.root.name !== 'domain' ? 'qemu-xhci' : 'piix3-uhci');
+      if (!Object.hasOwn(USB_MODELS, name)) {
+        this.note('controller', element, { model: name });
         return;
       }
-      pairs.push(['driver', device], ['id', `scsi${index}`]);
+      pairs.push(['driver', USB_MODELS[name]], ['id', `usb${index}`]);
+    } else {
+      const name = model === undefined || model === 'auto' ? 'virtio-scsi' : model;
+      if (!Object.hasOwn(SCSI_MODELS, name)) {
+        this.note('controller', element, { model: name });
+        return;
+      }
+      pairs.push(['driver', SCSI_MODELS[name]], ['id', `scsi${index}`]);
     }
     if (driver.queues !== undefined) pairs.push(['num_queues', driver.queues]);
     if (driver.iothread !== undefined) pairs.push(['iothread', `iothread${driver.iothread}`]);
     if (driver.max_sectors !== undefined) pairs.push(['max_sectors', driver.max_sectors]);
     if (driver.cmd_per_lun !== undefined) pairs.push(['cmd_per_lun', driver.cmd_per_lun]);
-    pairs.push(...pciAddress(element));
+    pairs.push(...pciPlace(element));
     this.add('device', pairs, 'driver');
+  }
+
+  /** The first SATA controller of a q35 is the board's own. */
+  private onBoard(index: string): boolean {
+    return this.q35 && index === '0';
+  }
+
+  /** Boot order of floppies is the controller's; only a q35 has none of its own. */
+  private floppies(disks: readonly XmlElement[]): void {
+    const boot = disks.flatMap((disk): Pair[] => {
+      const order = child(disk, 'boot')?.attributes.order;
+      if (disk.attributes.device !== 'floppy' || order === undefined) return [];
+      return [[`bootindex${floppyUnit(disk) === '1' ? 'B' : 'A'}`, order]];
+    });
+    if (this.q35 && disks.some((d) => d.attributes.device === 'floppy'))
+      this.add('device', [['driver', 'isa-fdc'], ['id', 'fdc0'], ...boot], 'driver');
+    else for (const [key, order] of boot) this.options.push(`-global isa-fdc.${key}=${order}`);
   }
 
   private disk(disk: XmlElement): void {
@@ -136,43 +186,71 @@ class DomainReader {
       this.note('bus', disk, { disk: what, bus: `${bus} ${device}` });
       return;
     }
-    const cache =
-      driver.cache === undefined || driver.cache === 'default' ? undefined : CACHE_MODES[driver.cache];
     const source = child(disk, 'source');
-    const protocol = source === undefined ? undefined : sourcePairs(disk.attributes.type ?? 'file', source);
+    if (disk.attributes.type === 'vhostuser') {
+      this.vhostUser(disk, front, source?.attributes.path ?? '');
+      return;
+    }
+    const cache = Object.hasOwn(CACHE_MODES, driver.cache ?? '') ? CACHE_MODES[driver.cache] : undefined;
+    const protocol = source === undefined ? undefined : readSource(disk.attributes.type ?? 'file', source);
     if (source !== undefined && protocol === undefined && Object.keys(source.attributes).length > 0) {
       this.note('source', source, { disk: what });
       return;
     }
     if (protocol !== undefined) {
       const readOnly = child(disk, 'readonly') !== undefined || device === 'cdrom';
-      let top = this.node(driver.type ?? 'raw', protocol, readOnly, driver, cache, this.backing(disk, 0));
+      if (driver.type === 'fat' && device === 'floppy') protocol.push(['floppy', 'on']);
+      const below = this.backing(disk, 0);
+      let top = this.node(driver.type ?? 'raw', protocol, readOnly, driver, cache, below);
       if (driver.copy_on_read === 'on') top = this.filter('copy-on-read', [['file', top]]);
       const tune = child(disk, 'iotune');
       if (tune !== undefined) top = this.throttle(tune, top, what);
       front.push(['drive', top]);
     }
-    const serial = child(disk, 'serial')?.text;
-    if (serial !== undefined && serial !== '') front.push(['serial', serial]);
+    for (const [name, attribute, property] of FRONT) {
+      const found = child(disk, name);
+      const value = attribute === '' ? found?.text : found?.attributes[attribute];
+      if (value !== undefined && value !== '') front.push([property, value]);
+    }
     const wwn = child(disk, 'wwn')?.text;
     if (wwn !== undefined) front.push(['wwn', wwn.startsWith('0x') ? wwn : `0x${wwn}`]);
     const order = child(disk, 'boot')?.attributes.order;
-    if (order !== undefined) front.push(['bootindex', order]);
+    if (order !== undefined && device !== 'floppy') front.push(['bootindex', order]);
     if (child(disk, 'shareable') !== undefined) front.push(['share-rw', 'on']);
     if (cache !== undefined) front.push(['write-cache', cache.writeCache ? 'on' : 'off']);
-    if (driver.error_policy !== undefined)
-      front.push(['werror', driver.error_policy === 'enospace' ? 'enospc' : driver.error_policy]);
-    const rerror =
-      driver.rerror_policy ?? (driver.error_policy === 'enospace' ? undefined : driver.error_policy);
+    if (target.removable !== undefined) front.push(['removable', target.removable]);
+    const policy = driver.error_policy;
+    if (policy !== undefined) front.push(['werror', policy === 'enospace' ? 'enospc' : policy]);
+    const rerror = driver.rerror_policy ?? (policy === 'enospace' ? undefined : policy);
     if (rerror !== undefined) front.push(['rerror', rerror]);
-    const blockio = child(disk, 'blockio')?.attributes ?? {};
-    for (const key of ['logical_block_size', 'physical_block_size', 'discard_granularity'])
-      if (Object.hasOwn(blockio, key)) front.push([key, blockio[key]]);
     this.add('device', front, 'driver');
-    for (const { name, span } of disk.children) {
-      if (['encryption', 'transient', 'mirror', 'auth', 'geometry'].includes(name))
+    for (const { name, span } of disk.children)
+      if (LEFT_OUT.includes(name))
         this.notes.push({ key: 'convert.libvirt.element', params: { disk: what, element: name }, span });
-    }
+  }
+
+  /** A disk that another program serves. It wants the guest's memory shared, which stands beside storage. */
+  private vhostUser(disk: XmlElement, front: Pair[], path: string): void {
+    const id = front.find(([key]) => key === 'id')?.[1] ?? 'disk';
+    const socket: Pair[] = [
+      ['id', `chr-${id}`],
+      ['path', path],
+    ];
+    const { enabled, timeout } = child(child(disk, 'source'), 'reconnect')?.attributes ?? {};
+    if (enabled === 'yes' && timeout !== undefined) socket.push(['reconnect', timeout]);
+    this.add('chardev', [['backend', 'socket'], ...socket], 'backend');
+    const order = child(disk, 'boot')?.attributes.order;
+    const rest = front.filter(([key]) => key !== 'driver');
+    this.add(
+      'device',
+      [
+        ['driver', 'vhost-user-blk-pci'],
+        ['chardev', `chr-${id}`],
+        ...rest,
+        ...(order === undefined ? [] : [['bootindex', order] as const]),
+      ],
+      'driver',
+    );
   }
 
   private node(
@@ -180,12 +258,13 @@ class DomainReader {
     protocol: Pair[],
     readOnly: boolean,
     driver: Record<string, string>,
-    cache: (typeof CACHE_MODES)[string] | undefined,
+    cache: Cache | undefined,
     backing: string | undefined,
   ): string {
     const name = `libvirt-${String(++this.nodes)}-format`;
     const pairs: Pair[] = [
-      ['driver', format],
+      // A folder is a FAT disk; its format is raw.
+      ['driver', format === 'fat' ? 'raw' : format],
       ['node-name', name],
       ...protocol.map(([key, value]): Pair => [`file.${key}`, value]),
     ];
@@ -196,7 +275,11 @@ class DomainReader {
       if (cache.noFlush) pairs.push(['cache.no-flush', 'on']);
     }
     if (driver.discard !== undefined) pairs.push(['discard', driver.discard]);
-    if (driver.detect_zeroes !== undefined) pairs.push(['detect-zeroes', driver.detect_zeroes]);
+    if (driver.detect_zeroes !== undefined) {
+      // Without discard libvirt takes "unmap" for "on".
+      const unmap = driver.detect_zeroes === 'unmap' && driver.discard !== 'unmap';
+      pairs.push(['detect-zeroes', unmap ? 'on' : driver.detect_zeroes]);
+    }
     if (backing !== undefined) pairs.push(['backing', backing]);
     this.add('blockdev', pairs);
     return name;
@@ -207,7 +290,7 @@ class DomainReader {
     const source = child(store, 'source');
     // An empty element ends the chain; an absent one leaves it to the image.
     if (store === undefined || source === undefined || depth > 32) return undefined;
-    const protocol = sourcePairs(store.attributes.type ?? 'file', source);
+    const protocol = readSource(store.attributes.type ?? 'file', source);
     if (protocol === undefined) {
       this.note('source', source, { disk: 'backingStore' });
       return undefined;
@@ -223,7 +306,8 @@ class DomainReader {
   }
 
   private throttle(tune: XmlElement, top: string, disk: string): string {
-    const group = child(tune, 'group_name')?.text ?? `throttle-${disk}`;
+    const named = child(tune, 'group_name')?.text ?? `throttle-${disk}`;
+    const group = isIdentifier(named) ? named : `group-${named.replaceAll(/[^A-Za-z0-9._-]/g, '_')}`;
     const limits: Pair[] = [];
     for (const { name, text } of tune.children) {
       const limit = limitOfTune(name);
@@ -240,19 +324,21 @@ class DomainReader {
 
   /** Driver, id and place of the device. */
   private front(disk: XmlElement, bus: string, device: string, dev: string): Pair[] | undefined {
-    const address = child(disk, 'address')?.attributes ?? {};
+    const address = driveAddress(disk);
     const index = Math.max(0, diskIndex(dev));
     const { controller = '0' } = address;
     const cd = device === 'cdrom';
     switch (device === 'disk' || cd || device === 'lun' ? bus : device) {
       case 'virtio': {
         const driver = child(disk, 'driver')?.attributes ?? {};
+        const model = disk.attributes.model ?? 'virtio';
         return [
-          ['driver', 'virtio-blk-pci'],
+          ['driver', Object.hasOwn(VIRTIO_MODELS, model) ? VIRTIO_MODELS[model] : VIRTIO_MODELS.virtio],
           ['id', `virtio-disk${String(index)}`],
           ...(driver.iothread === undefined ? [] : [['iothread', `iothread${driver.iothread}`] as const]),
           ...(driver.queues === undefined ? [] : [['num-queues', driver.queues] as const]),
-          ...pciAddress(disk),
+          ...(driver.queue_size === undefined ? [] : [['queue-size', driver.queue_size] as const]),
+          ...pciPlace(disk),
         ];
       }
       case 'scsi': {
@@ -261,7 +347,7 @@ class DomainReader {
           (c) =>
             c.attributes.type === 'scsi' &&
             (c.attributes.index ?? '0') === controller &&
-            c.attributes.model === 'lsilogic',
+            /^(?:lsilogic|am53c974|dc390)$/.test(c.attributes.model),
         );
         // The old controllers have no LUNs: libvirt's unit is their target.
         const place: Pair[] = lsi
@@ -293,7 +379,7 @@ class DomainReader {
         return [
           ['driver', cd ? 'ide-cd' : 'ide-hd'],
           ['id', `sata${controller}-0-${unit}`],
-          ['bus', `sata${controller}.${unit}`],
+          ['bus', this.onBoard(controller) ? `ide.${unit}` : `sata${controller}.${unit}`],
         ];
       }
       case 'usb':
@@ -303,104 +389,34 @@ class DomainReader {
           ['bus', `usb${address.bus ?? '0'}.0`],
           ...(address.port === undefined ? [] : [['port', address.port] as const]),
         ];
-      case 'floppy':
+      case 'floppy': {
+        const unit = floppyUnit(disk);
         return [
           ['driver', 'floppy'],
-          ['id', `fdc0-0-${String(index)}`],
-          ['unit', address.unit ?? String(index % 2)],
+          ['id', `fdc0-0-${unit}`],
+          ...(this.q35 ? [['bus', 'fdc0.0'] as const] : []),
+          ['unit', unit],
         ];
+      }
       default:
         return undefined;
     }
   }
 }
 
-function pciAddress(element: XmlElement): Pair[] {
-  const address = child(element, 'address')?.attributes;
-  if (address?.type !== 'pci' || address.slot === undefined) return [];
-  // Buses behind bridges are numbered by the XML; they have no name on a line without these bridges.
-  if (Number(address.bus ?? '0') !== 0) return [];
-  const fn = Number(address.function ?? '0');
-  const text = `0x${Number(address.slot).toString(16)}${fn === 0 ? '' : `.0x${fn.toString(16)}`}`;
-  return parsePciAddress(text) === undefined ? [] : [['addr', text]];
+/** An address of type drive or usb, its numbers in decimal; an address of another type says nothing about the drive's. */
+function driveAddress(disk: XmlElement): Record<string, string> {
+  const { type, ...numbers } = child(disk, 'address')?.attributes ?? {};
+  if (type !== undefined && type !== 'drive' && type !== 'usb') return {};
+  return Object.fromEntries(
+    Object.entries(numbers).map(([key, value]) => [
+      key,
+      /^0x[0-9a-f]+$/i.test(value) ? String(Number(value)) : value,
+    ]),
+  );
 }
 
-/** The protocol node of a `<source>`. */
-function sourcePairs(type: string, source: XmlElement): Pair[] | undefined {
-  const { attributes: a } = source;
-  if (type === 'file' && a.file !== undefined)
-    return [
-      ['driver', 'file'],
-      ['filename', a.file],
-    ];
-  if (type === 'block' && a.dev !== undefined)
-    return [
-      ['driver', 'host_device'],
-      ['filename', a.dev],
-    ];
-  if (type === 'dir' && a.dir !== undefined)
-    return [
-      ['driver', 'vvfat'],
-      ['dir', a.dir],
-    ];
-  if (type !== 'network') return undefined;
-  const host = child(source, 'host')?.attributes ?? {};
-  const name = a.name ?? '';
-  switch (a.protocol) {
-    case 'nbd':
-      return [
-        ['driver', 'nbd'],
-        ...(host.transport === 'unix'
-          ? ([
-              ['server.type', 'unix'],
-              ['server.path', host.socket ?? ''],
-            ] as const)
-          : ([
-              ['server.type', 'inet'],
-              ['server.host', host.name ?? ''],
-              ['server.port', host.port ?? '10809'],
-            ] as const)),
-        ...(name === '' ? [] : [['export', name] as const]),
-      ];
-    case 'http':
-    case 'https':
-    case 'ftp':
-    case 'ftps':
-      return [
-        ['driver', a.protocol],
-        [
-          'url',
-          `${a.protocol}://${host.name ?? ''}${host.port === undefined ? '' : `:${host.port}`}/${name.replace(/^\//, '')}`,
-        ],
-      ];
-    case 'ssh':
-      return [
-        ['driver', 'ssh'],
-        ['server.host', host.name ?? ''],
-        ['server.port', host.port ?? '22'],
-        ['path', name],
-      ];
-    case 'rbd': {
-      const slash = name.indexOf('/');
-      return slash < 0
-        ? undefined
-        : [
-            ['driver', 'rbd'],
-            ['pool', name.slice(0, slash)],
-            ['image', name.slice(slash + 1)],
-          ];
-    }
-    case 'iscsi': {
-      const [target, lun = '0'] = name.split('/');
-      return [
-        ['driver', 'iscsi'],
-        ['transport', 'tcp'],
-        ['portal', `${host.name ?? ''}:${host.port ?? '3260'}`],
-        ['target', target],
-        ['lun', lun],
-      ];
-    }
-    default:
-      return undefined;
-  }
+function floppyUnit(disk: XmlElement): string {
+  const index = Math.max(0, diskIndex(child(disk, 'target')?.attributes.dev ?? ''));
+  return child(disk, 'address')?.attributes.unit ?? String(index % 2);
 }

@@ -8,6 +8,7 @@ import { checkQapi } from '../schema/check.ts';
 import { deviceProperty } from '../schema/schema.ts';
 import { fix, rule, type Finding } from './rule.ts';
 import { DRIVE_ONLY } from './blockdev.ts';
+import { isGone } from './changes.ts';
 
 const SAYS: Record<string, number> = { unknown: 0, value: 1, missing: 2, boolean: 3, integer: 4 };
 
@@ -84,6 +85,8 @@ export const blockdevSchemaRules = [
           )
             continue;
           if (own === 'cache' && found.path === 'cache') continue;
+          // A change by version has its own rule.
+          if (found.kind === 'value' && name === 'driver' && isGone(found.value, context.version)) continue;
           const near =
             found.known === undefined
               ? undefined

@@ -1,6 +1,8 @@
 /** -blockdev: names, members and file names of a node by itself. */
 import { addParam, removeOption, removeParam, setKey, setValue } from '../edit.ts';
 import { nearest } from '../parse/nearest.ts';
+import { schemaFor } from '../schema/bundled.ts';
+import { qapiMembers } from '../schema/schema.ts';
 import { type BlockNode, type StorageModel } from '../storage-model.ts';
 import { freeName } from './drive.ts';
 import { nameOf, suggestions, unattached } from './references.ts';
@@ -63,10 +65,13 @@ export const blockdevRules = [
     id: 'B02',
     severity: 'error',
     qemu: ["Parameter '{key}' is unexpected"],
-    *find({ model, line }): Iterable<Finding> {
+    *find({ model, line, context }): Iterable<Finding> {
       for (const node of model.blockdevs) {
         for (const param of node.option.params) {
           if (!DRIVE_ONLY.has(param.key) || param.variable === true) continue;
+          // Some drivers have a member of that name: rbd's snapshot.
+          if (qapiMembers(schemaFor(context), 'BlockdevOptions', node.driver)?.has(param.key) === true)
+            continue;
           const rename =
             param.key === 'id' && node.nodeName === undefined
               ? fix('replace', { from: 'id', to: 'node-name' }, setKey(node.option, param, 'node-name'))

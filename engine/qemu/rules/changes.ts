@@ -39,6 +39,17 @@ export const CHANGES: readonly Change[] = [
   { kind: 'option', name: 'nodefconfig', removed: '3.1', instead: '-no-user-config' },
 ];
 
+/** Whether QEMU of that version has lost this protocol driver. */
+export function isGone(driver: string, version: string): boolean {
+  return CHANGES.some(
+    ({ kind, name, removed }) =>
+      kind === 'protocol' &&
+      name === driver &&
+      removed !== undefined &&
+      compareVersions(version, removed) >= 0,
+  );
+}
+
 function* nodes(model: StorageModel): Iterable<BlockNode> {
   const visit = function* (node: BlockNode): Iterable<BlockNode> {
     yield node;
@@ -48,7 +59,10 @@ function* nodes(model: StorageModel): Iterable<BlockNode> {
   for (const node of model.blockdevs) yield* visit(node);
 }
 
-function* places(model: StorageModel, change: Change): Iterable<{ span: Finding['span']; fixes: Fix[] }> {
+function* places(
+  model: StorageModel,
+  change: Change,
+): Iterable<{ span: Finding['span']; fixes: Fix[]; says?: number }> {
   switch (change.kind) {
     case 'option':
       for (const option of model.line.options)
@@ -77,7 +91,11 @@ function* places(model: StorageModel, change: Change): Iterable<{ span: Finding[
     case 'protocol':
       for (const node of nodes(model)) {
         if (node.driver === change.name)
-          yield { span: node.filenameParam?.valueSpan ?? node.span, fixes: [] };
+          yield {
+            span: node.driverParam?.valueSpan ?? node.filenameParam?.valueSpan ?? node.span,
+            fixes: [],
+            ...(node.driverParam === undefined ? {} : { says: 0 }),
+          };
       }
       break;
     case 'block-option':
@@ -106,15 +124,16 @@ export const changeRules = [
   rule({
     id: 'O07',
     severity: 'error',
-    qemu: [],
+    qemu: ["Parameter 'driver' does not accept value '{name}'"],
     *find({ model, context }): Iterable<Finding> {
       for (const change of CHANGES) {
         if (change.removed === undefined && change.deprecated !== undefined) continue;
         if (change.removed !== undefined && compareVersions(context.version, change.removed) < 0) continue;
-        for (const { span, fixes } of places(model, change)) {
+        for (const { span, fixes, says = -1 } of places(model, change)) {
           const params = { name: change.name, version: change.removed ?? '', instead: change.instead ?? '' };
           yield {
             span,
+            says,
             params,
             fixes,
             variant:
