@@ -1,7 +1,8 @@
 /** `qemu-img info --output=json` (QAPI: ImageInfo) out of what the engine tells about an image. */
 import type { BitmapInfo, ImageInfo, SnapshotInfo } from '#contract/images.ts';
 import { combinePath } from './path.ts';
-import type { QemuObject } from './order.ts';
+import { nest } from './nest.ts';
+import type { QemuObject, QemuValue } from './order.ts';
 
 /** Formats whose QEMU driver tells neither its cluster size nor whether it was closed cleanly (no `bdrv_get_info`). */
 const WITHOUT_DRIVER_INFO = new Set(['parallels', 'bochs', 'cloop', 'dmg']);
@@ -24,7 +25,7 @@ export function infoObject(info: ImageInfo, filename: string): QemuObject {
     object['dirty-flag'] = info.dirty;
   }
   if (Object.keys(info.formatSpecific).length > 0) {
-    const data: QemuObject = { ...info.formatSpecific };
+    const data = nest(specificOf(info, filename));
     if (info.bitmaps !== undefined) data.bitmaps = info.bitmaps.map(bitmapObject);
     object['format-specific'] = { type: info.format, data };
   }
@@ -35,6 +36,16 @@ export function infoObject(info: ImageInfo, filename: string): QemuObject {
   }
   if (info.snapshots.length > 0) object.snapshots = info.snapshots.map(snapshotObject);
   return object;
+}
+
+/** Extents that are files of their own are named as the image that names them was. */
+function specificOf(info: ImageInfo, filename: string): Record<string, QemuValue> {
+  const extent = /^extents\.\d+\.filename$/;
+  const named = Object.entries(info.formatSpecific).map(([name, value]): [string, QemuValue] => {
+    if (!extent.test(name)) return [name, value];
+    return [name, value === info.name ? filename : combinePath(filename, String(value))];
+  });
+  return Object.fromEntries(named);
 }
 
 /** The image and what it stands on, as far as it was opened: `--backing-chain`. */

@@ -110,6 +110,8 @@ export interface FormatDriver {
   /** All changed metadata and data on stable storage. */
   flush(): Maybe<void>;
   describe(): Maybe<FormatDescription>;
+  /** Bytes that all files of the image occupy; missing in a driver whose image is one file. Undefined where nobody can tell. */
+  allocatedSize?(): Maybe<number | undefined>;
   /** `qemu-img check`: reads only. */
   check?(): Maybe<CheckResult>;
   /** Closes the storages that the driver opened itself, its own included (flushed before); the backing node is closed by the access layer. */

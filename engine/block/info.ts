@@ -16,7 +16,7 @@ function* infoSteps(node: FormatNode): Steps<ImageInfo> {
     name: node.name,
     format: node.driver,
     virtualSize: node.virtualSize,
-    actualSize: yield* wait(storage.allocatedSize()),
+    actualSize: yield* wait(node.format.allocatedSize?.() ?? storage.allocatedSize()),
     fileSize: yield* wait(storage.size()),
     clusterSize: node.clusterSize,
     dirty: description.dirty ?? false,

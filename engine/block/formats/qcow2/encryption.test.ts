@@ -16,7 +16,7 @@ const at = testFolder();
 const PASS = 'open sesame';
 const SECRET = ['--object', `secret,id=s0,data=${PASS}`];
 const secret = (): string => PASS;
-const code = (expected: string): unknown => expect.objectContaining({ code: expected });
+const code = (expected: string): Error => expect.objectContaining({ code: expected });
 const LUKS = { 'encrypt.format': 'luks', 'encrypt.key-secret': PASS, 'encrypt.iter-time': 10 };
 
 const imageOpts = (name: string): string =>
@@ -140,7 +140,7 @@ describe('made here', () => {
 it('stays locked without a passphrase, and says when it is wrong', async () => {
   const { node } = await openImage(at('ours.qcow2'));
   const blank = new Uint8Array(512);
-  expect(() => node.read(80_000, blank)).toThrow(code('luks.locked') as Error);
+  expect(() => node.read(80_000, blank)).toThrow(code('luks.locked'));
   await node.close();
   await expect(async () => openImage(at('ours.qcow2'), { secret: () => 'sesame' })).rejects.toEqual(
     code('luks.wrong-passphrase'),

@@ -10,6 +10,7 @@ import type {
 } from '../../format.ts';
 import type { BlockNode } from '../../node.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { allocatedTogether } from '../shared/allocated.ts';
 import { checkVmdk } from './check.ts';
 import { describeDescriptor, withCid, type Descriptor } from './descriptor.ts';
 import { SparseExtent, type Announcer } from './sparse.ts';
@@ -173,6 +174,11 @@ export class VmdkDriver implements FormatDriver {
       backingError,
       formatSpecific: specific,
     };
+  }
+
+  allocatedSize(): Maybe<number | undefined> {
+    const others = this.#parts.extents.map(({ extent }) => extent.storage);
+    return run(allocatedTogether([this.storage, ...others.filter((storage) => storage !== this.storage)]));
   }
 
   check(): Maybe<CheckResult> {

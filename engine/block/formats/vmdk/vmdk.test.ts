@@ -316,6 +316,23 @@ describe('vmdk', () => {
     expect(tool('qemu-img', ['check', '-f', 'vmdk', path]).status).not.toBe(0);
   });
 
+  it('finds a table that lies past the end once, not once for each of its grains', async () => {
+    const path = scratch.fresh('lost.vmdk');
+    madeByQemu(path, 'vmdk', '64M');
+    qemuIo(path, 'vmdk', 'write 0 1M', 'write 40M 64k');
+    const image = readFileSync(path);
+    const directory = Number(vmdk4Header.parse(image, 'x').gd_offset) * 512;
+    image.writeUInt32LE(0x7fff0000, directory);
+    writeFileSync(path, image);
+    const node = await openPath(path);
+    const found = await node.format.check?.();
+    await node.close();
+    expect(found?.corruptions).toBe(1);
+    expect(found?.messages).toHaveLength(1);
+    // The other table, whose one grain is sound, was looked at all the same.
+    expect(found?.allocatedClusters).toBe(1);
+  });
+
   it('makes sparse images that libvmdk understands', async () => {
     if (!secondOpinion('vmdkinfo')) return;
     const path = scratch.path('libyal.vmdk');
