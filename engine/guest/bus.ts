@@ -48,6 +48,14 @@ export class GuestBus {
     this.#back();
   }
 
+  /** A register of an interrupt controller that KVM itself emulates: an exit, but none to user space. */
+  inKernelWrite(address: number, value: number): void {
+    this.#exit(EXIT.eptMisconfig, address, 4);
+    this.#trace.emit(E.kvm_mmio, 0, 1, address >>> 0, highWord(address), value);
+    this.memory.write(address, 4, value);
+    this.#back();
+  }
+
   #port(write: boolean, port: number, size: AccessSize, value: number): number {
     const trace = this.#trace;
     this.#exit(EXIT.ioInstruction, port, size);

@@ -3,7 +3,8 @@
  * one thing that can be seen (one event) and answers whether it did anything; between any two steps the whole machine can stand
  * still and be looked at.
  */
-import type { InterruptController, PendingInterrupt } from '../machine/interrupts.ts';
+import type { PendingInterrupt } from '../machine/interrupts.ts';
+import type { LocalApic } from '../machine/local-apic.ts';
 import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord } from '../trace/ring.ts';
@@ -34,7 +35,7 @@ export interface GuestCpuOptions {
   index: number;
   kernel: GuestKernel;
   access: RegisterAccess;
-  interrupts: InterruptController;
+  interrupts: LocalApic;
   /** The programs that run on this CPU. */
   jobs: readonly Job[];
 }
@@ -46,7 +47,7 @@ export class GuestCpu implements DriverCpu {
   readonly queue: number;
   inFlight = 0;
   readonly #kernel: GuestKernel;
-  readonly #interrupts: InterruptController;
+  readonly #interrupts: LocalApic;
   readonly #jobs: readonly Job[];
   readonly #driver: DriverThread;
   readonly #layer: BlockLayer;
@@ -271,7 +272,7 @@ export class GuestCpu implements DriverCpu {
     const irq = this.#irq;
     if (irq !== undefined) this.#driver.interrupt(irq);
     this.#phase = P.interrupt;
-    return this.#emit(E.irq_handler_entry, irq?.requestId ?? 0, irq?.vector ?? 0);
+    return this.#emit(E.irq_handler_entry, irq?.requestId ?? 0, irq?.gsi ?? irq?.vector ?? 0);
   }
 
   #interrupt(): boolean {
@@ -293,9 +294,10 @@ export class GuestCpu implements DriverCpu {
 
   #irqExit(): boolean {
     const irq = this.#irq;
+    if (irq !== undefined) this.#interrupts.end(irq);
     this.#irq = undefined;
     this.#phase = P.choose;
-    return this.#emit(E.irq_handler_exit, irq?.requestId ?? 0, irq?.vector ?? 0);
+    return this.#emit(E.irq_handler_exit, irq?.requestId ?? 0, irq?.gsi ?? irq?.vector ?? 0);
   }
 
   /** A request of one of this CPU's programs is done; the program hears of it when its turn comes. */

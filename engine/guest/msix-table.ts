@@ -7,7 +7,7 @@ const APIC_ADDRESS = 0xfee0_0000;
 const APIC_SHIFT = 12;
 const FIRST_APIC_VECTOR = 0x31;
 /** Vectors of one CPU that are left for devices. */
-const APIC_VECTORS = 0xee - FIRST_APIC_VECTOR;
+const APIC_VECTORS = 0xcf - FIRST_APIC_VECTOR;
 const ENABLE = 0x8000;
 
 /** Where a memory BAR was put. */

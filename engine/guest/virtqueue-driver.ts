@@ -196,7 +196,7 @@ class VirtqueueThread implements DriverThread {
     const { transport, queues } = this.#driver;
     this.#irqFor = irq.requestId;
     this.#irqQueues.length = 0;
-    const line = irq.kind !== 'msi';
+    const line = irq.gsi !== undefined;
     for (const queue of queues) {
       if (line || transport.isFor(queue.index, this.#cpu.index, irq.vector)) this.#irqQueues.push(queue);
     }

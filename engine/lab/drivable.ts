@@ -51,6 +51,8 @@ export interface DrivableDevice {
   readOnly: boolean;
   /** `discard=unmap` (or `on`) of the drive. */
   unmap: boolean;
+  /** The machine is a q35, whose PCI pins have lines of their own; else a `pc`. */
+  q35: boolean;
   /** Version of the virtio-mmio transports: 1 unless `-global virtio-mmio.force-legacy=off`. */
   mmioVersion: 1 | 2;
 }
@@ -171,6 +173,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     controller,
     cpus: cpuCount(line),
     mmioVersion: mmioVersion(line),
+    q35: isQ35(line),
     ...hostSide(back),
   };
 }
@@ -205,6 +208,7 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
       controller: ide ? boardController(line, isQ35(line) ? at : at >> 1) : undefined,
       cpus: cpuCount(line),
       mmioVersion: mmioVersion(line),
+      q35: isQ35(line),
       ...hostSide(option),
     });
   }

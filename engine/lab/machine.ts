@@ -10,6 +10,8 @@ import type { GuestKernel } from '../guest/kernel.ts';
 import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
+import { IOAPIC_BASE } from '../machine/ioapic.ts';
+import { pcRouting, q35Routing } from '../machine/interrupts.ts';
 import { Kvm } from '../machine/kvm.ts';
 import { createMemory, type GuestMemory } from '../machine/memory.ts';
 import { PciRoot } from '../machine/pci/root.ts';
@@ -71,7 +73,8 @@ export function buildMachine(options: MachineOptions): Machine {
   const io = new AddressSpace();
   const root = new PciRoot(space, io);
   const apics = new LocalApics(wanted.cpus);
-  const kvm = new Kvm(trace, apics);
+  space.map(IOAPIC_BASE, apics.ioapic);
+  const kvm = new Kvm(trace, apics, wanted.q35 ? q35Routing : pcRouting);
   const host = new HostIo(trace, { aio: wanted.aio, costs, onReady: options.onReady });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);
   const bus = new GuestBus(space, io, trace);
@@ -106,6 +109,11 @@ export function buildMachine(options: MachineOptions): Machine {
   hardware = built;
   built.driver.probe(wanted.cpus);
   built.probed?.();
+  // Linux asks for the lines of devices that have no messages.
+  if (built.device.vectors().length === 0) {
+    for (const gsi of wanted.q35 ? [20, 21, 22, 23] : [10, 11]) apics.requestLine(bus, gsi, true);
+    for (const gsi of [14, 15]) apics.requestLine(bus, gsi, false);
+  }
   const guest = buildGuest({
     context,
     hardware: built,
