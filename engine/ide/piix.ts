@@ -1,0 +1,181 @@
+/**
+ * The IDE controller of Intel's PIIX3 and PIIX4 as QEMU has it (hw/ide/piix.c): two channels at the ports and interrupts of the PC of
+ * old, and a bus master behind base address register 4.
+ */
+import type { AccessSize, AddressSpace, RegisterRange } from '../machine/address-space.ts';
+import type { HostIo } from '../machine/host-io.ts';
+import type { IsaInterruptSink } from '../machine/interrupts.ts';
+import type { GuestMemory } from '../machine/memory.ts';
+import { COMMAND, PciFunction } from '../machine/pci/function.ts';
+import { E } from '../trace/registry.ts';
+import type { TraceRing } from '../trace/ring.ts';
+import { BusMaster } from './bus-master.ts';
+import { IdeChannel, REGISTER } from './channel.ts';
+import { IdeIo } from './io.ts';
+import type { IdeDriveOptions } from './options.ts';
+import { ScatterList } from './scatter.ts';
+
+/** Ports and interrupts of the two channels. */
+export const LEGACY = [
+  { command: 0x1f0, control: 0x3f6, irq: 14 },
+  { command: 0x170, control: 0x376, irq: 15 },
+] as const;
+export const BM_BAR = 4;
+const BM_BYTES = 16;
+const INTEL = 0x8086;
+const DEVICE_ID = { 'piix3-ide': 0x7010, 'piix4-ide': 0x7111 } as const;
+/** IDE controller that can master the bus, both channels at the legacy ports. */
+const CLASS_IDE = 0x01_0180;
+/** PCI status: fast back-to-back, medium device selection. */
+const PCI_STATUS = 0x0280;
+const STATUS_AT = 6;
+const QUMRANET = 0x1af4;
+const SUBSYSTEM_QEMU = 0x1100;
+
+const ones = (size: AccessSize): number => (size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1);
+
+export interface PiixIdeOptions {
+  name: string;
+  model?: keyof typeof DEVICE_ID;
+  memory: GuestMemory;
+  trace: TraceRing;
+  host: HostIo;
+  interrupts: IsaInterruptSink;
+  /** Where the legacy ports are; the function's own BAR is mapped by its bus. */
+  io: AddressSpace;
+  /** Primary master and slave, secondary master and slave. */
+  drives: readonly (IdeDriveOptions | undefined)[];
+}
+
+export class PiixIde {
+  readonly pci: PciFunction;
+  readonly channels: readonly [IdeChannel, IdeChannel];
+  readonly masters: readonly [BusMaster, BusMaster];
+  readonly memory: GuestMemory;
+  readonly #io: IdeIo;
+  readonly #interrupts: IsaInterruptSink;
+  readonly #trace: TraceRing;
+
+  constructor(options: PiixIdeOptions) {
+    const { name, memory, trace, io } = options;
+    this.memory = memory;
+    this.#trace = trace;
+    this.#interrupts = options.interrupts;
+    this.#io = new IdeIo(options.host);
+    this.pci = new PciFunction({
+      name,
+      vendor: INTEL,
+      device: DEVICE_ID[options.model ?? 'piix3-ide'],
+      revision: 0,
+      classCode: CLASS_IDE,
+      subsystemVendor: QUMRANET,
+      subsystem: SUBSYSTEM_QEMU,
+      interruptPin: 0,
+    });
+    new DataView(this.pci.config.buffer).setUint16(STATUS_AT, PCI_STATUS, true);
+    this.channels = [this.#channel(0, options), this.#channel(1, options)];
+    const master = (index: 0 | 1): BusMaster => {
+      const channel = this.channels[index];
+      channel.dma = new BusMaster(channel, memory, () => (this.pci.command & COMMAND.master) !== 0);
+      return channel.dma as BusMaster;
+    };
+    this.masters = [master(0), master(1)];
+    this.pci.addBar(BM_BAR, 'io', false, this.#busMasterRange(name));
+    LEGACY.forEach((ports, index) => {
+      io.map(ports.command, commandRange(`${name} channel ${index}`, this.channels[index], ports.command));
+      io.map(ports.control, controlRange(`${name} control ${index}`, this.channels[index], ports.control));
+    });
+  }
+
+  #channel(index: 0 | 1, options: PiixIdeOptions): IdeChannel {
+    const { irq } = LEGACY[index];
+    let level = false;
+    return new IdeChannel({
+      trace: options.trace,
+      io: this.#io,
+      list: new ScatterList(options.memory),
+      firstNumber: 1 + index * 2,
+      drives: options.drives.slice(index * 2, index * 2 + 2),
+      irq: (to) => {
+        if (to) this.masters[index].interrupted();
+        if (to === level) return;
+        level = to;
+        const { requestId } = this.channels[index];
+        this.#trace.emit(E.ide_set_irq, requestId, irq, to ? 1 : 0, 0, 0);
+        this.#interrupts.isa(irq, to, requestId);
+      },
+    });
+  }
+
+  /** Two halves of 8 bytes: command and status, one byte wide; the table's address, of any width. */
+  #busMasterRange(name: string): RegisterRange {
+    const base = (): number => this.pci.barBase(BM_BAR) ?? 0;
+    return {
+      name: `${name} bus master`,
+      size: BM_BYTES,
+      read: (offset, size) => {
+        const [master, at] = [this.masters[offset < 8 ? 0 : 1], offset & 7];
+        if (at >= 4) return at + size > 8 ? ones(size) : master.readTable(at - 4, size);
+        return size === 1 ? master.read(at, base() + offset) : ones(size);
+      },
+      write: (offset, size, value) => {
+        const [master, at] = [this.masters[offset < 8 ? 0 : 1], offset & 7];
+        if (at >= 4 && at + size <= 8) master.writeTable(at - 4, size, value);
+        else if (at < 4 && size === 1) master.write(at, value, base() + offset);
+      },
+    };
+  }
+
+  /** As after power-on. */
+  reset(): void {
+    for (const channel of this.channels) channel.reset();
+    this.pci.reset();
+    new DataView(this.pci.config.buffer).setUint16(STATUS_AT, PCI_STATUS, true);
+  }
+
+  /** One thing for the device's thread to do; false when there is none. */
+  step(): boolean {
+    return this.#io.step();
+  }
+  get busy(): boolean {
+    return this.#io.busy;
+  }
+  /** Everything, the disk included. */
+  process(): void {
+    this.memory.refresh();
+    this.#io.process();
+  }
+}
+
+/** The command block: bytes everywhere, the data port two or four bytes wide as well. */
+function commandRange(name: string, channel: IdeChannel, base: number): RegisterRange {
+  return {
+    name,
+    size: 8,
+    read: (offset, size) => {
+      if (size === 1) return channel.read(offset, base + offset);
+      if (offset === REGISTER.data) return channel.readData(size, base);
+      if (size === 4) return ones(4);
+      const low = channel.read(offset, base + offset);
+      return low | (channel.read(offset + 1, base + offset + 1) << 8);
+    },
+    write: (offset, size, value) => {
+      if (size === 1) channel.write(offset, value, base + offset);
+      else if (offset === REGISTER.data) channel.writeData(size, value, base);
+      else if (size === 2) {
+        channel.write(offset, value & 0xff, base + offset);
+        channel.write(offset + 1, value >>> 8, base + offset + 1);
+      }
+    },
+  };
+}
+
+/** One byte: the alternate status and device control. */
+function controlRange(name: string, channel: IdeChannel, port: number): RegisterRange {
+  return {
+    name,
+    size: 1,
+    read: () => channel.readStatus(port),
+    write: (_offset, _size, value) => channel.writeControl(value, port),
+  };
+}

@@ -1,0 +1,67 @@
+/** Two PCs with an IDE controller of the PIIX3: Platter's, and QEMU's `pc` over qtest. */
+import { AddressSpace } from '#engine/machine/address-space.ts';
+import { HostIo } from '#engine/machine/host-io.ts';
+import { createMemory } from '#engine/machine/memory.ts';
+import { PciRoot } from '#engine/machine/pci/root.ts';
+import type { IdeDriveOptions } from '#engine/ide/options.ts';
+import { PiixIde } from '#engine/ide/piix.ts';
+import { TraceRing } from '#engine/trace/ring.ts';
+import { MEMORY_BYTES, qemuBoard, type Board } from './board.ts';
+import type { QTest } from './qtest.ts';
+
+/** Slot and function of the IDE controller in QEMU's `pc`. */
+export const IDE_SLOT = 1;
+export const IDE_FUNCTION = 1;
+
+/** QEMU's side; the lines of the I/O APIC are told with their numbers. */
+export function qemuPc(qtest: QTest): Board {
+  return {
+    ...qemuBoard(qtest),
+    lines: async () => {
+      await qtest.ask('inl 0xcf8');
+      return qtest.takeInterrupts();
+    },
+  };
+}
+
+export function platterPc(drives: readonly (IdeDriveOptions | undefined)[]): Board {
+  const memory = createMemory(MEMORY_BYTES);
+  const space = new AddressSpace();
+  const io = new AddressSpace();
+  const trace = new TraceRing({ capacity: 4096 });
+  const levels: string[] = [];
+  const device = new PiixIde({
+    name: 'ide',
+    memory,
+    trace,
+    io,
+    host: new HostIo(trace),
+    interrupts: { isa: (irq, level) => void levels.push(`IRQ ${level ? 'raise' : 'lower'} ${irq}`) },
+    drives,
+  });
+  device.reset();
+  new PciRoot(space, io).plug(device.pci, IDE_SLOT, IDE_FUNCTION);
+  const later = async <T>(value: T): Promise<T> => value;
+  return {
+    name: 'platter',
+    portRead: (port, size) => {
+      const value = io.read(port, size);
+      device.process();
+      return later(value);
+    },
+    portWrite: async (port, size, value) => {
+      io.write(port, size, value);
+      device.process();
+    },
+    read: (address, size) => later(memory.readUint(address, size)),
+    write: async (address, size, value) => memory.writeUint(address, size, value),
+    readBytes: async (address, length) => {
+      const bytes = new Uint8Array(length);
+      memory.read(address, bytes);
+      return bytes;
+    },
+    writeBytes: async (address, bytes) => memory.write(address, bytes),
+    lines: () => later(levels.splice(0)),
+    close: () => later(undefined),
+  };
+}
