@@ -2,6 +2,8 @@
  * The death of a process (kill -9) at a chosen moment: from the n-th change of a file on, nothing reaches any file any more. A write
  * that is under way may have happened in part.
  */
+import type { PlatterError } from '../../errors.ts';
+import { fileError } from '../storage/file-error.ts';
 import { FileStorage } from '../storage/file.ts';
 
 export class Death extends Error {
@@ -21,6 +23,7 @@ interface Outcome {
  * is written when `torn`. Errors other than the death are thrown on.
  */
 export async function dyingAt(work: () => Promise<void>, at = Infinity, torn = false): Promise<Outcome> {
+  // oxlint-disable-next-line typescript/unbound-method -- called with their storage, and put back
   const { write, truncate, flush } = FileStorage.prototype;
   let changes = 0;
   const alive = (): boolean => ++changes < at;
@@ -55,4 +58,29 @@ export function moments(changes: number, most: number): number[] {
   if (changes <= most) return Array.from({ length: changes }, (_, index) => index + 1);
   const step = (changes - 1) / (most - 1);
   return Array.from({ length: most }, (_, index) => Math.round(1 + index * step));
+}
+
+/**
+ * Runs `work` while no file may become longer than `bytes`: as on a file system that is full, a write that would go past it writes
+ * what fits and throws `storage.no-space`.
+ */
+export async function withRoom<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+  // oxlint-disable-next-line typescript/unbound-method -- called with their storage, and put back
+  const { write, truncate } = FileStorage.prototype;
+  const full = (storage: FileStorage, operation: 'write' | 'truncate'): PlatterError =>
+    fileError(Object.assign(new Error('full'), { code: 'ENOSPC' }), storage.name, operation, bytes);
+  FileStorage.prototype.write = function (offset, source) {
+    const fits = Math.max(0, Math.min(source.length, bytes - offset));
+    if (fits > 0) write.call(this, offset, source.subarray(0, fits));
+    if (fits < source.length) throw full(this, 'write');
+  };
+  FileStorage.prototype.truncate = function (size) {
+    if (size > bytes && size > this.size()) throw full(this, 'truncate');
+    truncate.call(this, size);
+  };
+  try {
+    return await work();
+  } finally {
+    Object.assign(FileStorage.prototype, { write, truncate });
+  }
 }
