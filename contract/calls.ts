@@ -15,6 +15,7 @@ import {
   type TargetFile,
 } from './jobs.ts';
 import type { LabStatus } from './lab.ts';
+import type { AttackInfo, AttackResult } from './lab-attacks.ts';
 import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResult } from './try.ts';
 import type { OwnersPage, SearchStep, StructureFields, StructureNode, StructurePage } from './structure.ts';
 import {
@@ -117,6 +118,9 @@ export const calls = {
   /** Events a second while running, or null for as fast as it goes. */
   'lab.speed': call<null>()(v.strictTuple([labId, v.nullable(v.pipe(v.number(), v.minValue(0.1)))])),
   'lab.close': call<null>()(v.strictTuple([labId])),
+  /** What a hostile driver can try on the lab's device; and one try, after which the lab stands paused. */
+  'lab.attacks': call<AttackInfo[]>()(v.strictTuple([labId])),
+  'lab.attack': call<AttackResult>()(v.strictTuple([labId, v.pipe(v.string(), v.maxLength(64))])),
   /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
   'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
   /** Starts the installed QEMU with the line, paused and harmless, and tells what it says. One at a time: a new one ends the old. */

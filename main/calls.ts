@@ -67,6 +67,8 @@ export function handlersOf(platter: Application): Handlers {
     'lab.pause': (id) => labs.pause(id),
     'lab.step': (id, kind) => labs.step(id, kind),
     'lab.speed': (id, eventsPerSecond) => labs.speed(id, eventsPerSecond),
+    'lab.attacks': (id) => labs.attacks(id),
+    'lab.attack': (id, attack) => labs.attack(id, attack),
     'lab.close': async (id) => {
       await labs.close(id);
       return null;

@@ -17,6 +17,16 @@ export class GuestAllocator {
     this.#next = memory.regions[this.#region].base;
   }
 
+  /** Where the next `take` begins, for `rewind`. */
+  mark(): { region: number; next: number } {
+    return { region: this.#region, next: this.#next };
+  }
+  /** Hands out from there on once more: for a driver that initialises its device again in the memory that it had. */
+  rewind(to: { region: number; next: number }): void {
+    this.#region = to.region;
+    this.#next = to.next;
+  }
+
   /** Guest physical address of `bytes` bytes on a page boundary, in one region. Throws `guest.out-of-memory`. */
   take(bytes: number): number {
     for (; this.#region < this.#memory.regions.length; this.#region++) {

@@ -98,7 +98,7 @@ export class GuestCpu implements DriverCpu {
       this.#completed.length > 0 ||
       this.#answered.length > 0 ||
       (this.#layer.waiting.length > 0 && !this.#stopped) ||
-      this.#jobs.some(({ ready }) => ready)
+      (!this.#kernel.frozen && this.#jobs.some(({ ready }) => ready))
     );
   }
 
@@ -166,6 +166,7 @@ export class GuestCpu implements DriverCpu {
   /** The next request of the next program that has one. */
   #nextSlot(): Slot | undefined {
     const jobs = this.#jobs;
+    if (this.#kernel.frozen) return undefined;
     for (let i = 0; i < jobs.length; i++) {
       const slot = jobs[this.#turn].next();
       this.#turn = (this.#turn + 1) % jobs.length;

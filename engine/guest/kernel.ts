@@ -25,6 +25,8 @@ export class GuestKernel {
   readonly nextRequestId: () => number;
   readonly wake: (cpu: number) => void;
   readonly counters = { requests: 0, bytes: 0, reads: 0, writes: 0, flushes: 0, errors: 0 };
+  /** The programs ask for nothing more until this is taken back. */
+  frozen = false;
   /** Set by who builds the guest. */
   cpus: readonly GuestCpu[] = [];
   jobs: readonly Job[] = [];

@@ -1,4 +1,5 @@
 /** A laboratory: a command line's device with a simulated guest on it, that runs, pauses, steps and shows itself. */
+import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
 import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
@@ -8,6 +9,7 @@ import { moveRows } from '../trace/row.ts';
 import { TraceRing } from '../trace/ring.ts';
 import { STATIONS } from '../trace/stations.ts';
 import { pciSections } from './details/pci.ts';
+import { ioapicSections } from './details/ioapic.ts';
 import { detailView, type Section } from './details/section.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
@@ -248,6 +250,40 @@ class Laboratory implements Lab {
     return ids.length === 0 ? undefined : Math.min(...ids);
   }
 
+  // ---- a hostile driver ----
+
+  attacks(): AttackInfo[] {
+    return this.#machine.device.attacks?.list() ?? [];
+  }
+
+  async attack(id: string): Promise<AttackResult> {
+    const { attacks } = this.#machine.device;
+    if (this.#closed || this.state === 'failed' || this.state === 'building' || attacks === undefined) {
+      throw new PlatterError('lab.no-attacks', `no attack can be made on ${this.device} now`, { value: id });
+    }
+    this.pause();
+    await this.#quiesce();
+    const result = await attacks.run(id);
+    this.#machine.scheduler.wakeAll();
+    this.#options.onStatus?.({ state: this.state, device: this.device, error: this.error });
+    return result;
+  }
+
+  /** Lets the guest finish what it has begun, and begin nothing. */
+  async #quiesce(): Promise<void> {
+    const { guest, host, scheduler } = this.#machine;
+    guest.frozen = true;
+    try {
+      for (;;) {
+        while (scheduler.step());
+        if (host.inFlight === 0) return;
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+    } finally {
+      guest.frozen = false;
+    }
+  }
+
   // ---- ending ----
 
   /** Waits until no block node has a request of ours. */
@@ -310,7 +346,7 @@ class Laboratory implements Lab {
       modelNs: scheduler.modelNs - this.#bootModelNs,
       queue: request.queue === null ? null : device.queue(request.queue),
       queueCount: device.queueCount,
-      details: typeof request.details === 'string' ? detailView(sectionsOf(device), request.details) : null,
+      details: typeof request.details === 'string' ? detailView(this.#sections(), request.details) : null,
       vectors: device.vectors(),
       device: device.summary(),
     };
@@ -338,6 +374,13 @@ class Laboratory implements Lab {
     return occupancy;
   }
 
+  /** What the Device view shows: the device, and the interrupt controller when the device uses a line. */
+  #sections(): Section[] {
+    const { device, ioapic } = this.#machine;
+    const own = device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
+    return [...own, ...ioapicSections(ioapic)];
+  }
+
   #counters(): LabFrame['counters'] {
     return {
       ...this.#machine.guest.counters,
@@ -346,11 +389,6 @@ class Laboratory implements Lab {
       notifications: this.#since(E.virtio_queue_notify),
     };
   }
-}
-
-/** What the Device view shows of a device. */
-function sectionsOf(device: LabDevice): Section[] {
-  return device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
 }
 
 /** Nobody has anything to do and the work is not done: a fault of the laboratory itself. */

@@ -10,7 +10,7 @@ import type { GuestKernel } from '../guest/kernel.ts';
 import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
-import { IOAPIC_BASE } from '../machine/ioapic.ts';
+import { IOAPIC_BASE, type IoApic } from '../machine/ioapic.ts';
 import { pcRouting, q35Routing } from '../machine/interrupts.ts';
 import { Kvm } from '../machine/kvm.ts';
 import { createMemory, type GuestMemory } from '../machine/memory.ts';
@@ -45,6 +45,7 @@ export interface Machine {
   device: LabDevice;
   driver: LabHardware['driver'];
   host: HostIo;
+  ioapic: IoApic;
   memory: GuestMemory;
 }
 
@@ -75,7 +76,12 @@ export function buildMachine(options: MachineOptions): Machine {
   const apics = new LocalApics(wanted.cpus);
   space.map(IOAPIC_BASE, apics.ioapic);
   const kvm = new Kvm(trace, apics, wanted.q35 ? q35Routing : pcRouting);
-  const host = new HostIo(trace, { aio: wanted.aio, costs, onReady: options.onReady });
+  let ready: (() => void) | undefined = undefined;
+  const onReady = (): void => {
+    ready?.();
+    options.onReady();
+  };
+  const host = new HostIo(trace, { aio: wanted.aio, costs, onReady });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);
   const bus = new GuestBus(space, io, trace);
   const firmware = new Firmware(bus);
@@ -84,6 +90,10 @@ export function buildMachine(options: MachineOptions): Machine {
   let lastRequest = 0;
   let hardware: LabHardware | undefined = undefined;
   const deviceStep = (): boolean => kvm.step() || (hardware?.device.step() ?? false);
+  const settle = (): void => {
+    do while (deviceStep());
+    while (host.stepHardware());
+  };
   const context: MachineContext = {
     wanted,
     node,
@@ -100,20 +110,30 @@ export function buildMachine(options: MachineOptions): Machine {
     allocator,
     cpus: wanted.cpus,
     firmware: (slot) => firmware.assign(busNumber * 32 + slot),
-    settle: () => {
-      do while (deviceStep());
-      while (host.stepHardware());
+    settle,
+    quiet: async () => {
+      for (settle(); host.inFlight > 0; settle()) await new Promise<void>((resolve) => (ready = resolve));
+    },
+    probeAgain: () => {
+      const end = allocator.mark();
+      allocator.rewind(start);
+      probe();
+      allocator.rewind(end);
     },
   };
   const built: LabHardware = kind.build(context);
   hardware = built;
-  built.driver.probe(wanted.cpus);
-  built.probed?.();
-  // Linux asks for the lines of devices that have no messages.
-  if (built.device.vectors().length === 0) {
-    for (const gsi of wanted.q35 ? [20, 21, 22, 23] : [10, 11]) apics.requestLine(bus, gsi, true);
-    for (const gsi of [14, 15]) apics.requestLine(bus, gsi, false);
-  }
+  const start = allocator.mark();
+  const probe = (): void => {
+    built.driver.probe(wanted.cpus);
+    built.probed?.();
+    // Linux asks for the lines of devices that have no messages.
+    if (built.device.vectors().length === 0) {
+      for (const gsi of wanted.q35 ? [20, 21, 22, 23] : [10, 11]) apics.requestLine(bus, gsi, true);
+      for (const gsi of [14, 15]) apics.requestLine(bus, gsi, false);
+    }
+  };
+  probe();
   const guest = buildGuest({
     context,
     hardware: built,
@@ -128,5 +148,5 @@ export function buildMachine(options: MachineOptions): Machine {
   apics.controllers.forEach((controller, cpu) => {
     controller.onPending = () => scheduler.wakeCpu(cpu);
   });
-  return { scheduler, guest, device: built.device, driver: built.driver, host, memory };
+  return { scheduler, guest, device: built.device, driver: built.driver, host, ioapic: apics.ioapic, memory };
 }

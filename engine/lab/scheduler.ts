@@ -49,6 +49,11 @@ export class Scheduler {
     this.#cpuNs[cpu] = Math.max(this.#cpuNs[cpu], this.#trace.modelNs);
   }
 
+  /** Every CPU looks whether it has something to do. */
+  wakeAll(): void {
+    for (let cpu = 0; cpu < this.#cpus.length; cpu++) this.wakeCpu(cpu);
+  }
+
   /** A doorbell was rung or the disk is done, as of now by the model clock. */
   wakeQemu(): void {
     if (this.#qemuAwake) return;

@@ -1,4 +1,5 @@
 /** What a running laboratory offers: the one interface of the utility process, the terminal program and the tests. */
+import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { Workload } from '#contract/settings.ts';
@@ -53,5 +54,12 @@ export interface Lab {
   close(): Promise<void>;
   /** Resolves when the state is `finished`, `failed` or closed. */
   done(): Promise<void>;
+  /** What a hostile driver can try on the device. */
+  attacks(): AttackInfo[];
+  /**
+   * Lets one be tried: pauses, waits until the guest's requests are done, attacks, and initialises the device again. Throws
+   * `lab.unknown-attack`, `lab.no-attacks`.
+   */
+  attack(id: string): Promise<AttackResult>;
   frame(request: LabFrameRequest): LabFrame;
 }

@@ -1,6 +1,7 @@
 /** The running labs: each in a process of its own, with a MessagePort from there to the page. */
 import { basename } from 'node:path';
 import type { ImageHandle } from '#contract/images.ts';
+import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { LabConfig, LabId, LabStatus, StepKind } from '#contract/lab.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
@@ -108,6 +109,14 @@ export class Labs {
 
   async speed(id: LabId, eventsPerSecond: number | null): Promise<null> {
     return this.#worker(id).call('speed', [eventsPerSecond]);
+  }
+
+  async attacks(id: LabId): Promise<AttackInfo[]> {
+    return this.#worker(id).call('attacks', []);
+  }
+
+  async attack(id: LabId, attack: string): Promise<AttackResult> {
+    return this.#worker(id).call('attack', [attack]);
   }
 
   async saveTrace(id: LabId, path: string): Promise<null> {

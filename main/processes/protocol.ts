@@ -12,6 +12,7 @@ import type {
   StructurePage,
 } from '#contract/structure.ts';
 import type { JobProgress, JobRequest, JobResult } from '#contract/jobs.ts';
+import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { LabConfig, LabRunState, StepKind } from '#contract/lab.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
@@ -43,6 +44,8 @@ export interface LabCalls {
   pause: { args: []; answer: null };
   step: { args: [kind: StepKind]; answer: null };
   speed: { args: [eventsPerSecond: number | null]; answer: null };
+  attacks: { args: []; answer: AttackInfo[] };
+  attack: { args: [id: string]; answer: AttackResult };
   /** Writes the trace to a temporary file beside `path` and renames it. */
   saveTrace: { args: [path: string]; answer: null };
   close: { args: []; answer: null };

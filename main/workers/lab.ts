@@ -75,6 +75,8 @@ server.start({
     running().speed(eventsPerSecond);
     return null;
   },
+  attacks: () => running().attacks(),
+  attack: ([id]) => running().attack(id),
   saveTrace: ([path]) => {
     saveLines(path, saveTrace(running().trace));
     return null;

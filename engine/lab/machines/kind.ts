@@ -12,6 +12,7 @@ import type { GuestMemory } from '../../machine/memory.ts';
 import type { PciBus } from '../../machine/pci/bus.ts';
 import type { PciFunction } from '../../machine/pci/function.ts';
 import type { TraceRing } from '../../trace/ring.ts';
+import type { AttackPanel } from '../attacks/panel.ts';
 import type { Section } from '../details/section.ts';
 import type { DrivableDevice } from '../drivable.ts';
 
@@ -48,6 +49,8 @@ export interface LabDevice {
   summary(): LabFrame['device'];
   /** Its registers, each explained (engine/lab/details); those of its PCI function alone when left out. */
   details?(): Section[];
+  /** What a hostile driver can try on it; nothing when left out. */
+  readonly attacks?: AttackPanel | undefined;
 }
 
 export interface LabHardware {
@@ -85,6 +88,10 @@ export interface MachineContext {
   firmware: (slot: number) => number;
   /** While the driver probes: lets device, host and disk work until nothing is left to do. */
   settle: () => void;
+  /** The same, and waits for block nodes that answer later. */
+  quiet: () => Promise<void>;
+  /** Lets the driver initialise the device once more, in the memory that it had the first time. */
+  probeAgain: () => void;
 }
 
 export interface MachineKind {

@@ -72,7 +72,7 @@ export const virtioBlk: MachineKind = {
     const { transport, driver } = plugVirtioPci(context, context.wanted, device, CLASS_STORAGE);
     const { memory, allocator, trace, wanted } = context;
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, transport, blk, BLK_DETAILS);
+    return virtioHardware(wanted.label, device, transport, blk, BLK_DETAILS, context);
   },
 };
 
@@ -92,6 +92,6 @@ export const virtioBlkMmio: MachineKind = {
     space.map(MMIO_AT, transport);
     const driver = new VirtioMmioDriver(context.bus, MMIO_AT);
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, mmioRegisters(MMIO_AT), blk, BLK_DETAILS);
+    return virtioHardware(wanted.label, device, mmioRegisters(MMIO_AT), blk, BLK_DETAILS, context);
   },
 };

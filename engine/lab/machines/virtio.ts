@@ -3,13 +3,14 @@ import type { VirtqueueDriver } from '../../guest/virtqueue-driver.ts';
 import type { VirtioDevice } from '../../virtio/device.ts';
 import type { VirtioPci } from '../../virtio/transport/pci.ts';
 import { virtioDetails, type VirtioParts } from '../details/device.ts';
-import type { RegisterMap } from '../details/registers.ts';
+import { pciRegisters, type RegisterMap } from '../details/registers.ts';
+import { VirtioAttacks } from '../attacks/panel.ts';
 import { queueView, vectorViews } from '../views.ts';
-import type { LabDevice, LabHardware } from './kind.ts';
+import type { LabDevice, LabHardware, MachineContext } from './kind.ts';
 
 /**
  * `name`: what the screen calls it; `transport`: its PCI function, or where its registers are. The driver's queues need not be set up
- * yet. `details`: what the Device view shows beside what every virtio device has.
+ * yet. `details`: what the Device view shows beside what every virtio device has. `context`: where it is, for the hostile driver.
  */
 export function virtioHardware(
   name: string,
@@ -17,8 +18,10 @@ export function virtioHardware(
   transport: VirtioPci | RegisterMap,
   driver: VirtqueueDriver,
   details: Pick<VirtioParts, 'config' | 'requestFields'> = {},
+  context?: MachineContext,
 ): LabHardware {
   const pci = 'pci' in transport ? transport : undefined;
+  const registers = pci === undefined ? (transport as RegisterMap) : pciRegisters(pci);
   const labDevice: LabDevice = {
     pci: pci?.pci,
     step: () => device.step(),
@@ -30,6 +33,7 @@ export function virtioHardware(
     },
     queue: (index) => queueView(device, driver, index),
     vectors: () => (pci === undefined ? [] : vectorViews(device, pci)),
+    attacks: context === undefined ? undefined : new VirtioAttacks({ ...context, device, driver, registers }),
     details: virtioDetails({ device, driver, transport, ...details }),
     summary: () => ({
       name,

@@ -1,0 +1,38 @@
+/** The hostile driver: what it can try on the lab's device, and what came of it. */
+import type { PlainError } from './error.ts';
+
+/**
+ * What a device may do: ask for a reset, answer the request with an error, not care, do what was right to do anyway, or drop what came
+ * too late.
+ */
+export type AttackOutcome = 'needs-reset' | 'error' | 'ignored' | 'served' | 'dropped';
+
+export interface AttackInfo {
+  /** Names it, and its texts: `lab-attacks.<id>.title` and `.text`. */
+  id: string;
+  group: 'ring' | 'request' | 'registers' | 'time';
+  /** What a sound device answers. */
+  expects: AttackOutcome;
+  /** Known failures of device models at this: `CVE-2016-6490`. */
+  cves: readonly string[];
+  /** The section that forbids it: `virtio 1.2, 2.7.5.2`. */
+  source: string;
+}
+
+export interface AttackResult {
+  id: string;
+  outcome: AttackOutcome;
+  /** As a sound device does. */
+  expected: boolean;
+  /** The device's status register after it. */
+  status: number;
+  /** The request's status byte, when it was answered. */
+  answer: number | null;
+  /** What the device said, when it broke off. */
+  error: PlainError | null;
+  /** Numbers of the events from the attack to the end of the recovery. */
+  firstEvent: number;
+  lastEvent: number;
+  /** After a reset the driver initialised the device again and a read of its first sector succeeded. */
+  recovered: boolean;
+}
