@@ -81,6 +81,10 @@ export abstract class VirtqueueDriver implements GuestDriver {
   abstract probe(cpus: number): void;
   /** Event of the interrupt handler that found a queue: `virtblk_done`. Its only argument is the queue. */
   abstract readonly doneEvent: number;
+  /** An event before that of `queue_rq`: a layer between the block layer and the driver. */
+  traceDispatch?(queue: GuestQueue, request: BlockRequest): void;
+  /** An event after that of `virtqueue_get_buf`, once the answer was looked at: the same layer on the way up. */
+  traceDone?(queue: GuestQueue, request: BlockRequest): void;
   /** The event of `queue_rq`. */
   abstract traceSubmit(queue: GuestQueue, request: BlockRequest): void;
   /** Buffers of the request's chain. */
@@ -157,7 +161,19 @@ export abstract class VirtqueueDriver implements GuestDriver {
   }
 }
 
-const P = { idle: 0, queueRq: 1, add: 2, kick: 3, access: 4, isr: 5, ack: 6, done: 7, getBuf: 8 } as const;
+const P = {
+  idle: 0,
+  queueRq: 1,
+  add: 2,
+  kick: 3,
+  access: 4,
+  isr: 5,
+  ack: 6,
+  done: 7,
+  getBuf: 8,
+  dispatch: 9,
+  answered: 10,
+} as const;
 
 class VirtqueueThread implements DriverThread {
   readonly #driver: VirtqueueDriver;
@@ -183,7 +199,7 @@ class VirtqueueThread implements DriverThread {
   submit(queue: number, request: BlockRequest): void {
     this.#queue = this.#driver.queues[queue];
     this.#request = request;
-    this.#phase = P.queueRq;
+    this.#phase = this.#driver.traceDispatch === undefined ? P.queueRq : P.dispatch;
   }
 
   commit(queue: number): void {
@@ -210,6 +226,15 @@ class VirtqueueThread implements DriverThread {
 
   step(): boolean {
     switch (this.#phase) {
+      case P.dispatch:
+        this.#driver.traceDispatch?.(this.#queue, this.#request);
+        this.#phase = P.queueRq;
+        return true;
+      case P.answered:
+        this.#driver.traceDone?.(this.#irqQueues[0], this.#request);
+        this.#cpu.complete(this.#request);
+        this.#phase = P.getBuf;
+        return true;
       case P.queueRq:
         this.#driver.traceSubmit(this.#queue, this.#request);
         this.#phase = P.add;
@@ -291,7 +316,9 @@ class VirtqueueThread implements DriverThread {
     const { ring } = queue;
     if (ring.take()) {
       const request = this.#driver.finished(queue);
-      this.#cpu.complete(request);
+      if (this.#driver.traceDone === undefined) this.#cpu.complete(request);
+      else this.#phase = P.answered;
+      this.#request = request;
       const { usedHead, usedLength } = ring;
       this.#driver.trace.emit(E.virtqueue_get_buf, request.requestId, queue.index, usedHead, usedLength, 0);
       return true;

@@ -1,0 +1,131 @@
+/** A SCSI disk or CD-ROM behind a virtio-scsi controller, driven by the guest's virtio_scsi and SCSI disk drivers. */
+import { VirtioScsiDriver } from '../../guest/virtio-scsi.ts';
+import { PlatterError } from '../../errors.ts';
+import { MAX_TARGET } from '../../scsi/bus.ts';
+import { ScsiDisk } from '../../scsi/disk/disk.ts';
+import type { ScsiDiskOptions } from '../../scsi/disk/options.ts';
+import { MAX_LUN } from '../../scsi/target.ts';
+import { VirtioScsi } from '../../virtio/scsi/device.ts';
+import { SCSI_DEFAULTS, type ScsiProperties } from '../../virtio/scsi/options.ts';
+import type { Controller, DrivableDevice } from '../drivable.ts';
+import { given, Properties } from '../properties.ts';
+import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
+import { plugVirtioPci } from './virtio-pci.ts';
+import { virtioHardware } from './virtio.ts';
+
+/** PCI class of virtio-scsi-pci: mass storage, SCSI. */
+const CLASS_SCSI = 0x01_0000;
+/** Rings, indirect tables, headers and answers of one queue entry. */
+const BYTES_PER_ENTRY = 1280;
+/** Control and event queue, and what the scan reads into. */
+const FIXED_BYTES = 256 * 1024;
+const SIZES = { least: 512, most: 2 * 1024 * 1024 };
+
+/** The controller's properties as its option gives them. Throws `lab.bad-value`. */
+export function controllerProperties(properties: Properties, cpus: number): Partial<ScsiProperties> {
+  const on = SCSI_DEFAULTS;
+  return given({
+    numQueues: properties.number('num_queues', { least: 1, most: 1022 }) ?? cpus,
+    queueSize: properties.powerOfTwo('virtqueue_size', 1024),
+    segMaxAdjust: properties.on('seg_max_adjust', on.segMaxAdjust),
+    maxSectors: properties.number('max_sectors', { least: 1, most: 0xffff_ffff }),
+    cmdPerLun: properties.number('cmd_per_lun', { least: 1, most: 0xffff_ffff }),
+    hotplug: properties.on('hotplug', on.hotplug),
+    paramChange: properties.on('param_change', on.paramChange),
+    indirectDesc: properties.on('indirect_desc', on.indirectDesc),
+    eventIdx: properties.on('event_idx', on.eventIdx),
+    queueReset: properties.on('queue_reset', on.queueReset),
+  });
+}
+
+/** The disk's properties as its option gives them. Throws `lab.bad-value`. */
+export function diskOptions(wanted: DrivableDevice, node: MachineContext['node']): ScsiDiskOptions {
+  const { properties, driver, drive, unmap } = wanted;
+  const text = (key: string): string | undefined => properties.text(key);
+  const serial = text('serial');
+  const wwn = text('wwn');
+  return {
+    node,
+    kind: driver === 'scsi-cd' ? 'cdrom' : 'disk',
+    unmap,
+    deviceId: text('device_id') ?? (serial === undefined ? drive : undefined),
+    ...given({
+      serial,
+      vendor: text('vendor'),
+      product: text('product'),
+      version: text('ver'),
+      wwn: wwn === undefined || !/^(0x)?[0-9a-f]+$/i.test(wwn) ? undefined : BigInt(wwn),
+      logicalBlockSize: properties.number('logical_block_size', SIZES),
+      physicalBlockSize: properties.number('physical_block_size', SIZES),
+      minIoSize: properties.number('min_io_size', { least: 0, most: 65535 * 512 }),
+      optIoSize: properties.number('opt_io_size', { least: 0, most: 0x7fff_ffff }),
+      rotationRate: properties.number('rotation_rate', { least: 0, most: 0xffff }),
+      discardGranularity: properties.number('discard_granularity', { least: 0, most: 0xffff_ffff }),
+    }),
+    removable: driver === 'scsi-cd' || properties.on('removable', false),
+    dpofua: properties.on('dpofua', false),
+    writeCache: properties.on('write-cache', true),
+  };
+}
+
+/** Where the disk is: `scsi-id=` and `lun=`, 0 when left out (QEMU takes the next that is free). */
+export function placeOf({ properties }: DrivableDevice): { target: number; lun: number } {
+  return {
+    target: properties.number('scsi-id', { least: 0, most: MAX_TARGET }) ?? 0,
+    lun: properties.number('lun', { least: 0, most: MAX_LUN }) ?? 0,
+  };
+}
+
+function controllerOf({ controller, label }: DrivableDevice): Controller {
+  if (controller !== undefined) return controller;
+  throw new PlatterError('lab.no-controller', `${label} is no disk on a SCSI controller`, {
+    option: 'bus',
+    value: label,
+  });
+}
+
+function memoryBytes(wanted: DrivableDevice): number {
+  const { properties } = controllerOf(wanted);
+  const { numQueues = 1, queueSize = SCSI_DEFAULTS.queueSize } = controllerProperties(
+    properties,
+    wanted.cpus,
+  );
+  return (Math.min(numQueues, wanted.cpus) + 2) * queueSize * BYTES_PER_ENTRY + FIXED_BYTES;
+}
+
+export const virtioScsi: MachineKind = {
+  drivers: [
+    'virtio-scsi-pci',
+    'virtio-scsi-pci-transitional',
+    'virtio-scsi-pci-non-transitional',
+    'virtio-scsi',
+  ],
+  memoryBytes,
+  build(context): LabHardware {
+    const { wanted, memory, allocator, trace, bus, settle, node } = context;
+    const controller = controllerOf(wanted);
+    const device = new VirtioScsi({
+      name: wanted.label,
+      memory,
+      trace,
+      host: context.host,
+      nextRequestId: context.nextRequestId,
+      properties: controllerProperties(controller.properties, wanted.cpus),
+      irqfd: controller.properties.text('iothread') !== undefined,
+      onReady: context.wakeDevice,
+    });
+    const place = placeOf(wanted);
+    device.attach(place.target, place.lun, new ScsiDisk(diskOptions(wanted, node)));
+    const { transport, driver } = plugVirtioPci(context, controller, device, CLASS_SCSI);
+    const scsi = new VirtioScsiDriver({
+      transport: driver,
+      memory,
+      allocator,
+      trace,
+      bus,
+      settle,
+      disk: place,
+    });
+    return virtioHardware(wanted.label, device, transport, scsi);
+  },
+};
