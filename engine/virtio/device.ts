@@ -13,8 +13,7 @@ import { F, featureSet, hasFeature, NO_VECTOR, STATUS } from './features.ts';
 import { broken } from './queue/errors.ts';
 import { QUEUE_SIZE_MAX } from './queue/layout.ts';
 import type { DeviceQueue, QueueAddresses } from './queue/queue.ts';
-import { PackedDeviceQueue } from './queue/packed-device.ts';
-import { SplitDeviceQueue } from './queue/split-device.ts';
+import { deviceQueue } from './queue/make.ts';
 
 /** Steps of one call of `process`: several rings of the largest size. */
 const STEPS = 1 << 20;
@@ -220,9 +219,8 @@ export abstract class VirtioDevice {
         inOrder: this.has(F.IN_ORDER),
         notifyOnEmpty: this.has(F.NOTIFY_ON_EMPTY),
       };
-      queue.ring = this.has(F.RING_PACKED)
-        ? new PackedDeviceQueue(this.memory, at, features)
-        : new SplitDeviceQueue(this.memory, at, features);
+      const layout = this.has(F.RING_PACKED) ? 'packed' : 'split';
+      queue.ring = deviceQueue(layout, this.memory, at, features);
       queue.enabled = true;
     });
   }

@@ -22,7 +22,8 @@ import {
   USED_RING,
   usedBytes,
 } from './layout.ts';
-import type { QueueAddresses, QueueFeatures } from './queue.ts';
+import { ChainsInOrder } from './driver-order.ts';
+import type { DriverQueue, QueueAddresses, QueueFeatures } from './queue.ts';
 
 export interface DriverQueueOptions extends QueueFeatures {
   /** Descriptors of one indirect table; tables are kept one for each head, behind the rings. */
@@ -39,7 +40,8 @@ export function splitQueueBytes(size: number, indirectEntries = 0, usedAlign = 4
   return align(rings + size * indirectEntries * DESC_SIZE, 4096);
 }
 
-export class SplitDriverQueue {
+export class SplitDriverQueue implements DriverQueue {
+  readonly layout = 'split';
   readonly addresses: QueueAddresses;
   /** Free descriptors of the table. */
   free: number;
@@ -62,11 +64,13 @@ export class SplitDriverQueue {
   readonly #tablesAddress: number;
   readonly #indirectEntries: number;
   readonly #eventIdx: boolean;
+  readonly #order: ChainsInOrder | undefined;
   /** The driver's own copy of the free list and of chain lengths: what the device could scribble over is not trusted. */
   readonly #next: Uint16Array;
   readonly #chain: Uint16Array;
   readonly #tailOf: Uint16Array;
   #freeHead = 0;
+  #freeTail: number;
   #kicked = 0;
   // The chain being built.
   #head = 0;
@@ -74,6 +78,7 @@ export class SplitDriverQueue {
   #left = 0;
   #count = 0;
   #requestId = 0;
+  #writableBytes = 0;
   #indirectNow = false;
 
   /** `base` must be aligned to 4096, in the guest and in the buffer, and have `splitQueueBytes` bytes. */
@@ -82,6 +87,8 @@ export class SplitDriverQueue {
     this.#size = size;
     this.#mask = size - 1;
     this.#eventIdx = options.eventIdx;
+    this.#order = options.inOrder === true ? new ChainsInOrder(size) : undefined;
+    this.#freeTail = size - 1;
     this.#indirectEntries = options.indirect ? (options.indirectEntries ?? 0) : 0;
     const avail = base + descBytes(size);
     const usedAlign = options.usedAlign ?? 4;
@@ -110,17 +117,20 @@ export class SplitDriverQueue {
 
   /** Begins a chain of `count` buffers for request `requestId`. False when there are not enough free descriptors. */
   begin(count: number, requestId = 0): boolean {
-    this.#indirectNow = count > 1 && count <= this.#indirectEntries;
+    // Sections 2.7.5.3.1 and 2.8.19: no chain is longer than the queue, however it is described.
+    this.#indirectNow = count > 1 && count <= this.#indirectEntries && count <= this.#size;
     if (this.free < (this.#indirectNow ? 1 : count)) return false;
     this.#head = this.#freeHead;
     this.#left = count;
     this.#count = 0;
     this.#requestId = requestId;
+    this.#writableBytes = 0;
     return true;
   }
 
   /** Adds one buffer: guest physical address and bytes; device-readable ones first. */
   add(address: number, length: number, writable: boolean): void {
+    if (writable) this.#writableBytes += length;
     if (this.#indirectNow) {
       const table = this.#tables + this.#head * this.#indirectEntries * DESC_SIZE;
       this.#write(table + this.#count * DESC_SIZE, address, length, writable, this.#count + 1);
@@ -157,6 +167,7 @@ export class SplitDriverQueue {
       this.#pointToTable(head);
     }
     this.#chain[head] = used;
+    this.#order?.made(head, this.#writableBytes);
     this.#tailOf[head] = this.#last;
     this.free -= used;
     const avail = this.#avail >>> 1;
@@ -190,8 +201,13 @@ export class SplitDriverQueue {
     return needEvent(event, this.availIdx, before);
   }
 
-  /** Whether the used ring holds something that `take` has not read. */
+  notificationData(index: number): number {
+    return (this.availIdx * 0x1_0000 + index) >>> 0;
+  }
+
+  /** Whether there is something that `take` has not answered. */
   get hasUsed(): boolean {
+    if (this.#order?.waiting === true) return true;
     return this.#memory.halves[(this.#used + USED_IDX) >>> 1] !== this.lastUsedIdx;
   }
 
@@ -201,6 +217,24 @@ export class SplitDriverQueue {
    */
   take(): boolean {
     if (!this.hasUsed) return false;
+    const order = this.#order;
+    if (order === undefined) {
+      this.#read();
+    } else {
+      if (!order.waiting) {
+        this.#read();
+        order.usedUpTo(this.usedHead, this.usedLength);
+      }
+      this.usedHead = order.next();
+      this.usedLength = order.length;
+    }
+    this.lastUsedIdx = (this.lastUsedIdx + 1) & 0xffff;
+    this.#freeChain(this.usedHead);
+    return true;
+  }
+
+  /** Reads the used element. */
+  #read(): void {
     const { words } = this.#memory;
     const at = (this.#used + USED_RING + (this.lastUsedIdx & this.#mask) * USED_ELEM) >>> 2;
     const head = words[at];
@@ -216,9 +250,6 @@ export class SplitDriverQueue {
       );
     }
     this.usedHead = head;
-    this.lastUsedIdx = (this.lastUsedIdx + 1) & 0xffff;
-    this.#freeChain(head);
-    return true;
   }
 
   #freeChain(head: number): void {
@@ -227,8 +258,15 @@ export class SplitDriverQueue {
     if (this.requestOf[head] !== 0) {
       for (let i = 0, index = head; i < count; i++, index = this.#next[index]) this.requestOf[index] = 0;
     }
-    this.#next[this.#tailOf[head]] = this.#freeHead;
-    this.#freeHead = head;
+    if (this.#order === undefined) {
+      this.#next[this.#tailOf[head]] = this.#freeHead;
+      this.#freeHead = head;
+    } else {
+      // Section 2.7.9: descriptors are used in ring order; what was freed first is used first.
+      if (this.free === 0) this.#freeHead = head;
+      else this.#next[this.#freeTail] = head;
+      this.#freeTail = this.#tailOf[head];
+    }
     this.free += count;
   }
 

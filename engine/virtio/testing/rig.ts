@@ -1,5 +1,6 @@
 /** What the tests of the devices drive: guest memory, the driver's half of a queue, a virtio-blk device over a disk in memory. */
 import type { BlockNode } from '../../block/node.ts';
+import type { RunState } from '../../machine/run-state.ts';
 import { HostIo } from '../../machine/host-io.ts';
 import { createMemory, type GuestMemory } from '../../machine/memory.ts';
 import { PlatterError } from '../../errors.ts';
@@ -7,7 +8,8 @@ import { TraceRing } from '../../trace/ring.ts';
 import { VirtioBlk } from '../blk/device.ts';
 import type { BlkProperties } from '../blk/options.ts';
 import { F, featureSet, STATUS } from '../features.ts';
-import { SplitDriverQueue } from '../queue/split-driver.ts';
+import { driverQueue, type Layout } from '../queue/make.ts';
+import type { DriverQueue } from '../queue/queue.ts';
 
 const MIB = 1024 * 1024;
 /** Guest physical addresses of the rig's parts; the memory has 4 MiB and the PC's hole at 640 KiB. */
@@ -44,8 +46,11 @@ export interface RigOptions {
   size?: number;
   indirect?: boolean;
   eventIdx?: boolean;
+  layout?: Layout;
+  inOrder?: boolean;
   node?: BlockNode;
   properties?: Partial<BlkProperties>;
+  runState?: RunState;
   /** Features that the driver takes beside those. */
   features?: number[];
 }
@@ -65,7 +70,7 @@ export interface Rig {
   memory: GuestMemory;
   device: VirtioBlk;
   host: HostIo;
-  ring: SplitDriverQueue;
+  ring: DriverQueue;
   trace: TraceRing;
   interrupts: { queue: number; config: number };
   /** Puts the buffers into memory and offers a chain of them. Answers where each lies. */
@@ -87,7 +92,7 @@ export function header(type: number, sector: number | bigint): Uint8Array {
 }
 
 export function openRig(options: RigOptions = {}): Rig {
-  const { size = 16, indirect = false, eventIdx = false } = options;
+  const { size = 16, indirect = false, eventIdx = false, layout = 'split', inOrder = false } = options;
   const memory = createMemory(4 * MIB);
   const trace = new TraceRing({ capacity: 4096 });
   const node = options.node ?? arrayNode(MIB);
@@ -98,7 +103,8 @@ export function openRig(options: RigOptions = {}): Rig {
     trace,
     node,
     host,
-    properties: options.properties,
+    properties: { packed: layout === 'packed', inOrder, ...options.properties },
+    runState: options.runState,
     unmap: true,
   });
   const interrupts = { queue: 0, config: 0 };
@@ -113,12 +119,19 @@ export function openRig(options: RigOptions = {}): Rig {
     next += bytes;
     return next - bytes;
   };
-  const start = (): SplitDriverQueue => {
-    const ring = new SplitDriverQueue(memory, RIG.queue, size, { indirect, eventIdx, indirectEntries: size });
+  const start = (): DriverQueue => {
+    const ring = driverQueue(layout, memory, RIG.queue, size, {
+      indirect,
+      eventIdx,
+      inOrder,
+      indirectEntries: size,
+    });
     device.writeStatus(0);
     const features = [F.VERSION_1, F.BLK_CONFIG_WCE, F.BLK_FLUSH, ...(options.features ?? [])];
     if (indirect) features.push(F.INDIRECT_DESC);
     if (eventIdx) features.push(F.EVENT_IDX);
+    if (layout === 'packed') features.push(F.RING_PACKED);
+    if (inOrder) features.push(F.IN_ORDER);
     device.writeFeatures(featureSet(...features));
     const [queue] = device.queues;
     queue.size = size;
