@@ -50,31 +50,30 @@ export class RandomScript {
     this.#pick = (most) => Math.floor(random.next() * most);
   }
 
-  /** Waits until nothing is under way that will end by itself. What never will is reset. */
-  async #quiet(): Promise<void> {
+  /** Platter's device has done all it can when an access returns. */
+  #patience(ms: number): number {
+    return Date.now() + (this.#driver.board.name === 'platter' ? 0 : ms);
+  }
+
+  /** Waits until the drive is not busy; one that will be so for ever is reset. Answers whether it asks for data. */
+  async #wantsData(): Promise<boolean> {
     const driver = this.#driver;
-    // Platter's device has done all it can when an access returns.
-    const patience = driver.board.name === 'platter' ? 0 : 1;
-    const began = Date.now();
+    const until = this.#patience(BUSY_MS);
     for (;;) {
       const status = await driver.alternate();
-      const waited = Date.now() - began;
-      if ((status & BUSY) !== 0) {
-        if (waited < BUSY_MS * patience) continue;
-        driver.note('stuck', status);
-        await driver.reset();
-        return;
-      }
-      const moving =
-        (status & DATA_REQUEST) !== 0 && this.#dma && ((await driver.master(BM.status)) & 1) !== 0;
-      if (!moving || waited >= MOVING_MS * patience) return;
+      if ((status & BUSY) === 0) return (status & DATA_REQUEST) !== 0;
+      if (Date.now() < until) continue;
+      driver.note('stuck', status);
+      await driver.reset();
     }
   }
 
-  /** Whether the drive asks for data, once it is not busy. */
-  async #wantsData(): Promise<boolean> {
-    await this.#quiet();
-    return ((await this.#driver.alternate()) & DATA_REQUEST) !== 0;
+  /** Waits until nothing is under way that will end by itself. */
+  async #quiet(): Promise<void> {
+    const until = this.#patience(MOVING_MS);
+    while ((await this.#wantsData()) && this.#dma && Date.now() < until) {
+      if (((await this.#driver.master(BM.status)) & 1) === 0) return;
+    }
   }
 
   async step(): Promise<void> {
@@ -135,7 +134,8 @@ export class RandomScript {
       await driver.load({ feature: pick(4), count: 1 + pick(6), lba }, pick(2) === 0);
     }
     driver.note('command', code);
-    this.#dma = DMA_CODES.includes(code);
+    // A drive that asks for data takes no command.
+    if (!(await this.#wantsData())) this.#dma = DMA_CODES.includes(code);
     if (pick(25) === 0) {
       await driver.load({ count: 1 + pick(40) });
       await driver.out(7, CMD.initializeParameters);
