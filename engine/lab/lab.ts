@@ -13,7 +13,6 @@ import { ioapicSections } from './details/ioapic.ts';
 import { detailView, type Section } from './details/section.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
-import type { LabDevice } from './machines/kind.ts';
 import type { Lab, LabOptions } from './types.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
