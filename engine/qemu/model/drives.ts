@@ -108,6 +108,8 @@ function positional(word: Word): Option {
 /** Hands out bus and unit numbers. */
 class Places {
   private readonly taken = new Set<string>();
+  /** The lowest unit that may be free, by interface and bus. */
+  private readonly free = new Map<string, { bus: number; unit: number }>();
   private readonly machine: Machine;
   constructor(machine: Machine) {
     this.machine = machine;
@@ -123,7 +125,8 @@ class Places {
       bus = max === 0 ? 0 : Math.floor(index / max);
       unit = max === 0 ? index : index % max;
     } else if (unit < 0) {
-      unit = 0;
+      const key = `${kind}:${String(bus)}`;
+      ({ bus, unit } = this.free.get(key) ?? { bus, unit: 0 });
       while (this.taken.has(`${kind}:${String(bus)}:${String(unit)}`)) {
         unit++;
         if (max > 0 && unit >= max) {
@@ -131,6 +134,7 @@ class Places {
           bus++;
         }
       }
+      this.free.set(key, { bus, unit });
     }
     this.taken.add(`${kind}:${String(bus)}:${String(unit)}`);
     return { bus, unit };

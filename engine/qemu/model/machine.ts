@@ -79,7 +79,10 @@ export function readMachine(line: CommandLine): Machine {
   return machine;
 }
 
+const READ = new Set(['machine', 'M', 'accel', 'enable-kvm', 'smp', 'm', 'boot', 'nodefaults', 'snapshot']);
+
 function readOption(machine: Machine, option: Option): void {
+  if (!READ.has(option.name)) return;
   const tree = keyTree(option.params);
   switch (option.name) {
     case 'machine':

@@ -15,6 +15,14 @@ function splitKey(key: string): string[] {
   return parts.length > MAX_DEPTH ? [...parts.slice(0, MAX_DEPTH), '…'] : parts;
 }
 
+/** Most keys have nothing below them. Never written to: `below` makes a map of its own first. */
+const NOTHING: Map<string, KeyTree> = new Map();
+
+function below(tree: KeyTree): Map<string, KeyTree> {
+  if (tree.children === NOTHING) tree.children = new Map();
+  return tree.children;
+}
+
 /** The tree of a list of parameters; of a key given twice the last one counts, as in QEMU. */
 export function keyTree(params: readonly Param[]): KeyTree {
   const root: KeyTree = { children: new Map() };
@@ -22,15 +30,15 @@ export function keyTree(params: readonly Param[]): KeyTree {
     let at = root;
     if (!param.key.includes('.')) {
       const known = root.children.get(param.key);
-      if (known === undefined) root.children.set(param.key, { param, children: new Map() });
+      if (known === undefined) root.children.set(param.key, { param, children: NOTHING });
       else known.param = param;
       continue;
     }
     for (const part of splitKey(param.key)) {
       let next = at.children.get(part);
       if (next === undefined) {
-        next = { children: new Map() };
-        at.children.set(part, next);
+        next = { children: NOTHING };
+        below(at).set(part, next);
       }
       at = next;
     }

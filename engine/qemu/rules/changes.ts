@@ -3,9 +3,9 @@
  * virtio-blk, moved `-drive` options, short-form booleans and an empty `backing` have rules of their own.)
  */
 import { setKey, setValue } from '../edit.ts';
-import type { Fix } from '../model.ts';
+import type { Fix, Option } from '../model.ts';
 import { compareVersions } from '../model/version.ts';
-import type { BlockNode, StorageModel } from '../storage-model.ts';
+import type { BlockNode, Device, StorageModel } from '../storage-model.ts';
 import { fix, rule, type Finding } from './rule.ts';
 
 export interface Change {
@@ -50,26 +50,51 @@ export function isGone(driver: string, version: string): boolean {
   );
 }
 
-function* nodes(model: StorageModel): Iterable<BlockNode> {
-  const visit = function* (node: BlockNode): Iterable<BlockNode> {
-    yield node;
-    for (const child of node.children) if (child.node !== undefined) yield* visit(child.node);
+/** What of the line can have changed, by name. */
+interface Named {
+  options: Map<string, Option[]>;
+  devices: Map<string, Device[]>;
+  nodes: Map<string, BlockNode[]>;
+}
+
+const named = new WeakMap<StorageModel, Named>();
+
+function namedParts(model: StorageModel): Named {
+  const known = named.get(model);
+  if (known !== undefined) return known;
+  const parts: Named = { options: new Map(), devices: new Map(), nodes: new Map() };
+  const visit = (node: BlockNode): void => {
+    append(parts.nodes, node.driver, node);
+    for (const child of node.children) if (child.node !== undefined) visit(child.node);
   };
-  for (const drive of model.drives) yield* visit(drive.root);
-  for (const node of model.blockdevs) yield* visit(node);
+  for (const option of model.line.options) append(parts.options, option.name, option);
+  for (const device of model.devices) {
+    append(parts.devices, device.driver, device);
+    if (device.canonical !== device.driver) append(parts.devices, device.canonical, device);
+  }
+  for (const drive of model.drives) visit(drive.root);
+  for (const node of model.blockdevs) visit(node);
+  named.set(model, parts);
+  return parts;
+}
+
+function append<T>(map: Map<string, T[]>, key: string, item: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [item]);
+  else list.push(item);
 }
 
 function* places(
   model: StorageModel,
   change: Change,
 ): Iterable<{ span: Finding['span']; fixes: Fix[]; says?: number }> {
+  const { options, devices, nodes } = namedParts(model);
   switch (change.kind) {
     case 'option':
-      for (const option of model.line.options)
-        if (option.name === change.name) yield { span: option.nameSpan, fixes: [] };
+      for (const option of options.get(change.name) ?? []) yield { span: option.nameSpan, fixes: [] };
       break;
     case 'device':
-      for (const { driver, driverParam, option } of model.devices) {
+      for (const { driver, driverParam, option } of devices.get(change.name) ?? []) {
         if (driver !== change.name || driverParam === undefined) continue;
         const to = change.instead;
         yield {
@@ -81,7 +106,7 @@ function* places(
       break;
     case 'property': {
       const [driver, key] = change.name.split('.');
-      for (const device of model.devices) {
+      for (const device of devices.get(driver) ?? []) {
         const param =
           device.canonical === driver ? device.option.params.find((p) => p.key === key) : undefined;
         if (param !== undefined) yield { span: param.span, fixes: [] };
@@ -89,18 +114,16 @@ function* places(
       break;
     }
     case 'protocol':
-      for (const node of nodes(model)) {
-        if (node.driver === change.name)
-          yield {
-            span: node.driverParam?.valueSpan ?? node.filenameParam?.valueSpan ?? node.span,
-            fixes: [],
-            ...(node.driverParam === undefined ? {} : { says: 0 }),
-          };
+      for (const node of nodes.get(change.name) ?? []) {
+        yield {
+          span: node.driverParam?.valueSpan ?? node.filenameParam?.valueSpan ?? node.span,
+          fixes: [],
+          ...(node.driverParam === undefined ? {} : { says: 0 }),
+        };
       }
       break;
     case 'block-option':
-      for (const option of model.line.options) {
-        if (option.name !== 'iscsi') continue;
+      for (const option of options.get('iscsi') ?? []) {
         const param = option.params.find((p) => p.key === change.name);
         if (param !== undefined) {
           yield {

@@ -53,20 +53,18 @@ function cutNameParts(option: Option, file: Param): Param[] {
 
 function* removedKeys({ model, line, context }: RuleScope): Iterable<Finding> {
   const schema = schemaFor(context);
+  const drivers = tagValues(schema, 'BlockdevOptions');
   for (const drive of model.drives) {
     if (drive.option.name !== 'drive') continue;
     const cut = drive.fileParam === undefined ? [] : cutNameParts(drive.option, drive.fileParam);
     const members = qapiMembers(schema, 'BlockdevOptions', drive.format);
-    if (
-      drive.format !== undefined &&
-      members !== undefined &&
-      !tagValues(schema, 'BlockdevOptions').includes(drive.format)
-    ) {
+    if (drive.format !== undefined && members !== undefined && !drivers.includes(drive.format)) {
       continue;
     }
     for (const param of drive.option.params) {
-      const top = param.key.split('.')[0];
-      const isKnown = DRIVE_KEYS.has(param.key) || OLD_DRIVE_KEYS.test(param.key) || DRIVE_KEYS.has(top);
+      if (DRIVE_KEYS.has(param.key)) continue;
+      const [top] = param.key.split('.', 1);
+      const isKnown = OLD_DRIVE_KEYS.test(param.key) || DRIVE_KEYS.has(top);
       if (isKnown || (members?.has(top) ?? false) || cut.includes(param) || param.variable === true) continue;
       const target = Object.hasOwn(MOVED, param.key) ? MOVED[param.key] : undefined;
       if (target !== undefined) {

@@ -1,5 +1,6 @@
 /** PCI addresses: slots and functions taken twice, ports with one slot, chassis numbers. */
 import { addParam, setValue } from '../edit.ts';
+import type { Fix, Param } from '../model.ts';
 import { deviceParam } from '../model/devices.ts';
 import { parsePciAddress, pciKey, placeDevices, type Bus, type PlacedDevice } from '../model/placement.ts';
 import { readBool, readNumber } from '../model/values.ts';
@@ -10,13 +11,19 @@ import { who } from './bus.ts';
 
 const HOTPLUG_ONE = /^(?:pcie-root-port|ioh3420|xio3130-downstream)$/;
 
-/** The first free slot of a PCI bus. */
+/** The first slot of a PCI bus with no function in use. */
 function freeSlot(bus: Bus): string | undefined {
-  for (let slot = 1; slot < 32; slot++) {
-    if (![0, 1, 2, 3, 4, 5, 6, 7].some((fn) => bus.used.has(pciKey(slot, fn))))
-      return `0x${slot.toString(16)}`;
-  }
+  const used = new Set([...bus.used.keys()].map((key) => parsePciAddress(key)?.slot));
+  for (let slot = 1; slot < 32; slot++) if (!used.has(slot)) return `0x${slot.toString(16)}`;
   return undefined;
+}
+
+/** A fix is looked for only where there is a problem. */
+function moveFix(device: Device, param: Param, bus: Bus): Fix[] {
+  const free = freeSlot(bus);
+  return free === undefined
+    ? []
+    : [fix('replace', { from: param.value, to: free }, setValue(device.option, param, free))];
 }
 
 function addressParams(
@@ -158,11 +165,6 @@ export const pciRules = [
           continue;
         }
         const at = parsePciAddress(param.value);
-        const free = freeSlot(bus);
-        const fixes =
-          free === undefined
-            ? []
-            : [fix('replace', { from: param.value, to: free }, setValue(device.option, param, free))];
         if (at === undefined) {
           if (!/^-1$/.test(param.value))
             yield {
@@ -170,7 +172,7 @@ export const pciRules = [
               params: { value: param.value, driver: device.canonical },
               says: 1,
               variant: 'value',
-              fixes,
+              fixes: moveFix(device, param, bus),
             };
           continue;
         }
@@ -180,7 +182,7 @@ export const pciRules = [
           yield {
             span: param.valueSpan,
             params: { ...params, other },
-            fixes,
+            fixes: moveFix(device, param, bus),
             ...(placed.clash === 'board' ? {} : { related: [placed.clash.device.span] }),
           };
         } else {

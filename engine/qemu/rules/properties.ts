@@ -159,9 +159,9 @@ export const propertyRules = [
         const rows = deviceProperties(schema, canonicalDriver(device.driver));
         if (rows === undefined) continue;
         for (const param of device.option.params) {
-          const key = param.key.split('.')[0];
-          if (DEVICE_KEYS.has(key) || rows.has(key) || rows.has(param.key) || param.variable === true)
-            continue;
+          if (rows.has(param.key)) continue;
+          const [key] = param.key.split('.', 1);
+          if (DEVICE_KEYS.has(key) || rows.has(key) || param.variable === true) continue;
           // A change by version has its own rule, and some properties came after the schema.
           if (param.key === 'scsi' || ADDED.has(key) || (param.form !== 'pair' && rows.has(param.key)))
             continue;

@@ -4,10 +4,13 @@ import { readNumber } from '../model/values.ts';
 import { rule, type Finding } from './rule.ts';
 import type { Drive } from '../storage-model.ts';
 
+const LIMIT = /^(?:throttling\.|bps|iops)/;
+
 /** Limits of one drive by their newer names: `bps-total`, `iops-read-max`, … */
 function limits(drive: Drive): Map<string, { value: number; param: Param }> {
   const found = new Map<string, { value: number; param: Param }>();
   for (const param of drive.option.params) {
+    if (!LIMIT.test(param.key)) continue;
     const name = modern(param.key);
     const value = readNumber(param.value);
     if (name !== undefined && value !== undefined) found.set(name, { value, param });

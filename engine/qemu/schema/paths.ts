@@ -16,7 +16,7 @@ export function membersAt(
   root: string,
   tree: KeyTree,
   path: readonly string[],
-): Map<string, QapiMember> | undefined {
+): ReadonlyMap<string, QapiMember> | undefined {
   let type = root;
   let at: KeyTree | undefined = tree;
   for (const part of path) {

@@ -79,20 +79,31 @@ export function deviceProperty(schema: Schema, driver: string, name: string): Pr
   return deviceProperties(schema, driver)?.get(name);
 }
 
+const memberMaps = new WeakMap<Schema, Map<string, ReadonlyMap<string, QapiMember> | undefined>>();
+
 /** The members of a QAPI object with those of the variant that `tagValue` selects. */
 export function qapiMembers(
   schema: Schema,
   type: string,
   tagValue: string | undefined,
-): Map<string, QapiMember> | undefined {
+): ReadonlyMap<string, QapiMember> | undefined {
   const object = schema.types[type];
   if (object?.kind !== 'object') return undefined;
-  const members = new Map(Object.entries(object.members));
-  if (object.variants !== undefined && tagValue !== undefined) {
-    const variant = Object.hasOwn(object.variants, tagValue) ? object.variants[tagValue] : undefined;
+  const variant =
+    object.variants !== undefined && tagValue !== undefined && Object.hasOwn(object.variants, tagValue)
+      ? object.variants[tagValue]
+      : undefined;
+  let maps = memberMaps.get(schema);
+  if (maps === undefined) memberMaps.set(schema, (maps = new Map()));
+  const key = `${type} ${variant ?? ''}`;
+  let members = maps.get(key);
+  if (members === undefined) {
     const inner = variant === undefined ? undefined : schema.types[variant];
-    if (inner?.kind === 'object')
-      for (const [name, member] of Object.entries(inner.members)) members.set(name, member);
+    members = new Map([
+      ...Object.entries(object.members),
+      ...(inner?.kind === 'object' ? Object.entries(inner.members) : []),
+    ]);
+    maps.set(key, members);
   }
   return members;
 }
