@@ -25,12 +25,18 @@ export const COSTS = {
   'guest.block': {
     ns: 300,
     source: ESTIMATE,
-    events: [E.block_bio_queue, E.block_rq_issue, E.block_rq_complete],
+    events: [
+      E.block_bio_queue,
+      E.block_rq_issue,
+      E.block_rq_complete,
+      E.scsi_dispatch_cmd_start,
+      E.scsi_dispatch_cmd_done,
+    ],
   },
   'guest.driver': {
     ns: 120,
     source: ESTIMATE,
-    events: [E.virtio_queue_rq, E.virtqueue_add, E.virtqueue_get_buf],
+    events: [E.virtio_queue_rq, E.virtscsi_queuecommand, E.virtqueue_add, E.virtqueue_get_buf],
   },
   'kvm.exit': {
     ns: 500,
@@ -67,6 +73,9 @@ export const COSTS = {
       E.virtio_blk_handle_read,
       E.virtio_blk_handle_write,
       E.virtio_blk_req_complete,
+      E.virtio_scsi_cmd_req,
+      E.scsi_req_parsed,
+      E.virtio_scsi_cmd_resp,
       E.virtqueue_fill,
     ],
   },
@@ -78,7 +87,7 @@ export const COSTS = {
   'qemu.notify': {
     ns: 500,
     source: `${ESTIMATE}: an ioctl or a write to an eventfd`,
-    events: [E.virtio_notify, E.virtio_notify_irqfd],
+    events: [E.virtio_notify, E.virtio_notify_irqfd, E.vu_queue_notify],
   },
   'host.threads': {
     ns: 3000,
@@ -90,12 +99,41 @@ export const COSTS = {
   'host.reap': {
     ns: 300,
     source: `${ESTIMATE}: off a list or a ring in memory; however many there are, the thread is woken once (host.switch)`,
-    events: [E.thread_pool_complete, E.luring_process_completion, E.qemu_laio_process_completion],
+    events: [
+      E.thread_pool_complete,
+      E.luring_process_completion,
+      E.qemu_laio_process_completion,
+      E.target_complete_cmd,
+    ],
   },
   'host.switch': {
     ns: 1500,
     source: `${ESTIMATE}; charged when a sleeping thread is woken`,
     events: [],
+  },
+  'host.vhost': {
+    ns: 200,
+    source: `${ESTIMATE}: one step of a device that the host's kernel or another process serves`,
+    events: [
+      E.vhost_scsi_get_desc,
+      E.target_sequencer_start,
+      E.target_cmd_complete,
+      E.vhost_add_used,
+      E.vu_queue_pop,
+      E.vu_blk_virtio_process_req,
+      E.vu_blk_req_complete,
+      E.vu_queue_push,
+    ],
+  },
+  'host.target': {
+    ns: 1200,
+    source: `${ESTIMATE}: the SCSI target's back end in the host's kernel`,
+    events: [E.fd_execute_rw],
+  },
+  'host.signal': {
+    ns: 300,
+    source: `${ESTIMATE}: signalling an eventfd from the host's kernel`,
+    events: [E.vhost_signal],
   },
   'guest.interrupt': { ns: 400, source: ESTIMATE, events: [E.irq_handler_entry] },
   'hardware.read': {

@@ -13,8 +13,11 @@ import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
 import type { CostTable } from './costs.ts';
 
-/** How QEMU hands I/O to the host: `aio=` of `-drive` and `-blockdev`. */
-export type AioMode = 'threads' | 'io_uring' | 'native';
+/**
+ * How QEMU hands I/O to the host: `aio=` of `-drive` and `-blockdev`. With `vhost` it is not QEMU: the host's kernel itself works on a
+ * file, without QEMU's block layer.
+ */
+export type AioMode = 'threads' | 'io_uring' | 'native' | 'vhost';
 
 /** One request to a block node, kept and used again by the device that makes it. */
 export class HostRequest {
@@ -97,11 +100,13 @@ const SUBMIT_EVENT = {
   threads: E.file_paio_submit,
   io_uring: E.luring_co_submit,
   native: E.laio_co_submit,
+  vhost: E.fd_execute_rw,
 } as const;
 const COMPLETE_EVENT = {
   threads: E.thread_pool_complete,
   io_uring: E.luring_process_completion,
   native: E.qemu_laio_process_completion,
+  vhost: E.target_complete_cmd,
 } as const;
 
 export interface HostIoOptions {
@@ -118,6 +123,8 @@ export class HostIo {
   readonly #trace: TraceRing;
   readonly #costs: CostTable | undefined;
   readonly #submitEvent: number;
+  /** QEMU's block layer is on the way. */
+  readonly #blockLayer: boolean;
   readonly #completeEvent: number;
   readonly #onReady: (() => void) | undefined;
   readonly #submitted = new Fifo();
@@ -131,6 +138,7 @@ export class HostIo {
     this.#trace = trace;
     this.#costs = options.costs;
     this.#submitEvent = SUBMIT_EVENT[aio];
+    this.#blockLayer = aio !== 'vhost';
     this.#completeEvent = COMPLETE_EVENT[aio];
     this.#onReady = options.onReady;
     this.#channels = new Float64Array(Math.max(1, Math.round(options.costs?.['hardware.channels'] ?? 1)));
@@ -210,7 +218,7 @@ export class HostIo {
   stepSubmitted(): boolean {
     const request = this.#submitted.head;
     if (request === undefined) return false;
-    if (request.step === 0) {
+    if (request.step === 0 && this.#blockLayer) {
       this.#emit(BLK_EVENT[request.op], request);
       request.step = 1;
       return true;

@@ -331,14 +331,7 @@ export const E = {
   ),
   fd_execute_rw: event(288, 'fd_execute_rw', 6, 'function', 'op:op offset:offset bytes:bytes'),
   target_complete_cmd: event(289, 'target_complete_cmd', 9, 'function', 'ret:signed'),
-  target_cmd_complete: event(
-    290,
-    'target_cmd_complete',
-    10,
-    'linux',
-    'lun command:scsi-op status:scsi-status',
-    'host',
-  ),
+  target_cmd_complete: event(290, 'target_cmd_complete', 10, 'linux', 'lun tag status:scsi-status', 'host'),
   vhost_add_used: event(291, 'vhost_add_used', 10, 'function', 'queue head len:bytes', 'host'),
   vhost_signal: event(292, 'vhost_signal', 11, 'function', 'queue', 'host'),
   // vhost-user-blk: another process serves the queue, QEMU does not run.

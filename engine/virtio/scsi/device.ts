@@ -7,7 +7,6 @@ import { PlatterError } from '../../errors.ts';
 import type { HostIo } from '../../machine/host-io.ts';
 import { ScsiBus } from '../../scsi/bus.ts';
 import { SENSE, type Sense } from '../../scsi/sense.ts';
-import { E } from '../../trace/registry.ts';
 import { STATUS } from '../features.ts';
 import { VirtioDevice, type VirtioDeviceOptions, type VirtQueueState } from '../device.ts';
 import {
@@ -150,13 +149,7 @@ export class VirtioScsi extends VirtioDevice {
   protected resetDevice(): void {
     this.#thread.drop();
     this.#setSizes(DEFAULT_SENSE_SIZE, DEFAULT_CDB_SIZE);
-    for (const { target, lun, unit } of this.bus.units()) this.resetUnit(target, lun, unit);
-  }
-
-  resetUnit(target: number, lun: number, unit: LogicalUnit): void {
-    unit.reset();
-    const { asc, ascq } = SENSE.reset;
-    this.trace.emit(E.scsi_device_set_ua, 0, target, lun, asc * 256 + ascq, 0);
+    for (const { target, lun, unit } of this.bus.units()) this.#thread.reset(target, lun, unit);
   }
 
   protected queueDropped(queue: VirtQueueState): void {

@@ -4,19 +4,22 @@ import { fixedSense } from '../../scsi/sense.ts';
 import { DIRECTION } from '../../scsi/transfer.ts';
 import { OP } from '../../trace/format.ts';
 import { E } from '../../trace/registry.ts';
+import type { TraceRing } from '../../trace/ring.ts';
 import type { VirtioScsi } from './device.ts';
 import { AN_RESP_BYTES, CMD_RESP, EVENT_BYTES, lunOf, RESPONSE } from './protocol.ts';
 import { KIND, type ScsiRequest } from './request.ts';
 
 export class ScsiResponder {
   readonly #device: VirtioScsi;
+  readonly #trace: TraceRing;
   readonly #stats: VirtioScsi['stats'];
   /** The answer to a command, sense data included, before it is copied. */
   #bytes = new Uint8Array(0);
   #view = new DataView(this.#bytes.buffer);
 
-  constructor(device: VirtioScsi, stats: VirtioScsi['stats']) {
+  constructor(device: VirtioScsi, trace: TraceRing, stats: VirtioScsi['stats']) {
     this.#device = device;
+    this.#trace = trace;
     this.#stats = stats;
   }
 
@@ -28,7 +31,7 @@ export class ScsiResponder {
 
   /** Writes the answer and sets how many bytes were written (section 2.7.8.2: from the start of the writable part on). */
   respond(request: ScsiRequest): void {
-    const { trace } = this.#device;
+    const trace = this.#trace;
     const { kind, requestId, lun, tagLow, response } = request;
     switch (kind) {
       case KIND.command:
@@ -61,7 +64,7 @@ export class ScsiResponder {
   event(request: ScsiRequest, event: number, bytes: Uint8Array): void {
     this.#write(request, bytes);
     const reason = new DataView(bytes.buffer).getUint32(EVENT_BYTES - 4, true);
-    this.#device.trace.emit(E.virtio_scsi_event, request.requestId, lunOf(bytes, 4), event, reason, 0);
+    this.#trace.emit(E.virtio_scsi_event, request.requestId, lunOf(bytes, 4), event, reason, 0);
   }
 
   /** Sense data that is not there is written as zeroes, so that everything up to the data is the device's. */

@@ -12,6 +12,7 @@ import type { GuestMemory } from '../../machine/memory.ts';
 import { isPromise } from '../../maybe.ts';
 import { MOST_BYTES } from '../../scsi/bus.ts';
 import { PREPARED, STATUS, type LogicalUnit, type ScsiAnswer } from '../../scsi/command.ts';
+import { SENSE } from '../../scsi/sense.ts';
 import { DIRECTION, transferBytes, transferDirection } from '../../scsi/transfer.ts';
 import { OP } from '../../trace/format.ts';
 import { E } from '../../trace/registry.ts';
@@ -89,7 +90,7 @@ export class ScsiThread implements TaskSet {
     this.#trace = options.device.trace;
     this.#host = options.host;
     this.#requests = new ScsiRequests(this.#hostFinished);
-    this.#responder = new ScsiResponder(options.device, this.stats);
+    this.#responder = new ScsiResponder(options.device, this.#trace, this.stats);
   }
 
   // ---- from outside ----
@@ -412,8 +413,11 @@ export class ScsiThread implements TaskSet {
     command.waiter = waiter;
   }
 
+  /** A unit attention for everybody, and volatile state gone. */
   reset(target: number, lun: number, unit: LogicalUnit): void {
-    this.#device.resetUnit(target, lun, unit);
+    unit.reset();
+    const { asc, ascq } = SENSE.reset;
+    this.#trace.emit(E.scsi_device_set_ua, 0, target, lun, asc * 256 + ascq, 0);
   }
 
   /** One command less that a task management request waits for. */
