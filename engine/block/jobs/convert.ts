@@ -55,10 +55,10 @@ export async function convert(source: BlockNode, path: string, options: ConvertO
     gate: options.gate,
   });
   try {
-    const node = await image.open({ backing: 'tolerate' });
+    const { node, settle } = await image.openToFill({ backing: 'tolerate' });
     try {
       const noise = image.descriptor.startsAsNoise === true || isNoise(create);
-      await fill(source, node, options, backed ? 'backing' : noise ? 'noise' : 'zero');
+      await fill(source, node, { ...options, settle }, backed ? 'backing' : noise ? 'noise' : 'zero');
     } finally {
       await node.close();
     }
@@ -102,7 +102,7 @@ const SECTOR = 512;
 async function fill(
   source: BlockNode,
   target: FormatNode,
-  options: ContentOptions,
+  options: ContentOptions & Pick<CopyOptions, 'settle'>,
   blank: NonNullable<CopyOptions['blank']>,
 ): Promise<void> {
   const { packer } = target.format;

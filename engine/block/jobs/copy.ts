@@ -20,6 +20,8 @@ export interface CopyOptions extends JobOptions {
   blank?: 'zero' | 'noise' | 'backing';
   /** Write compressed clusters. */
   packer?: ClusterPacker;
+  /** Waits until the target has taken the buffers it was given; for a target that writes behind. */
+  settle?: () => Promise<void>;
   /** Bytes a second at most. */
   rate?: number;
   /** Bytes that cannot be read become zeroes, and are told of here. Default: the job fails. */
@@ -90,6 +92,7 @@ class Copy {
           await this.#zeroes(at, length);
         at += length;
       } else {
+        if (buffers.wraps) await this.#options.settle?.();
         const bytes = buffers.next().subarray(0, Math.min(length, PIECE - (at % PIECE)));
         const later = this.#options.onUnreadable === undefined ? packed : undefined;
         if (later !== undefined) {
@@ -107,6 +110,7 @@ class Copy {
       await this.#step(at);
     }
     while (this.#queue.length > 0) await this.#finishPlain();
+    await this.#options.settle?.();
     this.#done();
   }
 
@@ -123,6 +127,7 @@ class Copy {
         if (kind === 'zero' && this.#own) await this.#zeroes(at, whole);
         at += whole;
       } else {
+        if (buffers.wraps) await this.#options.settle?.();
         const bytes = buffers.next();
         const there = Math.min(unit, this.#total - at);
         bytes.fill(0, there);
@@ -134,6 +139,7 @@ class Copy {
       await this.#step(at);
     }
     while (this.#queue.length > 0) await this.#finishPacked(packer);
+    await this.#options.settle?.();
     this.#done();
   }
 
@@ -260,6 +266,11 @@ class Buffers {
 
   constructor(bytes: number) {
     this.#bytes = bytes;
+  }
+
+  /** The next buffer was used before. */
+  get wraps(): boolean {
+    return this.#next > 0 && this.#next % (DEPTH + 1) === 0;
   }
 
   next(): Uint8Array {

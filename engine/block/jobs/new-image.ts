@@ -7,6 +7,7 @@ import type { CreateOptions, FormatDescriptor } from '../format.ts';
 import { formatByName } from '../formats/registry.ts';
 import type { Gate } from '../gate.ts';
 import { openImage, type OpenOptions } from '../graph.ts';
+import { openWriteBehind, type WriteBehindFile } from '../storage/write-behind.ts';
 import { createNewFile } from './new-file.ts';
 import { preallocateNew } from './preallocate.ts';
 import { Siblings } from './siblings.ts';
@@ -26,6 +27,8 @@ export interface NewImage {
   readonly descriptor: FormatDescriptor;
   /** Opens it for writing; `options` wins over what is known. */
   open(options?: OpenOptions): Promise<FormatNode>;
+  /** The same for filling it from start to end: large writes go on while the job reads. `settle` waits for them. */
+  openToFill(options?: OpenOptions): Promise<{ node: FormatNode; settle: () => Promise<void> }>;
   /** Gives it its name. Nothing may have it open. */
   commit(): void;
   /** Removes everything; for every way out that is not `commit`. */
@@ -55,18 +58,17 @@ export async function newImage(path: string, options: NewImageOptions): Promise<
   const file = createNewFile(path, options.overwrite ?? false);
   const siblings = new Siblings(path, options.gate);
   const secret = passphraseOf(options.create);
+  const open = async (source: string | WriteBehindFile, more?: OpenOptions): Promise<FormatNode> => {
+    const known = { format: descriptor.name, readOnly: false, gate: siblings.gate, secret };
+    return (await openImage(source, { ...known, ...more })).node;
+  };
   const image: NewImage = {
     descriptor,
-    open: async (more) =>
-      (
-        await openImage(file.path, {
-          format: descriptor.name,
-          readOnly: false,
-          gate: siblings.gate,
-          secret,
-          ...more,
-        })
-      ).node,
+    open: (more) => open(file.path, more),
+    openToFill: async (more) => {
+      const behind = openWriteBehind(file.path);
+      return { node: await open(behind, more), settle: () => behind.settle() };
+    },
     commit: () => file.commit(),
     discard: () => {
       file.discard();

@@ -88,6 +88,11 @@ export class FileStorage implements Storage {
     this.#deviceSize = stat.isFile() ? undefined : this.#measureDevice(stat.rdev);
   }
 
+  /** For subclasses, which must not close it. */
+  protected get descriptor(): number {
+    return this.#fd;
+  }
+
   size(): number {
     return this.#deviceSize ?? fstatSync(this.#fd).size;
   }
