@@ -319,6 +319,9 @@ export const RULE_CASES: RuleCase[] = [
   ...cases(
     'O07',
     `${RAW} -device ide-drive,drive=x`,
+    '-hdachs 1,2,3',
+    '-enable-fips',
+    '-watchdog i6300esb',
     '-blockdev driver=sheepdog,node-name=s,vdi=v,server.type=inet,server.host=h,server.port=1 -device virtio-blk-pci,drive=s',
   ),
   ...cases(

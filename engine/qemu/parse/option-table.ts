@@ -26,14 +26,14 @@ add(
   'h help version mem-prealloc audio-help snapshot usb nographic portrait full-screen win2k-hack no-fd-bootchk no-acpi ' +
     'no-hpet singlestep preconfig S s enable-kvm xen-attach xen-domid-restrict no-reboot no-shutdown daemonize ' +
     'only-migratable nodefaults no-user-config nodefconfig async-teardown enable-sync-profile xen-create no-quit ' +
-    'no-kvm no-frame sdl curses alt-grab ctrl-grab no-kvm-irqchip no-kvm-pit old-param semihosting prom-env-off',
+    'no-kvm no-frame sdl curses alt-grab ctrl-grab no-kvm-irqchip no-kvm-pit no-kvm-pit-reinjection tdf localtime rtc-td-hack show-cursor enable-fips old-param semihosting prom-env-off',
 );
 add(
   'text',
   'cpu mem-path k audio-drv uuid fda fdb hda hdb hdc hdd cdrom mtdblock sd pflash usbdevice display rotate vga vnc bios ' +
     'kernel append initrd dtb serial parallel monitor qmp qmp-pretty debugcon pidfile gdb d D dfilter seed L xen-domid ' +
     'loadvm option-rom watchdog watchdog-action echr incoming chroot runas run-with readconfig writeconfig plugin ' +
-    'dump-vmstate tb-size prom-env g soundhw shim bt smb tftp bootp redir kvm-shadow-memory igd',
+    'dump-vmstate hdachs balloon startdate tb-size prom-env g soundhw shim bt smb tftp bootp redir kvm-shadow-memory igd',
 );
 add('rest', 'global set');
 
@@ -48,7 +48,7 @@ const lists: [name: string, implied: string | undefined, style: OptionStyle, jso
   ['smp', 'cpus', 'keyval'],
   ['m', 'size', 'opts'],
   ['boot', 'order', 'opts'],
-  ['chardev', 'backend', 'opts', true],
+  ['chardev', 'backend', 'opts'],
   ['netdev', 'type', 'keyval', true],
   ['nic', 'type', 'opts'],
   ['net', 'type', 'opts'],

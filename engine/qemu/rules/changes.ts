@@ -3,14 +3,14 @@
  * virtio-blk, moved `-drive` options, short-form booleans and an empty `backing` have rules of their own.)
  */
 import { setKey, setValue } from '../edit.ts';
-import type { Fix, Option } from '../model.ts';
+import type { Fix, Option, Param, TextEdit } from '../model.ts';
 import { compareVersions } from '../model/version.ts';
 import type { BlockNode, Device, StorageModel } from '../storage-model.ts';
 import { fix, rule, type Finding } from './rule.ts';
 
 export interface Change {
-  kind: 'option' | 'device' | 'property' | 'protocol' | 'block-option';
-  /** Option, device, `device.property`, protocol driver, or block option. */
+  kind: 'option' | 'device' | 'property' | 'protocol' | 'member';
+  /** Option, device, `device.property`, protocol driver, `option.key` or `option.key=value`. */
   name: string;
   deprecated?: string;
   removed?: string;
@@ -21,22 +21,72 @@ export interface Change {
 export const CHANGES: readonly Change[] = [
   { kind: 'device', name: 'ide-drive', deprecated: '4.2', removed: '6.0', instead: 'ide-hd' },
   { kind: 'device', name: 'scsi-disk', deprecated: '4.2', removed: '6.0', instead: 'scsi-hd' },
+  { kind: 'device', name: 'ivshmem', removed: '4.0', instead: 'ivshmem-plain' },
+  { kind: 'device', name: 'sga', deprecated: '6.2', removed: '8.0' },
+  { kind: 'device', name: 'pvrdma', deprecated: '8.2', removed: '9.1' },
   { kind: 'device', name: 'vhost-user-blk-device', instead: 'vhost-user-blk' },
   { kind: 'property', name: 'isa-fdc.driveA', removed: '6.0', instead: '-device floppy,unit=0,drive=…' },
   { kind: 'property', name: 'isa-fdc.driveB', removed: '6.0', instead: '-device floppy,unit=1,drive=…' },
   { kind: 'property', name: 'nvme.use-intel-id', deprecated: '7.1' },
   { kind: 'property', name: 'nvme-ns.eui64-default', deprecated: '7.1', instead: 'eui64=…' },
   { kind: 'protocol', name: 'sheepdog', deprecated: '5.2', removed: '6.1' },
-  { kind: 'protocol', name: 'vxhs', deprecated: '5.1', removed: '5.2' },
+  { kind: 'protocol', name: 'vxhs', removed: '5.1' },
   { kind: 'protocol', name: 'gluster', deprecated: '9.2' },
-  { kind: 'block-option', name: 'password', deprecated: '8.0', instead: 'password-secret=…' },
+  { kind: 'member', name: 'iscsi.password', deprecated: '8.0', instead: 'password-secret=…' },
+  {
+    kind: 'member',
+    name: 'chardev.reconnect',
+    deprecated: '9.2',
+    removed: '10.2',
+    instead: 'reconnect-ms=…',
+  },
+  { kind: 'member', name: 'chardev.backend=memory', deprecated: '9.0', instead: 'ringbuf' },
+  { kind: 'member', name: 'chardev.backend=tty', deprecated: '6.0', removed: '8.0', instead: 'serial' },
+  { kind: 'member', name: 'chardev.backend=parport', deprecated: '6.0', removed: '8.0', instead: 'parallel' },
+  { kind: 'option', name: 'hdachs', removed: '2.12', instead: '-device ide-hd,cyls=…,heads=…,secs=…' },
+  { kind: 'option', name: 'no-kvm-pit', removed: '2.12' },
+  { kind: 'option', name: 'tdf', removed: '2.12' },
+  { kind: 'option', name: 'no-kvm-irqchip', removed: '3.0', instead: '-machine kernel_irqchip=off' },
+  { kind: 'option', name: 'no-kvm-pit-reinjection', removed: '3.0' },
+  { kind: 'option', name: 'balloon', removed: '3.1', instead: '-device virtio-balloon' },
+  { kind: 'option', name: 'bootp', removed: '3.1', instead: '-netdev user,bootp=…' },
+  { kind: 'option', name: 'redir', removed: '3.1', instead: '-netdev user,hostfwd=…' },
+  { kind: 'option', name: 'smb', removed: '3.1', instead: '-netdev user,smb=…' },
+  { kind: 'option', name: 'tftp', removed: '3.1', instead: '-netdev user,tftp=…' },
+  { kind: 'option', name: 'localtime', removed: '3.1', instead: '-rtc base=localtime' },
+  { kind: 'option', name: 'nodefconfig', removed: '3.1', instead: '-no-user-config' },
+  { kind: 'option', name: 'rtc-td-hack', removed: '3.1', instead: '-rtc driftfix=slew' },
+  { kind: 'option', name: 'startdate', removed: '3.1', instead: '-rtc base=…' },
   { kind: 'option', name: 'no-kvm', removed: '5.2', instead: '-accel tcg' },
   { kind: 'option', name: 'realtime', removed: '6.0', instead: '-overcommit mem-lock=on' },
+  { kind: 'option', name: 'show-cursor', removed: '6.0', instead: '-display …,show-cursor=on' },
   { kind: 'option', name: 'tb-size', removed: '6.0', instead: '-accel tcg,tb-size=…' },
   { kind: 'option', name: 'no-quit', removed: '7.0', instead: '-display …,window-close=off' },
+  { kind: 'option', name: 'enable-fips', removed: '7.1' },
+  { kind: 'option', name: 'soundhw', removed: '7.1', instead: '-device …,audiodev=…' },
   { kind: 'option', name: 'writeconfig', removed: '7.1' },
-  { kind: 'option', name: 'no-kvm-irqchip', removed: '3.0', instead: '-machine kernel_irqchip=off' },
-  { kind: 'option', name: 'nodefconfig', removed: '3.1', instead: '-no-user-config' },
+  { kind: 'option', name: 'watchdog', deprecated: '6.2', removed: '7.2', instead: '-device' },
+  { kind: 'option', name: 'no-hpet', deprecated: '8.0', removed: '9.0', instead: '-machine hpet=off' },
+  { kind: 'option', name: 'no-acpi', deprecated: '8.0', removed: '9.0', instead: '-machine acpi=off' },
+  {
+    kind: 'option',
+    name: 'async-teardown',
+    deprecated: '8.1',
+    removed: '9.0',
+    instead: '-run-with async-teardown=on',
+  },
+  { kind: 'option', name: 'chroot', deprecated: '8.1', removed: '9.0', instead: '-run-with chroot=…' },
+  {
+    kind: 'option',
+    name: 'singlestep',
+    deprecated: '8.1',
+    removed: '9.0',
+    instead: '-accel tcg,one-insn-per-tb=on',
+  },
+  { kind: 'option', name: 'portrait', deprecated: '9.0', removed: '9.2' },
+  { kind: 'option', name: 'rotate', deprecated: '9.0', removed: '9.2' },
+  { kind: 'option', name: 'runas', deprecated: '9.1', removed: '10.0', instead: '-run-with user=…' },
+  { kind: 'option', name: 'old-param', deprecated: '10.0', removed: '10.2' },
 ];
 
 /** Whether QEMU of that version has lost this protocol driver. */
@@ -91,7 +141,8 @@ function* places(
   const { options, devices, nodes } = namedParts(model);
   switch (change.kind) {
     case 'option':
-      for (const option of options.get(change.name) ?? []) yield { span: option.nameSpan, fixes: [] };
+      for (const option of options.get(change.name) ?? [])
+        yield { span: option.nameSpan, fixes: [], says: 1 };
       break;
     case 'device':
       for (const { driver, driverParam, option } of devices.get(change.name) ?? []) {
@@ -122,32 +173,42 @@ function* places(
         };
       }
       break;
-    case 'block-option':
-      for (const option of options.get('iscsi') ?? []) {
-        const param = option.params.find((p) => p.key === change.name);
-        if (param !== undefined) {
-          yield {
-            span: param.span,
-            fixes: [
-              fix(
-                'replace',
-                { from: param.key, to: 'password-secret' },
-                setKey(option, param, 'password-secret'),
-              ),
-            ],
-          };
-        }
+    case 'member': {
+      const [, name, key, value] = /^([^.]*)\.([^=]*)(?:=(.*))?$/.exec(change.name) ?? [];
+      for (const option of options.get(name) ?? []) {
+        const param = option.params.find((p) => p.key === key && (value === undefined || p.value === value));
+        if (param === undefined) continue;
+        const to = change.instead;
+        const other = to?.endsWith('=…') === true ? to.slice(0, -2) : undefined;
+        yield {
+          span: value === undefined ? param.span : param.valueSpan,
+          fixes:
+            to === undefined ||
+            (other !== undefined && param.key === 'reconnect' && !/^\d+$/.test(param.value))
+              ? []
+              : other === undefined
+                ? [fix('replace', { from: param.value, to }, setValue(option, param, to))]
+                : [fix('replace', { from: param.key, to: other }, ...renamed(option, param, other))],
+        };
       }
       break;
+    }
     default:
   }
+}
+
+/** The key under its new name; what counted seconds counts milliseconds there. */
+function renamed(option: Option, param: Param, key: string): TextEdit[] {
+  const edits = [setKey(option, param, key)];
+  if (key.endsWith('-ms')) edits.push(setValue(option, param, String(Number(param.value) * 1000)));
+  return edits;
 }
 
 export const changeRules = [
   rule({
     id: 'O07',
     severity: 'error',
-    qemu: ["Parameter 'driver' does not accept value '{name}'"],
+    qemu: ["Parameter 'driver' does not accept value '{name}'", '-{name}: invalid option'],
     *find({ model, context }): Iterable<Finding> {
       for (const change of CHANGES) {
         if (change.removed === undefined && change.deprecated !== undefined) continue;
