@@ -56,6 +56,13 @@ export class GuestBus {
     this.#back();
   }
 
+  inKernelOut(port: number, value: number): void {
+    this.#exit(EXIT.ioInstruction, port, 1);
+    this.#trace.emit(E.kvm_pio, 0, 1, port, 1, value);
+    this.io.write(port, 1, value);
+    this.#back();
+  }
+
   #port(write: boolean, port: number, size: AccessSize, value: number): number {
     const trace = this.#trace;
     this.#exit(EXIT.ioInstruction, port, size);
@@ -82,17 +89,17 @@ export class GuestBus {
   }
 
   /** `slot` is counted over all buses, 32 to each: that is how the address register has them. */
-  #select(slot: number, offset: number): number {
-    this.#configAddress = (0x8000_0000 | (slot << 11) | (offset & 0xfc)) >>> 0;
+  #select(slot: number, offset: number, number: number): number {
+    this.#configAddress = (0x8000_0000 | (slot << 11) | (number << 8) | (offset & 0xfc)) >>> 0;
     this.#port(true, CONFIG_PORTS, 4, this.#configAddress);
     return CONFIG_PORTS + 4 + (offset & 3);
   }
 
-  /** PCI configuration space by mechanism 1: function 0 of a slot, counted over all buses (bus number times 32 plus slot). */
-  configRead(slot: number, offset: number, size: AccessSize): number {
-    return this.#port(false, this.#select(slot, offset), size, 0);
+  /** PCI configuration space by mechanism 1: function `number` of a slot, counted over all buses (bus number times 32 plus slot). */
+  configRead(slot: number, offset: number, size: AccessSize, number = 0): number {
+    return this.#port(false, this.#select(slot, offset, number), size, 0);
   }
-  configWrite(slot: number, offset: number, size: AccessSize, value: number): void {
-    this.#port(true, this.#select(slot, offset), size, value);
+  configWrite(slot: number, offset: number, size: AccessSize, value: number, number = 0): void {
+    this.#port(true, this.#select(slot, offset, number), size, value);
   }
 }

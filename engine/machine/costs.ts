@@ -36,7 +36,15 @@ export const COSTS = {
   'guest.driver': {
     ns: 120,
     source: ESTIMATE,
-    events: [E.virtio_queue_rq, E.virtscsi_queuecommand, E.virtqueue_add, E.virtqueue_get_buf],
+    events: [
+      E.virtio_queue_rq,
+      E.virtscsi_queuecommand,
+      E.virtqueue_add,
+      E.virtqueue_get_buf,
+      E.ata_qc_issue,
+      E.ata_qc_complete_done,
+      E.ahci_fill_cmd_slot,
+    ],
   },
   'kvm.exit': {
     ns: 500,
@@ -63,7 +71,23 @@ export const COSTS = {
   'qemu.register': {
     ns: 300,
     source: ESTIMATE,
-    events: [E.memory_region_ops_read, E.memory_region_ops_write, E.virtio_pci_notify_write],
+    events: [
+      E.memory_region_ops_read,
+      E.memory_region_ops_write,
+      E.virtio_pci_notify_write,
+      E.ide_ioport_read,
+      E.ide_ioport_write,
+      E.ide_status_read,
+      E.ide_ctrl_write,
+      E.bmdma_read,
+      E.bmdma_write,
+      E.bmdma_addr_write,
+    ],
+  },
+  'qemu.string': {
+    ns: 60,
+    source: `${ESTIMATE}: one element of a string instruction, many of which come with one exit`,
+    events: [E.ide_data_readw, E.ide_data_readl, E.ide_data_writew, E.ide_data_writel],
   },
   'qemu.device': {
     ns: 250,
@@ -77,6 +101,15 @@ export const COSTS = {
       E.scsi_req_parsed,
       E.virtio_scsi_cmd_resp,
       E.virtqueue_fill,
+      E.ide_exec_cmd,
+      E.ide_sector_read,
+      E.ide_sector_write,
+      E.ide_dma_cb,
+      E.ide_set_inactive,
+      E.handle_cmd_fis_dump,
+      E.process_ncq_command,
+      E.ncq_finish,
+      E.ahci_cmd_done,
     ],
   },
   'qemu.block-layer': {
@@ -87,7 +120,7 @@ export const COSTS = {
   'qemu.notify': {
     ns: 500,
     source: `${ESTIMATE}: an ioctl or a write to an eventfd`,
-    events: [E.virtio_notify, E.virtio_notify_irqfd, E.vu_queue_notify],
+    events: [E.ide_set_irq, E.ahci_irq_raise, E.virtio_notify, E.virtio_notify_irqfd, E.vu_queue_notify],
   },
   'host.threads': {
     ns: 3000,

@@ -1,0 +1,324 @@
+/**
+ * The guest's driver of the PIIX IDE controllers, as Linux's ata_piix over libata (drivers/ata/libata-sff.c): one command at a time, and
+ * every register of it an access to a port.
+ */
+import { PlatterError } from '../errors.ts';
+import { BM, BM_COMMAND, BM_STATUS, PRD_END } from '../ide/bus-master.ts';
+import { CMD, CONTROL, DEVICE, SECTOR, STATUS } from '../ide/ata.ts';
+import { REGISTER } from '../ide/channel.ts';
+import { LEGACY } from '../ide/piix.ts';
+import type { PendingInterrupt } from '../machine/interrupts.ts';
+import type { GuestMemory } from '../machine/memory.ts';
+import { OP } from '../trace/format.ts';
+import { E } from '../trace/registry.ts';
+import { highWord, type TraceRing } from '../trace/ring.ts';
+import type { GuestAllocator } from './allocator.ts';
+import {
+  EIO,
+  MAX_SECTORS,
+  MAX_SEGMENTS,
+  parseIdentity,
+  segmentsOf,
+  taskOf,
+  type AtaIdentity,
+  type TaskFile,
+} from './ata.ts';
+import type { BlockRequest } from './block-request.ts';
+import type { GuestBus } from './bus.ts';
+import type { DriverCpu, DriverLimits } from './driver.ts';
+import { GeneratorDriver } from './generator-driver.ts';
+import type { RegisterAccess, Steps } from './register-access.ts';
+
+const PAGE = 4096;
+/** What one PRD can describe. */
+const PRD_LIMIT = 0x1_0000;
+const PRD_BYTES = 8;
+const ULTRA_DMA_5 = 0x45;
+/** Looks at a drive that is reset before the driver gives up. */
+const PATIENCE = 10_000;
+const byte = (value: number, shift: number): number => Math.floor(value / 2 ** shift) & 0xff;
+
+export interface IdeDriverOptions {
+  bus: GuestBus;
+  memory: GuestMemory;
+  allocator: GuestAllocator;
+  trace: TraceRing;
+  /** Lets the device work until nothing is left to do, while the driver probes. */
+  settle: () => void;
+  /** Where firmware put the bus master's registers. */
+  busMaster: number;
+  channel: 0 | 1;
+  unit: 0 | 1;
+  /** `libata.dma=0` turns it off. */
+  dma: boolean;
+  /** Tells the device on whose behalf the next accesses are, so that its events carry the request. */
+  onRequest: (requestId: number) => void;
+}
+
+interface Command {
+  request: BlockRequest;
+  task: TaskFile;
+  /** Bytes that PIO has moved. */
+  moved: number;
+}
+
+export class IdeDriver extends GeneratorDriver {
+  readonly name = 'ata_piix';
+  readonly limits: DriverLimits = { maxSectors: MAX_SECTORS, maxSegments: MAX_SEGMENTS, queues: 1, depth: 1 };
+  capacity = 0;
+  identity!: AtaIdentity;
+  readonly #o: IdeDriverOptions;
+  readonly #master: number;
+  /** The table of PRDs: one page. */
+  readonly #table: number;
+  #current: Command | undefined;
+
+  constructor(options: IdeDriverOptions) {
+    super();
+    this.#o = options;
+    this.#master = options.busMaster + options.channel * 8;
+    this.#table = options.allocator.take(PAGE);
+  }
+
+  get #command(): number {
+    return LEGACY[this.#o.channel].command;
+  }
+  get #control(): number {
+    return LEGACY[this.#o.channel].control;
+  }
+  get #second(): boolean {
+    return this.#o.unit === 1;
+  }
+
+  // ---- probe ----
+
+  /** `ata_sff_softreset`, IDENTIFY, the transfer mode. */
+  protected find(): void {
+    const { bus, channel, unit } = this.#o;
+    const device = DEVICE.obsolete | (this.#second ? DEVICE.second : 0);
+    for (const value of [0, CONTROL.srst, 0]) bus.out(this.#control, 1, value);
+    this.#wait();
+    bus.out(this.#command + REGISTER.device, 1, device);
+    const signature = [REGISTER.lbaMid, REGISTER.lbaHigh].map((at) => bus.in(this.#command + at, 1));
+    const status = this.#wait();
+    if (signature.some((value) => value !== 0) || (status & STATUS.drdy) === 0) {
+      const value = `ide${channel}-hd${unit}`;
+      throw new PlatterError('guest.no-ata', `there is no ATA disk at ${value}`, {
+        field: 'signature',
+        value,
+      });
+    }
+    this.#issue(CMD.identify);
+    const page = new Uint8Array(SECTOR);
+    const view = new DataView(page.buffer);
+    for (let at = 0; at < SECTOR; at += 4) view.setUint32(at, bus.in(this.#command, 4), true);
+    this.identity = parseIdentity(page);
+    this.capacity = this.identity.sectors * SECTOR;
+    if (!this.#o.dma) return;
+    bus.out(this.#command + REGISTER.error, 1, 3);
+    bus.out(this.#command + REGISTER.count, 1, ULTRA_DMA_5);
+    this.#issue(CMD.setFeatures);
+  }
+
+  #issue(command: number): void {
+    this.#o.bus.out(this.#command + REGISTER.status, 1, command);
+    this.#wait();
+  }
+
+  /** Looks at the status until the drive is not busy. */
+  #wait(): number {
+    for (let look = 0; look < PATIENCE; look++) {
+      this.#o.settle();
+      const status = this.#o.bus.in(this.#command + REGISTER.status, 1);
+      if ((status & STATUS.bsy) === 0) return status;
+    }
+    throw new PlatterError('guest.reset-hangs', 'the drive does not finish its reset');
+  }
+
+  // ---- down ----
+
+  hasRoom(): boolean {
+    return this.#current === undefined;
+  }
+
+  #emit(event: number, a = 0, b = 0, c = 0, d = 0): void {
+    this.#o.trace.emit(event, this.#current?.request.requestId ?? 0, a, b, c, d);
+  }
+
+  *submitSteps({ access }: DriverCpu, _queue: number, request: BlockRequest): Steps {
+    const data = request.op === OP.read || request.op === OP.write;
+    const task = taskOf(request, this.identity, this.#o.dma, this.#second);
+    const current = { request, task, moved: 0 };
+    const { channel } = this.#o;
+    this.#current = current;
+    this.#o.onRequest(request.requestId);
+    this.#emit(E.ata_qc_issue, 0, task.command, request.sector >>> 0, highWord(request.sector));
+    yield;
+    yield* this.#select(access, task.device);
+    yield* this.#load(access, task);
+    if (data && this.#o.dma) {
+      this.#fillTable(request);
+      yield* this.#setUp(access, request.op === OP.read);
+    }
+    this.#emit(E.ata_exec_command, channel, task.command);
+    yield;
+    yield* this.#out(access, REGISTER.status, task.command);
+    yield* this.#pause(access);
+    if (data && this.#o.dma) yield* this.#start(access);
+    else if (request.op === OP.write) yield* this.#firstBlock(access, current);
+  }
+
+  *#out(access: RegisterAccess, register: number, value: number): Steps {
+    yield* access.out(this.#command + register, 1, value, this.#requestId);
+  }
+  *#in(access: RegisterAccess, register: number): Steps<number> {
+    return yield* access.in(this.#command + register, 1, this.#requestId);
+  }
+  get #requestId(): number {
+    return this.#current?.request.requestId ?? 0;
+  }
+
+  /** 400 ns, which libata spends on the alternate status. */
+  *#pause(access: RegisterAccess): Steps<number> {
+    return yield* access.in(this.#control, 1, this.#requestId);
+  }
+
+  /** `ata_dev_select`: waits, selects, waits again. */
+  *#select(access: RegisterAccess, device: number): Steps {
+    yield* this.#in(access, REGISTER.status);
+    yield* this.#out(access, REGISTER.device, device & ~(DEVICE.lba | DEVICE.head));
+    yield* this.#pause(access);
+    yield* this.#in(access, REGISTER.status);
+  }
+
+  /** `ata_sff_tf_load`. */
+  *#load(access: RegisterAccess, { device, count, sector, ext }: TaskFile): Steps {
+    this.#emit(E.ata_tf_load, this.#o.channel, 0, count, sector >>> 0);
+    yield;
+    const halves = ext ? [8, 0] : [0];
+    for (const half of halves) {
+      yield* this.#out(access, REGISTER.error, 0);
+      yield* this.#out(access, REGISTER.count, byte(count, half));
+      const low = half === 0 ? 0 : 24;
+      yield* this.#out(access, REGISTER.lbaLow, byte(sector, low));
+      yield* this.#out(access, REGISTER.lbaMid, byte(sector, low + 8));
+      yield* this.#out(access, REGISTER.lbaHigh, byte(sector, low + 16));
+    }
+    yield* this.#out(access, REGISTER.device, device);
+    yield* this.#in(access, REGISTER.status);
+  }
+
+  /** `ata_bmdma_fill_sg`: no PRD crosses a boundary of 64 KiB. */
+  #fillTable(request: BlockRequest): void {
+    const { memory } = this.#o;
+    let at = this.#table;
+    for (const { address, bytes } of segmentsOf(request)) {
+      for (let done = 0; done < bytes;) {
+        const from = address + done;
+        const piece = Math.min(bytes - done, PRD_LIMIT - (from % PRD_LIMIT));
+        memory.writeUint(at, 4, from);
+        memory.writeUint(at + 4, 4, piece & 0xffff);
+        at += PRD_BYTES;
+        done += piece;
+      }
+    }
+    memory.writeUint(at - 4, 4, (memory.readUint(at - 4, 4) | PRD_END) >>> 0);
+  }
+
+  *#setUp(access: RegisterAccess, toMemory: boolean): Steps {
+    this.#emit(E.ata_bmdma_setup, this.#o.channel, this.#current?.task.command);
+    yield;
+    yield* access.out(this.#master + BM.table, 4, this.#table, this.#requestId);
+    const command = yield* access.in(this.#master + BM.command, 1, this.#requestId);
+    const direction = toMemory ? BM_COMMAND.toMemory : 0;
+    const rest = command & ~(BM_COMMAND.toMemory | BM_COMMAND.start);
+    yield* access.out(this.#master + BM.command, 1, rest | direction, this.#requestId);
+  }
+
+  *#start(access: RegisterAccess): Steps {
+    this.#emit(E.ata_bmdma_start, this.#o.channel, this.#current?.task.command);
+    yield;
+    const command = yield* access.in(this.#master + BM.command, 1, this.#requestId);
+    yield* access.out(this.#master + BM.command, 1, command | BM_COMMAND.start, this.#requestId);
+  }
+
+  // ---- PIO ----
+
+  /** To write, the drive takes the first block without an interrupt. */
+  *#firstBlock(access: RegisterAccess, current: Command): Steps {
+    const status = yield* this.#in(access, REGISTER.status);
+    if ((status & STATUS.drq) !== 0) yield* this.#moveBlock(access, current);
+  }
+
+  /** One DRQ block through the data port, page by page, by string instructions four bytes wide. */
+  *#moveBlock(access: RegisterAccess, current: Command): Steps {
+    const { request } = current;
+    const write = request.op === OP.write;
+    const block = Math.max(1, this.identity.multiple) * SECTOR;
+    const end = Math.min(current.moved + block, request.sectors * SECTOR);
+    this.#emit(E.ata_sff_pio_transfer_data, this.#o.channel, end - current.moved, write ? 1 : 0);
+    yield;
+    let before = 0;
+    for (const { address, bytes } of segmentsOf(request)) {
+      while (current.moved < end && current.moved < before + bytes) {
+        const from = address + current.moved - before;
+        const most = Math.min(end, before + bytes) - current.moved;
+        const piece = Math.min(most, PAGE - (from % PAGE));
+        yield* access.string(write, this.#command, 4, piece / 4, from, this.#requestId);
+        current.moved += piece;
+      }
+      before += bytes;
+    }
+    yield* this.#pause(access);
+  }
+
+  // ---- up ----
+
+  *interruptSteps(cpu: DriverCpu, irq: PendingInterrupt): Steps {
+    const current = this.#current;
+    if (irq.gsi !== LEGACY[this.#o.channel].irq || current === undefined) return;
+    const { access } = cpu;
+    const { request } = current;
+    const data = request.op === OP.read || request.op === OP.write;
+    if (data && this.#o.dma) {
+      const status = yield* access.in(this.#master + BM.status, 1, this.#requestId);
+      this.#emit(E.ata_bmdma_status, this.#o.channel, status);
+      yield;
+      if ((status & BM_STATUS.interrupt) === 0) return;
+      yield* this.#stop(access);
+    }
+    if (((yield* this.#pause(access)) & STATUS.bsy) !== 0) return;
+    const status = yield* this.#in(access, REGISTER.status);
+    const pending = yield* access.in(this.#master + BM.status, 1, this.#requestId);
+    yield* access.out(this.#master + BM.status, 1, pending, this.#requestId);
+    if ((status & (STATUS.err | STATUS.df)) !== 0) {
+      yield* this.#end(cpu, current, status);
+      return;
+    }
+    if (data && !this.#o.dma && (status & STATUS.drq) !== 0) {
+      yield* this.#moveBlock(access, current);
+      const more = request.op === OP.write || current.moved < request.sectors * SECTOR;
+      if (more) return;
+    }
+    yield* this.#end(cpu, current, status);
+  }
+
+  *#stop(access: RegisterAccess): Steps {
+    this.#emit(E.ata_bmdma_stop, this.#o.channel);
+    yield;
+    const command = yield* access.in(this.#master + BM.command, 1, this.#requestId);
+    yield* access.out(this.#master + BM.command, 1, command & ~BM_COMMAND.start, this.#requestId);
+    yield* this.#pause(access);
+  }
+
+  *#end(cpu: DriverCpu, current: Command, status: number): Steps {
+    const failed = (status & (STATUS.err | STATUS.df)) !== 0;
+    const error = failed ? yield* this.#in(cpu.access, REGISTER.error) : 0;
+    this.#emit(E.ata_qc_complete_done, this.#o.channel, 0, status, error);
+    yield;
+    current.request.error = failed ? EIO : 0;
+    this.#current = undefined;
+    this.#o.onRequest(0);
+    cpu.complete(current.request);
+  }
+}

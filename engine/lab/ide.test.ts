@@ -1,0 +1,70 @@
+/** IDE and AHCI disks in the laboratory: the guest's bytes reach the image, and every register costs an exit. */
+import { describe, expect, it } from 'vitest';
+import type { Workload } from '#contract/settings.ts';
+import { openImage } from '../block/graph.ts';
+import { MemoryStorage } from '../block/storage/memory.ts';
+import { fillPattern } from '../guest/workload.ts';
+import { parseCommandLine } from '../qemu/parse.ts';
+import { E } from '../trace/registry.ts';
+import { createLab } from './lab.ts';
+
+const WORKLOAD: Workload = {
+  rw: 'write',
+  bs: 16384,
+  iodepth: 4,
+  numberIos: 40,
+  offset: 0,
+  size: 0,
+  rwmixread: 50,
+  seed: 7,
+  fsync: 10,
+};
+const BYTES = 40 * 16384;
+
+async function run(line: string, workload: Partial<Workload> = {}) {
+  const { node } = await openImage(new MemoryStorage(2 * 1024 * 1024), { format: 'raw', readOnly: false });
+  const lab = createLab({
+    line: parseCommandLine(line),
+    drives: () => node,
+    workload: { ...WORKLOAD, ...workload },
+  });
+  lab.run();
+  await lab.done();
+  expect(lab.error).toBeUndefined();
+  expect(lab.state).toBe('finished');
+  const found = new Uint8Array(BYTES);
+  await node.read(0, found);
+  return { lab, found, counts: lab.trace.counts };
+}
+
+const NONE = '-drive file=a.img,if=none,id=d0,format=raw';
+
+describe('an IDE disk', () => {
+  it.each([
+    ['-hda', '-hda a.img'],
+    ['-hdd', '-hdd a.img'],
+    ['if=ide', '-drive file=a.img,if=ide,format=raw'],
+    ['ide-hd', `${NONE} -device ide-hd,drive=d0,bus=ide.0`],
+    ['ide-hd on the second channel', `${NONE} -device ide-hd,drive=d0,bus=ide.1,unit=1`],
+    ['PIO', `${NONE} -device ide-hd,drive=d0 -append libata.dma=0`],
+    ['two CPUs', `${NONE} -device ide-hd,drive=d0 -smp 2`],
+  ])('takes what the guest writes: %s', async (_, line) => {
+    const { found } = await run(line);
+    const pattern = new Uint8Array(BYTES);
+    for (let at = 0; at < BYTES; at += WORKLOAD.bs)
+      fillPattern(new DataView(pattern.buffer, at, WORKLOAD.bs), at, WORKLOAD.seed);
+    expect(Buffer.compare(found, pattern)).toBe(0);
+  });
+
+  it('costs exits for every register: more than virtio by far, and PIO moves each word by itself', async () => {
+    const read: Partial<Workload> = { rw: 'randread', bs: 4096, iodepth: 1, fsync: 0 };
+    const virtio = await run(`${NONE} -device virtio-blk-pci,drive=d0`, read);
+    const dma = await run(`${NONE} -device ide-hd,drive=d0`, read);
+    const pio = await run(`${NONE} -device ide-hd,drive=d0 -append libata.dma=0`, read);
+    const exits = ({ counts }: typeof dma): number => counts[E.kvm_exit] / 40;
+    expect(exits(dma)).toBeGreaterThan(5 * exits(virtio));
+    expect(dma.counts[E.ide_data_readl]).toBe(128);
+    expect(pio.counts[E.ide_data_readl]).toBe(128 + 40 * 1024);
+    expect(pio.counts[E.ide_sector_read]).toBe(40);
+  });
+});
