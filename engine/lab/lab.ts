@@ -10,6 +10,7 @@ import { TraceRing } from '../trace/ring.ts';
 import { STATIONS } from '../trace/stations.ts';
 import { pciSections } from './details/pci.ts';
 import { ioapicSections } from './details/ioapic.ts';
+import { picSections } from './details/pic.ts';
 import { detailView, type Section } from './details/section.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
@@ -262,7 +263,10 @@ class Laboratory implements Lab {
     }
     this.pause();
     await this.#quiesce();
+    const before = this.trace.counts.slice();
     const result = await attacks.run(id);
+    // What the attack cost is none of the workload's.
+    this.trace.counts.forEach((count, event) => (this.#bootCounts[event] += count - before[event]));
     this.#machine.scheduler.wakeAll();
     this.#options.onStatus?.({ state: this.state, device: this.device, error: this.error });
     return result;
@@ -375,9 +379,9 @@ class Laboratory implements Lab {
 
   /** What the Device view shows: the device, and the interrupt controller when the device uses a line. */
   #sections(): Section[] {
-    const { device, ioapic } = this.#machine;
+    const { device, apics } = this.#machine;
     const own = device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
-    return [...own, ...ioapicSections(ioapic)];
+    return [...own, ...ioapicSections(apics.ioapic), ...picSections(apics.pic)];
   }
 
   #counters(): LabFrame['counters'] {

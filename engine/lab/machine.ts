@@ -10,7 +10,6 @@ import type { GuestKernel } from '../guest/kernel.ts';
 import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
-import { IOAPIC_BASE, type IoApic } from '../machine/ioapic.ts';
 import { pcRouting, q35Routing } from '../machine/interrupts.ts';
 import { Kvm } from '../machine/kvm.ts';
 import { createMemory, type GuestMemory } from '../machine/memory.ts';
@@ -45,7 +44,8 @@ export interface Machine {
   device: LabDevice;
   driver: LabHardware['driver'];
   host: HostIo;
-  ioapic: IoApic;
+  /** The interrupt controllers. */
+  apics: LocalApics;
   memory: GuestMemory;
 }
 
@@ -74,7 +74,7 @@ export function buildMachine(options: MachineOptions): Machine {
   const io = new AddressSpace();
   const root = new PciRoot(space, io);
   const apics = new LocalApics(wanted.cpus);
-  space.map(IOAPIC_BASE, apics.ioapic);
+  apics.map(space, io);
   const kvm = new Kvm(trace, apics, wanted.q35 ? q35Routing : pcRouting);
   let ready: (() => void) | undefined = undefined;
   const onReady = (): void => {
@@ -129,6 +129,7 @@ export function buildMachine(options: MachineOptions): Machine {
     built.probed?.();
     // Linux asks for the lines of devices that have no messages.
     if (built.device.vectors().length === 0) {
+      apics.maskPic(bus);
       for (const gsi of wanted.q35 ? [20, 21, 22, 23] : [10, 11]) apics.requestLine(bus, gsi, true);
       for (const gsi of [14, 15]) apics.requestLine(bus, gsi, false);
     }
@@ -148,5 +149,5 @@ export function buildMachine(options: MachineOptions): Machine {
   apics.controllers.forEach((controller, cpu) => {
     controller.onPending = () => scheduler.wakeCpu(cpu);
   });
-  return { scheduler, guest, device: built.device, driver: built.driver, host, ioapic: apics.ioapic, memory };
+  return { scheduler, guest, device: built.device, driver: built.driver, host, apics, memory };
 }

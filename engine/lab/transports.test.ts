@@ -100,6 +100,22 @@ describe('transports of virtio-blk', () => {
 });
 
 describe('lines', () => {
+  it('of ISA also arrive at the 8259A, where the kernel has masked them', async () => {
+    const { node } = await openImage(new MemoryStorage(1024 * 1024), { format: 'raw', readOnly: false });
+    const lab = createLab({
+      line: parseCommandLine(`${DRIVE} -device virtio-blk-pci,drive=d0,addr=4,vectors=0`),
+      drives: () => node,
+      workload: WORKLOAD,
+    });
+    lab.run();
+    await lab.done();
+    const frame = lab.frame({ seq: 1, from: 0, count: 0, requestId: null, queue: null, details: 'pic' });
+    const value = (wanted: string) => frame.details?.fields.find(({ name }) => name === wanted)?.value;
+    // Slot 4 of a pc: PIRQ D, which SeaBIOS sends to interrupt 11.
+    expect(value('IRQ 11')).toBe(count(lab.trace, E.irq_handler_entry));
+    expect(value('IMR (second)')).toBe(0xff);
+  });
+
   it('arrive through the pin of the I/O APIC that the kernel asked for, once for each interrupt', async () => {
     const { node } = await openImage(new MemoryStorage(1024 * 1024), { format: 'raw', readOnly: false });
     const lab = createLab({
