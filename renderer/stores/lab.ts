@@ -5,6 +5,8 @@ import { LAB_PORT_TAG, type LabPortMessage } from '#contract/calls.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { LabFrame, LabFrameRequest, LabId, LabRunState, LabStatus, StepKind } from '#contract/lab.ts';
 import type { Workload } from '#contract/settings.ts';
+import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
+import type { DetailView } from '#contract/lab-details.ts';
 import { asPlainError, platter } from '../lib/platter.ts';
 import { FramePump } from '../workspaces/lab/frames.ts';
 import { History } from '../workspaces/lab/history.ts';
@@ -12,6 +14,8 @@ import { Rates } from '../workspaces/lab/rates.ts';
 import { useAppStore } from './app.ts';
 import { useMachineStore } from './machine.ts';
 
+/** What the work area shows. */
+export type LabView = 'path' | 'device' | 'hostile';
 export type Clock = 'real' | 'model';
 
 export const DEFAULT_WORKLOAD: Workload = {
@@ -29,6 +33,8 @@ export const DEFAULT_WORKLOAD: Workload = {
 const STATIONS = 14;
 /** Between two frames while nothing runs or nothing of the lab is on the screen, in milliseconds. */
 const REST_MS = 250;
+/** Between two looks at the device's registers while the lab runs, in milliseconds: nobody reads faster. */
+const DETAILS_MS = 200;
 
 export const useLabStore = defineStore('lab', () => {
   const app = useAppStore();
@@ -53,6 +59,15 @@ export const useLabStore = defineStore('lab', () => {
   const timelineRows = ref(0);
   /** Whether the lab's workspace is on the screen. */
   const visible = ref(false);
+
+  const view = ref<LabView>('path');
+  /** The section of the device's registers that is shown, and the newest look at it. */
+  const section = ref('');
+  const details = shallowRef<DetailView | null>(null);
+  let detailsAt = -Infinity;
+  /** What a hostile driver can try, and what came of what it tried on this machine. */
+  const attacks = shallowRef<AttackInfo[]>([]);
+  const attackResults = shallowRef<ReadonlyMap<string, AttackResult>>(new Map());
 
   /** What the present machine was built from. */
   const builtFrom = shallowRef<{ line: string; bindings: string; workload: string } | null>(null);
@@ -118,6 +133,10 @@ export const useLabStore = defineStore('lab', () => {
     touch();
   });
   watch([visible, top, rowsInView, timelineRows, request, onlyRequest, queue], touch);
+  watch([view, section, () => status.value?.id], () => {
+    detailsAt = -Infinity;
+    touch();
+  });
 
   function connect(): void {
     const id = status.value?.id;
@@ -134,6 +153,17 @@ export const useLabStore = defineStore('lab', () => {
   function wanted(): Omit<LabFrameRequest, 'seq'> | null {
     if (!stale || document.hidden) return null;
     stale = false;
+    return { ...wantedRows(), details: wantedDetails() };
+  }
+
+  function wantedDetails(): string | null {
+    const now = performance.now();
+    if (!visible.value || view.value !== 'device' || now - detailsAt < DETAILS_MS) return null;
+    detailsAt = now;
+    return section.value;
+  }
+
+  function wantedRows(): Omit<LabFrameRequest, 'seq'> {
     if (!visible.value) return { from: -1, count: 0, requestId: null, queue: queue.value };
     if (onlyRequest.value && request.value !== null)
       return { from: 0, count: 1000, requestId: request.value, queue: queue.value };
@@ -151,6 +181,7 @@ export const useLabStore = defineStore('lab', () => {
     eventsPerSecond.value = totals.values[0];
     if (history.add(next, now)) historyVersion.value++;
     frame.value = next;
+    if (next.details !== null) details.value = next.details;
     if (status.value && status.value.state !== next.status)
       status.value = { ...status.value, state: next.status };
     if (next.status === 'running' && visible.value) {
@@ -212,6 +243,9 @@ export const useLabStore = defineStore('lab', () => {
 
   function reset(): void {
     frame.value = null;
+    details.value = null;
+    attacks.value = [];
+    attackResults.value = new Map();
     rates.reset();
     totals.reset();
     history.reset();
@@ -264,6 +298,28 @@ export const useLabStore = defineStore('lab', () => {
       if (status.value) await platter.call('lab.saveTrace', status.value.id);
     });
 
+  /** What can be tried on the machine as it stands. */
+  async function loadAttacks(): Promise<void> {
+    const id = status.value?.id;
+    if (id === undefined || status.value?.process !== 'running') return;
+    attacks.value = await platter.call('lab.attacks', id);
+  }
+  /** Tries these one after the other. */
+  const attack = (ids: readonly string[]) =>
+    guarded(async () => {
+      const id = await current();
+      for (const name of ids) {
+        const result = await platter.call('lab.attack', id, name);
+        attackResults.value = new Map([...attackResults.value, [name, result]]);
+      }
+    });
+  /** Shows the events from this one on. */
+  function showEvents(first: number): void {
+    view.value = 'path';
+    onlyRequest.value = false;
+    top.value = first;
+  }
+
   /** Selects a request everywhere; the same one again, or null, lets go of it. */
   function selectRequest(id: number | null): void {
     request.value = id === null || id === 0 || id === request.value ? null : id;
@@ -302,6 +358,14 @@ export const useLabStore = defineStore('lab', () => {
     setSpeed,
     saveTrace,
     selectRequest,
+    view,
+    section,
+    details,
+    attacks,
+    attackResults,
+    loadAttacks,
+    attack,
+    showEvents,
     touch,
   };
 });

@@ -70,7 +70,7 @@ describe('the registers of a virtio-blk-pci', () => {
     expect(named(fields, 'Vendor ID').value).toBe(0x1af4);
     expect(named(fields, 'Device ID').value).toBe(0x1042);
     expect(named(fields, '2 Bus Master').tone).toBe('on');
-    const bar = view(it, 'bars').fields.filter(({ name }) => name === 'address');
+    const bar = view(it, 'bars').fields.filter(({ name }) => name === 'range address');
     expect(bar.map(({ place }) => place)).toEqual([
       { space: 'memory', address: expect.any(Number) },
       { space: 'memory', address: expect.any(Number) },

@@ -13,6 +13,7 @@ const EVERY = of('6', {
   27: 'ANY_LAYOUT',
   28: 'INDIRECT_DESC',
   29: 'EVENT_IDX',
+  30: 'BAD_FEATURE',
   32: 'VERSION_1',
   33: 'ACCESS_PLATFORM',
   34: 'RING_PACKED',

@@ -95,14 +95,14 @@ function bars(pci: PciFunction, view: DataView): DetailField[] {
     const prefetchable = kind !== 'io' && (flags & 8) !== 0 ? ', prefetchable' : '';
     return [
       field(`BAR ${index}`, 'pci.bar', value, width, { ...at(offset), source, text: name }),
-      field('type', 'pci.bar.type', flags, 1, {
+      field('range type', 'pci.bar.type', flags, 1, {
         ...at(offset),
         level: 1,
         source,
         text: kinds[kind] + prefetchable,
       }),
-      field('size', 'pci.bar.size', size, width, { level: 1, as: 'bytes', source }),
-      field('address', 'pci.bar.address', base ?? null, width, {
+      field('range size', 'pci.bar.size', size, width, { level: 1, as: 'bytes', source }),
+      field('range address', 'pci.bar.address', base ?? null, width, {
         level: 1,
         source,
         tone: base === undefined ? 'off' : 'on',

@@ -156,7 +156,7 @@ export function chainFields(chain: Chain, request: number, source: string): Deta
     field(`head ${chain.head}`, 'queue.chain', chain.head, 2, {
       source,
       request,
-      text: `${chain.descriptors.length}`,
+      text: `${chain.descriptors.length} descriptors`,
       tone: chain.fault === undefined ? 'plain' : 'bad',
       place: chain.descriptors[0] === undefined ? null : memoryAt(chain.descriptors[0].at),
     }),
@@ -223,7 +223,7 @@ export function queueSections(
     const ringOf = (): DeviceRing | undefined => device.queues[index]?.ring;
     const isPacked = (): boolean => ringOf()?.layout === 'packed';
     const head = (): DetailField[] => [
-      field('size', 'queue.size', addresses.size, 2, { as: 'count', source: 'virtio 1.2, 2.6' }),
+      field('queue size', 'queue.size', addresses.size, 2, { as: 'count', source: 'virtio 1.2, 2.6' }),
       field('in flight', 'queue.in-flight', ringOf()?.inFlight ?? 0, 0, {
         as: 'count',
         place: { space: 'device' },
