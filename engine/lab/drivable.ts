@@ -5,6 +5,7 @@ import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
 import { DRIVABLE, machineKind } from './machines/index.ts';
 import { param, Properties } from './properties.ts';
+import { isVhost, isVhostScsi, vhostDrive } from './vhost.ts';
 
 /** Front ends for disks that it knows and cannot all run. */
 const KNOWN_DISKS =
@@ -89,7 +90,7 @@ function backEnd(line: CommandLine, drive: string): Option | undefined {
 }
 
 /** What the back end says of the way to the host. */
-function hostSide(option: Option): Pick<DrivableDevice, 'aio' | 'readOnly' | 'unmap'> {
+function hostSide(option: Option | undefined): Pick<DrivableDevice, 'aio' | 'readOnly' | 'unmap'> {
   const back = new Properties(option);
   const aio = back.text('aio') ?? back.text('file.aio');
   const discard = back.text('discard');
@@ -142,8 +143,9 @@ function controllerOf(line: CommandLine, disk: Option): Controller | undefined {
 function describe(option: Option, line: CommandLine): DrivableDevice {
   const driver = param(option, 'driver') ?? '';
   const id = param(option, 'id') ?? '';
-  const label = id === '' ? driver : `${driver} ${id}`;
-  const drive = param(option, 'drive');
+  const vhost = isVhost(driver);
+  const label = `${id === '' ? driver : `${driver} ${id}`}${vhost ? ' (model)' : ''}`;
+  const drive = vhost ? vhostDrive(line, option) : param(option, 'drive');
   if (drive === undefined) {
     throw new PlatterError(
       'lab.no-drive',
@@ -152,7 +154,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     );
   }
   const back = backEnd(line, drive);
-  if (back === undefined) {
+  if (back === undefined && !vhost) {
     throw new PlatterError(
       'lab.unknown-drive',
       `${label}: no -drive has id=${drive} and no -blockdev node-name=${drive}`,
@@ -175,6 +177,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     mmioVersion: mmioVersion(line),
     q35: isQ35(line),
     ...hostSide(back),
+    ...(isVhostScsi(driver) ? { aio: 'vhost' as const } : {}),
   };
 }
 
