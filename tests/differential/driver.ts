@@ -2,16 +2,21 @@
 import { BLK_T } from '#engine/virtio/blk/protocol.ts';
 import { CAP_AT, COMMON, REGION } from '#engine/virtio/transport/pci-layout.ts';
 import { SLOT, type Board } from './board.ts';
+import {
+  AVAIL,
+  QUEUE_AT,
+  SIZE,
+  SplitScriptRing,
+  USED,
+  type ScriptBuffer,
+  type ScriptRing,
+} from './script-ring.ts';
 
 export const MSIX_BASE = 0xe100_0000;
 export const BAR_BASE = 0xe000_0000;
 /** Where MSI-X messages go: ordinary memory, so that both machines can be looked at. */
 export const MESSAGES = 0x20_0000;
-const QUEUE_AT = 0x30_0000;
 const BUFFERS_AT = 0x40_0000;
-export const SIZE = 16;
-const AVAIL = QUEUE_AT + SIZE * 16;
-const USED = QUEUE_AT + 0x1000;
 /** How long to wait for a request that QEMU works on in its own thread, milliseconds. */
 const PATIENCE = 20_000;
 
@@ -28,12 +33,13 @@ export class ScriptDriver {
   readonly log: string[] = [];
   /** Numbers of the requests whose status was not OK. */
   readonly failedRequests = new Set<string>();
-  #avail = 0;
-  #used = 0;
   #count = 0;
+  readonly ring: ScriptRing;
 
-  constructor(board: Board) {
+  /** The ring is a split one unless another is given. */
+  constructor(board: Board, ring: (board: Board) => ScriptRing = (on) => new SplitScriptRing(on)) {
     this.board = board;
+    this.ring = ring(board);
   }
 
   note(key: string, value: number | bigint | string | Uint8Array): void {
@@ -118,52 +124,35 @@ export class ScriptDriver {
     await this.setCommon(COMMON.queueEnable, 2, 1);
     await this.setCommon(COMMON.status, 1, 15);
     this.note('status running', await this.common(COMMON.status, 1));
-    this.#avail = this.#used = 0;
+    this.ring.reset();
     this.#count = 0;
   }
 
   /** Offers one chain, optionally through an indirect table, rings the doorbell, and waits for the answer or for a fault. */
   async chain(label: string, pieces: readonly Piece[], indirect = false): Promise<void> {
-    const table = new DataView(new ArrayBuffer(pieces.length * 16));
     let at = BUFFERS_AT + 4096;
     const places: number[] = [];
-    for (const [i, { bytes }] of pieces.entries()) {
-      const length = typeof bytes === 'number' ? bytes : bytes.length;
-      await this.board.writeBytes(at, typeof bytes === 'number' ? new Uint8Array(length).fill(0xee) : bytes);
-      table.setUint32(i * 16, at, true);
-      table.setUint32(i * 16 + 8, length, true);
-      table.setUint16(
-        i * 16 + 12,
-        (typeof bytes === 'number' ? 2 : 0) | (i < pieces.length - 1 ? 1 : 0),
-        true,
-      );
-      table.setUint16(i * 16 + 14, i + 1, true);
+    const buffers: ScriptBuffer[] = [];
+    for (const { bytes } of pieces) {
+      const writable = typeof bytes === 'number';
+      const length = writable ? bytes : bytes.length;
+      await this.board.writeBytes(at, writable ? new Uint8Array(length).fill(0xee) : bytes);
+      buffers.push({ address: at, length, writable });
       places.push(at);
       at += Math.ceil((length + 1) / 64) * 64;
     }
-    if (indirect) {
-      await this.board.writeBytes(BUFFERS_AT, new Uint8Array(table.buffer));
-      const one = new DataView(new ArrayBuffer(16));
-      one.setUint32(0, BUFFERS_AT, true);
-      one.setUint32(8, table.byteLength, true);
-      one.setUint16(12, 4, true);
-      await this.board.writeBytes(QUEUE_AT, new Uint8Array(one.buffer));
-    } else {
-      await this.board.writeBytes(QUEUE_AT, new Uint8Array(table.buffer));
-    }
+    await this.ring.describe(buffers, indirect ? BUFFERS_AT : undefined);
     if (await this.kick()) await this.#noteAnswer(label, pieces, places);
     else this.note(`${label} fault`, await this.common(COMMON.status, 1));
   }
 
-  /** Offers descriptor 0 and rings the doorbell; whether an answer came (false: the device asks to be reset). */
+  /** Offers what was described (or the chain that starts at `head`) and rings the doorbell; false: the device asks to be reset. */
   async kick(head = 0): Promise<boolean> {
-    await this.board.write(AVAIL + 4 + (this.#avail % SIZE) * 2, 2, head);
-    this.#avail = (this.#avail + 1) & 0xffff;
-    await this.board.write(AVAIL + 2, 2, this.#avail);
+    await this.ring.offer(head);
     await this.board.write(BAR_BASE + REGION.notify, 2, 0);
     const until = Date.now() + PATIENCE;
     while (Date.now() < until) {
-      if ((await this.board.read(USED + 2, 2)) !== this.#used) return true;
+      if (await this.ring.answered()) return true;
       if (((await this.common(COMMON.status, 1)) & 0x40) !== 0) return false;
     }
     throw new Error(`${this.board.name} did not answer within ${PATIENCE} ms`);
@@ -175,18 +164,13 @@ export class ScriptDriver {
   }
 
   async #noteAnswer(label: string, pieces: readonly Piece[], places: readonly number[]): Promise<void> {
-    const element = USED + 4 + (this.#used % SIZE) * 8;
-    this.#used = (this.#used + 1) & 0xffff;
-    this.note(`${label} used.idx`, await this.board.read(USED + 2, 2));
-    this.note(`${label} used.id`, await this.board.read(element, 4));
-    this.note(`${label} used.len`, await this.board.read(element + 4, 4));
+    await this.ring.noteUsed((key, value) => this.note(`${label} ${key}`, value));
     for (const [i, { bytes }] of pieces.entries()) {
       if (typeof bytes === 'number')
         this.note(`${label} buffer ${i}`, await this.board.readBytes(places[i], bytes));
     }
     await this.#noteStatus(label, places[places.length - 1]);
-    this.note(`${label} used.flags`, await this.board.read(USED, 2));
-    this.note(`${label} avail_event`, await this.board.read(USED + 4 + SIZE * 8, 2));
+    await this.ring.noteSuppression((key, value) => this.note(`${label} ${key}`, value));
     await this.#noteInterrupts(label);
   }
 

@@ -4,27 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random } from '#engine/guest/workload.ts';
-import { BLK_T } from '#engine/virtio/blk/protocol.ts';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { CAP_AT, COMMON, REGION } from '#engine/virtio/transport/pci-layout.ts';
 import { platterBoard, qemuBoard, type Board } from './board.ts';
+import {
+  diskContent,
+  DISK_BYTES,
+  EVENT_IDX,
+  everyRequest,
+  INDIRECT,
+  PLAIN,
+  randomRequest,
+} from './blk-script.ts';
 import { isCompared } from './differences.ts';
-import { BAR_BASE, MSIX_BASE, ScriptDriver, SIZE } from './driver.ts';
+import { BAR_BASE, MSIX_BASE, ScriptDriver } from './driver.ts';
 import { QTest } from './qtest.ts';
+import { SIZE } from './script-ring.ts';
 
-const DISK_BYTES = 16 * 1024 * 1024;
 const SERIAL = 'platter-1';
-/** VERSION_1 and the bits of the block device that both sides offer, without ring features. */
-const PLAIN: [number, number] = [0x0000_6a44, 1];
-const INDIRECT = 1 << 28;
-const EVENT_IDX = 1 << 29;
-
-function diskContent(): Uint8Array {
-  const disk = new Uint8Array(DISK_BYTES);
-  const words = new Uint32Array(disk.buffer);
-  for (let i = 0; i < words.length; i++) words[i] = Math.imul(i, 2654435761) ^ 0x5bd1e995;
-  return disk;
-}
 
 let folder: string;
 let boards: Board[];
@@ -260,89 +257,4 @@ describe('virtio-blk-pci beside QEMU', () => {
 async function ring(driver: ScriptDriver, words: readonly number[]): Promise<boolean> {
   await driver.board.writeBytes(0x30_0000, new Uint8Array(Uint32Array.from(words).buffer));
   return driver.kick();
-}
-
-const bytes = (length: number, seed: number): Uint8Array =>
-  Uint8Array.from({ length }, (_, i) => (i * 13 + seed) & 255);
-
-function segment(sector: number, sectors: number, flags: number): Uint8Array {
-  const view = new DataView(new ArrayBuffer(16));
-  view.setUint32(0, sector, true);
-  view.setUint32(8, sectors, true);
-  view.setUint32(12, flags, true);
-  return new Uint8Array(view.buffer);
-}
-
-/** Every type of request, the good ones and the bad ones. */
-async function everyRequest(driver: ScriptDriver, indirect: boolean): Promise<void> {
-  const last = DISK_BYTES / 512;
-  const write = (sector: number | bigint, data: Uint8Array): Promise<void> =>
-    driver.request(BLK_T.out, sector, [{ bytes: data }], indirect);
-  await driver.read(0, 4096, indirect);
-  await write(8, bytes(4096, 3));
-  await driver.read(6, 8192, indirect);
-  await driver.request(BLK_T.in, 8, [{ bytes: 100 }, { bytes: 412 }, { bytes: 512 }], indirect);
-  await driver.request(BLK_T.out, 20, [{ bytes: bytes(1, 1) }, { bytes: bytes(511, 2) }], indirect);
-  await driver.read(20, 512, indirect);
-  await driver.request(BLK_T.flush, 0, [], indirect);
-  await driver.request(BLK_T.getId, 0, [{ bytes: 20 }], indirect);
-  await driver.request(BLK_T.getId, 0, [{ bytes: 4 }], indirect);
-  await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(9, 2, 0) }], indirect);
-  await driver.read(8, 4096, indirect);
-  await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(8, 2, 1) }], indirect);
-  await driver.read(8, 4096, indirect);
-  await driver.request(BLK_T.discard, 0, [{ bytes: segment(100, 8, 0) }], indirect);
-  for (const flags of [1, 2]) {
-    await driver.request(BLK_T.discard, 0, [{ bytes: segment(100, 8, flags) }], indirect);
-    await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(100, 8, flags << 1) }], indirect);
-  }
-  await driver.request(BLK_T.discard, 0, [{ bytes: segment(last, 1, 0) }], indirect);
-  await driver.request(BLK_T.writeZeroes, 0, [{ bytes: segment(0, 0x40_0000, 0) }], indirect);
-  await driver.request(BLK_T.discard, 0, [{ bytes: new Uint8Array(32) }], indirect);
-  await driver.read(last, 512, indirect);
-  await driver.read(last - 1, 1024, indirect);
-  await driver.read(0xffff_ffff_ffff_ffffn, 512, indirect);
-  await write(0x0080_0000_0000_0000n, bytes(512, 1));
-  await write(last, bytes(512, 1));
-  await driver.read(0, 100, indirect);
-  await write(0, bytes(700, 1));
-  for (const type of [2, 3, 5, 9, 10, 14, 0xffff]) await driver.request(type, 0, [{ bytes: 16 }], indirect);
-}
-
-async function randomRequest(
-  driver: ScriptDriver,
-  pick: (most: number) => number,
-  indirect: boolean,
-): Promise<void> {
-  const sector = pick(30) === 0 ? DISK_BYTES / 512 - pick(4) : pick(64);
-  const sectors = 1 + pick(4);
-  const cut = pick(sectors * 512 + 1);
-  const parts = [cut, sectors * 512 - cut].filter((length) => length > 0);
-  switch (pick(6)) {
-    case 0:
-    case 1:
-      return driver.request(
-        BLK_T.in,
-        sector,
-        parts.map((length) => ({ bytes: length })),
-        indirect,
-      );
-    case 2:
-    case 3:
-      return driver.request(
-        BLK_T.out,
-        sector,
-        parts.map((length) => ({ bytes: bytes(length, pick(256)) })),
-        indirect,
-      );
-    case 4:
-      return driver.request(
-        pick(2) === 0 ? BLK_T.discard : BLK_T.writeZeroes,
-        0,
-        [{ bytes: segment(sector, sectors, pick(4) === 0 ? pick(4) : 0) }],
-        indirect,
-      );
-    default:
-      return driver.request([BLK_T.flush, BLK_T.getId, 2, 77][pick(4)], sector, [{ bytes: 20 }], indirect);
-  }
 }

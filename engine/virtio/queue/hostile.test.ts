@@ -120,7 +120,7 @@ describe.each(['split', 'packed'] as const)('a hostile driver of a %s queue', (l
 
   it('line 7: more than 2^32 bytes in one chain', () => {
     const rig = openRig({ size: SIZE, layout });
-    const { locate } = rig.memory;
+    const locate = rig.memory.locate.bind(rig.memory);
     attack(rig, layout, [
       { addr: BUF, len: 0xffff_ffff, flags: NEXT, next: 1 },
       { addr: BUF, len: 2, flags: 0 },
