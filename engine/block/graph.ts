@@ -17,6 +17,7 @@ import { resolveReference } from './references.ts';
 import { FileStorage, openFile } from './storage/file.ts';
 import { holderName, imageHolders, refuseHeld } from './storage/locks.ts';
 import type { Storage } from './storage/storage.ts';
+import { WriteBehind } from './storage/write-behind.ts';
 import { UnavailableNode } from './unavailable.ts';
 
 export interface OpenOptions {
@@ -70,7 +71,7 @@ function* openSteps(source: string | Storage, options: OpenOptions): Steps<Opene
     refuseHeld(source, basename(source), write);
   }
   const storage = typeof source === 'string' ? openFile(source, { readOnly: options.readOnly }) : source;
-  const path = storage instanceof FileStorage ? storage.path : undefined;
+  const path = fileOf(storage)?.path;
   const node = yield* openNode(storage, options, { depth: 0, path, seen: [identity(storage)] });
   try {
     const info = yield* wait(imageInfo(node));
@@ -103,7 +104,12 @@ function* openNode(storage: Storage, options: OpenOptions, place: Place): Steps<
 }
 
 function identity(storage: Storage): string {
-  return storage instanceof FileStorage ? storage.identity : '';
+  return fileOf(storage)?.identity ?? '';
+}
+
+function fileOf(storage: Storage): FileStorage | undefined {
+  if (storage instanceof WriteBehind) return storage.file;
+  return storage instanceof FileStorage ? storage : undefined;
 }
 
 class Context implements OpenContext {

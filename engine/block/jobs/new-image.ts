@@ -7,7 +7,8 @@ import type { CreateOptions, FormatDescriptor } from '../format.ts';
 import { formatByName } from '../formats/registry.ts';
 import type { Gate } from '../gate.ts';
 import { openImage, type OpenOptions } from '../graph.ts';
-import { openWriteBehind, type WriteBehindFile } from '../storage/write-behind.ts';
+import { openFile } from '../storage/file.ts';
+import { WriteBehind } from '../storage/write-behind.ts';
 import { createNewFile } from './new-file.ts';
 import { preallocateNew } from './preallocate.ts';
 import { Siblings } from './siblings.ts';
@@ -58,7 +59,7 @@ export async function newImage(path: string, options: NewImageOptions): Promise<
   const file = createNewFile(path, options.overwrite ?? false);
   const siblings = new Siblings(path, options.gate);
   const secret = passphraseOf(options.create);
-  const open = async (source: string | WriteBehindFile, more?: OpenOptions): Promise<FormatNode> => {
+  const open = async (source: string | WriteBehind, more?: OpenOptions): Promise<FormatNode> => {
     const known = { format: descriptor.name, readOnly: false, gate: siblings.gate, secret };
     return (await openImage(source, { ...known, ...more })).node;
   };
@@ -66,7 +67,7 @@ export async function newImage(path: string, options: NewImageOptions): Promise<
     descriptor,
     open: (more) => open(file.path, more),
     openToFill: async (more) => {
-      const behind = openWriteBehind(file.path);
+      const behind = new WriteBehind(openFile(file.path, { readOnly: false }));
       return { node: await open(behind, more), settle: () => behind.settle() };
     },
     commit: () => file.commit(),

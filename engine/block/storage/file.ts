@@ -12,6 +12,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  write,
   writeSync,
 } from 'node:fs';
 import { basename } from 'node:path';
@@ -88,11 +89,6 @@ export class FileStorage implements Storage {
     this.#deviceSize = stat.isFile() ? undefined : this.#measureDevice(stat.rdev);
   }
 
-  /** For subclasses, which must not close it. */
-  protected get descriptor(): number {
-    return this.#fd;
-  }
-
   size(): number {
     return this.#deviceSize ?? fstatSync(this.#fd).size;
   }
@@ -122,6 +118,23 @@ export class FileStorage implements Storage {
     } catch (error) {
       throw fileError(error, this.name, 'write', offset + done);
     }
+  }
+
+  /** The same in Node's thread pool. `source` must stay as it is until then, and the file open. */
+  async writeLater(offset: number, source: Uint8Array): Promise<void> {
+    this.#writable();
+    for (let done = 0; done < source.length;) {
+      done += await this.#writeSome(offset + done, source.subarray(done));
+    }
+  }
+
+  #writeSome(offset: number, source: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      write(this.#fd, source, 0, source.length, offset, (error, count) => {
+        if (error === null) resolve(count);
+        else reject(fileError(error, this.name, 'write', offset));
+      });
+    });
   }
 
   /** Node cannot punch holes: zeroes are written, except past the end, where growing the file leaves a hole. */

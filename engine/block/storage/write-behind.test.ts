@@ -1,10 +1,11 @@
 /** Writes that go on behind: in the end the file holds what a plain one holds, and failures are not lost. */
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { testFolder } from '../testing/qemu.ts';
 import { noise } from '../testing/bytes.ts';
-import { openWriteBehind, WriteBehindFile } from './write-behind.ts';
+import { FileStorage, openFile } from './file.ts';
+import { WriteBehind } from './write-behind.ts';
 
 const at = testFolder();
 const SIZE = 3 << 20;
@@ -25,7 +26,7 @@ it('reads, zeroes and sizes see what was written before them', async () => {
     fc.asyncProperty(fc.array(operation, { maxLength: 20 }), async (operations) => {
       const path = at(`file${runs++}`);
       writeFileSync(path, '');
-      const file = openWriteBehind(path);
+      const file = new WriteBehind(openFile(path, { readOnly: false }));
       const model = new Uint8Array(SIZE * 2);
       let end = 0;
       for (const [index, { kind, offset, length }] of operations.entries()) {
@@ -58,7 +59,7 @@ it('a write that fails is told of by whoever comes next', async () => {
   writeFileSync(at('ro'), '');
   // Open for reading only, which the class does not know.
   const fd = openSync(at('ro'), 'r');
-  const file = new WriteBehindFile(fd, at('ro'), false);
+  const file = new WriteBehind(new FileStorage(fd, at('ro'), false));
   void file.write(0, new Uint8Array(1 << 20));
   await expect(file.settle()).rejects.toMatchObject({ context: { image: 'ro' } });
   expect(() => file.write(0, new Uint8Array(1))).toThrow();
