@@ -215,7 +215,7 @@ describe('a new image', () => {
     expect(jobs.list()[0]).toMatchObject({
       state: 'failed',
       left: 'nothing',
-      error: { code: 'process.crashed' },
+      error: { code: 'job.crashed' },
     });
     expect(() => readFileSync(at('.copy.raw.0123456789ab.part'))).toThrow('ENOENT');
     expect(() => readFileSync(at('copy-flat.vmdk'))).toThrow('ENOENT');

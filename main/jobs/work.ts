@@ -23,6 +23,17 @@ export interface WorkEvents {
 export type Outcome =
   { result: JobResult } | { error: PlatterError; killed: boolean } | { cancelled: true; killed: boolean };
 
+function jobError(thrown: unknown, image: string): PlatterError {
+  if (!(thrown instanceof PlatterError)) return new PlatterError('internal', String(thrown));
+  if (thrown.code !== 'process.crashed') return thrown;
+  const { value } = thrown.context;
+  return new PlatterError(
+    'job.crashed',
+    `The process of this job on ${image} ended unexpectedly (${value}). Nothing else is affected.`,
+    { image, value, hint: 'Run the job again.' },
+  );
+}
+
 export class Work {
   readonly #supervisor: Supervisor;
   readonly #id: string;
@@ -51,9 +62,7 @@ export class Work {
       return { result: await worker.call('run', [build]) };
     } catch (thrown) {
       const killed = !worker.alive;
-      const error =
-        this.#hung ??
-        (thrown instanceof PlatterError ? thrown : new PlatterError('internal', String(thrown)));
+      const error = this.#hung ?? jobError(thrown, name);
       // What goes wrong after a cancel, the end of the process included, comes of it.
       if (this.#cancelled && (killed || error.code === 'job.cancelled')) return { cancelled: true, killed };
       return { error, killed };

@@ -151,8 +151,9 @@ export class Worker<C> {
     this.#endReason = error;
     const open = [...this.#open.values()];
     this.#open.clear();
-    for (const call of open) call.reject(error);
+    // The state first: what follows from a rejection may run inside the telling of it, and would be told before it.
     this.#become(state);
+    for (const call of open) call.reject(error);
   }
 
   #become(state: ProcessState): void {

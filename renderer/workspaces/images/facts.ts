@@ -16,10 +16,14 @@ export function formatName(info: ImageInfo): string {
   return `qcow2 ${compat === '0.10' ? 'v2' : 'v3'}`;
 }
 
-/** `chain of 2`, counting a backing image that is named but not open too. */
-export function chainText(info: ImageInfo): string {
+/** Layers of the chain, counting a backing image that is named but not open too. */
+export function chainLength(info: ImageInfo): number {
   const chain = layers(info);
-  const missing = chain[chain.length - 1].backingFilename === undefined ? 0 : 1;
-  const length = chain.length + missing;
+  return chain.length + (chain[chain.length - 1].backingFilename === undefined ? 0 : 1);
+}
+
+/** `chain of 2`. */
+export function chainText(info: ImageInfo): string {
+  const length = chainLength(info);
   return length === 1 ? t('images.fact.no-backing') : t('images.fact.chain', { length });
 }

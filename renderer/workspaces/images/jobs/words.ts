@@ -1,5 +1,5 @@
 /** Jobs in words: how far, how long, what came of it. */
-import type { JobProgress, JobRow } from '#contract/jobs.ts';
+import type { JobProgress, JobRequest, JobRow } from '#contract/jobs.ts';
 import { t } from '../../../i18n/index.ts';
 import { formatBytes, formatHex } from '../../../lib/format.ts';
 
@@ -26,6 +26,12 @@ export function progressWords(row: JobRow): string[] {
   const { progress } = row;
   if (progress === undefined || progress.total === 0) return [t('jobs.state.running')];
   return [percent(progress), t('jobs.progress.of', amounts(progress)), ...rest(progress)];
+}
+
+/** The same where there is less room. */
+export function progressShort(row: JobRow): string {
+  const words = progressWords(row);
+  return (words.length > 1 ? [words[0], ...words.slice(2)] : words).join(' · ');
 }
 
 function percent({ done, total }: JobProgress): string {
@@ -72,8 +78,22 @@ export function resultText(row: JobRow): string {
     case 'checksum':
       return result.digest;
     default:
-      return t(`jobs.result.done.${request.kind}`);
+      return doneText(request);
   }
+}
+
+function doneText(request: JobRequest): string {
+  const { kind } = request;
+  if (kind !== 'snapshot' && kind !== 'bitmap') return t(`jobs.result.done.${kind}`);
+  return t(`jobs.result.done.${kind}.${request.action}`, { name: request.name });
+}
+
+/** What a job does, in one or two words. */
+export function titleText({ request }: JobRow): string {
+  const { kind } = request;
+  if (kind === 'snapshot' || kind === 'bitmap') return t(`jobs.${kind}.${request.action}.run`);
+  if (kind === 'check') return t(request.repair === 'none' ? 'jobs.run.check' : 'jobs.run.repair');
+  return t(`jobs.kind.${kind}`);
 }
 
 /** The files of a job: `disk.qcow2`, `disk.qcow2 → disk.img`. */
