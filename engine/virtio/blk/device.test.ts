@@ -4,7 +4,7 @@ import type { BlockNode } from '../../block/node.ts';
 import { E } from '../../trace/registry.ts';
 import { decodeRow } from '../../trace/row.ts';
 import { F, STATUS } from '../features.ts';
-import { arrayNode, header, openRig } from '../testing/rig.ts';
+import { arrayNode, header, openRig, type RigOptions } from '../testing/rig.ts';
 import { BLK_CONFIG } from './config.ts';
 import { BLK_S, BLK_T } from './protocol.ts';
 
@@ -119,59 +119,65 @@ describe('virtio 1.2, section 2.7.5: what the driver gave to read is never writt
   });
 });
 
-describe('hostile inputs, devices, line 14: sector arithmetic', () => {
-  const past: [string, number | bigint, number][] = [
-    ['at the end', 128, 512],
-    ['across the end', 127, 1024],
-    ['near 2^64', 0xffff_ffff_ffff_ffffn, 512],
-    ['that wraps when multiplied', 0x0080_0000_0000_0000n, 512],
-    ['half a sector', 0, 100],
-  ];
-  it.each(past)(
-    'reads and writes %s fail with IOERR, nothing is written, the device goes on',
-    (_, sector, bytes) => {
-      const node = arrayNode(65536);
-      const rig = openRig({ node });
-      for (const write of [false, true]) {
-        const places = rig.offer(
-          write ? [header(BLK_T.out, sector), pattern(bytes), 1] : [header(BLK_T.in, sector), bytes, 1],
-        );
-        rig.go();
-        expect(rig.ring.take()).toBe(true);
-        expect(rig.memory.readUint(places[2], 1)).toBe(BLK_S.ioerr);
-        expect(rig.ring.usedLength).toBe(write ? 1 : 0);
-      }
-      expect(node.disk.every((byte) => byte === 0)).toBe(true);
+describe.each(['split', 'packed'] as const)(
+  'hostile inputs, devices, line 14: sector arithmetic (%s)',
+  (layout) => {
+    const past: [string, number | bigint, number][] = [
+      ['at the end', 128, 512],
+      ['across the end', 127, 1024],
+      ['near 2^64', 0xffff_ffff_ffff_ffffn, 512],
+      ['that wraps when multiplied', 0x0080_0000_0000_0000n, 512],
+      ['half a sector', 0, 100],
+    ];
+    it.each(past)(
+      'reads and writes %s fail with IOERR, nothing is written, the device goes on',
+      (_, sector, bytes) => {
+        const node = arrayNode(65536);
+        const rig = openRig({ node, layout });
+        for (const write of [false, true]) {
+          const places = rig.offer(
+            write ? [header(BLK_T.out, sector), pattern(bytes), 1] : [header(BLK_T.in, sector), bytes, 1],
+          );
+          rig.go();
+          expect(rig.ring.take()).toBe(true);
+          expect(rig.memory.readUint(places[2], 1)).toBe(BLK_S.ioerr);
+          expect(rig.ring.usedLength).toBe(write ? 1 : 0);
+        }
+        expect(node.disk.every((byte) => byte === 0)).toBe(true);
+        expect(rig.request(BLK_T.in, 0, none, 512).status).toBe(BLK_S.ok);
+      },
+    );
+
+    it('a write to a read-only disk fails with IOERR', () => {
+      const rig = openRig({ node: arrayNode(65536, true), layout });
+      expect(rig.request(BLK_T.out, 0, pattern(512), 0).status).toBe(BLK_S.ioerr);
+      expect(rig.device.offered & (1n << BigInt(F.BLK_RO))).not.toBe(0n);
+    });
+  },
+);
+
+describe.each(['split', 'packed'] as const)(
+  'hostile inputs, devices, lines 5 and 11: requests without room (%s)',
+  (layout) => {
+    it.each([
+      ['no writable buffer', [header(0, 0)], 'virtio.blk-no-status'],
+      ['a short header', [new Uint8Array(15), 513], 'virtio.blk-header'],
+      ['no readable buffer', [513], 'virtio.blk-header'],
+      ['a short segment', [header(BLK_T.discard, 0), new Uint8Array(8), 1], 'virtio.blk-segment'],
+    ])('%s lays the device down, and a reset brings it back', (_, buffers, code) => {
+      const rig = openRig({ layout });
+      rig.offer(buffers);
+      rig.go();
+      expect(rig.device.error?.code).toBe(code);
+      expect(rig.device.status & STATUS.needsReset).not.toBe(0);
+      expect(rig.interrupts.config).toBe(1);
+      expect(rig.ring.take()).toBe(false);
+      rig.restart();
+      expect(rig.device.error).toBeUndefined();
       expect(rig.request(BLK_T.in, 0, none, 512).status).toBe(BLK_S.ok);
-    },
-  );
-
-  it('a write to a read-only disk fails with IOERR', () => {
-    const rig = openRig({ node: arrayNode(65536, true) });
-    expect(rig.request(BLK_T.out, 0, pattern(512), 0).status).toBe(BLK_S.ioerr);
-    expect(rig.device.offered & (1n << BigInt(F.BLK_RO))).not.toBe(0n);
-  });
-});
-
-describe('hostile inputs, devices, line 5 and 11: requests without room', () => {
-  it.each([
-    ['no writable buffer', [header(0, 0)], 'virtio.blk-no-status'],
-    ['a short header', [new Uint8Array(15), 513], 'virtio.blk-header'],
-    ['no readable buffer', [513], 'virtio.blk-header'],
-    ['a short segment', [header(BLK_T.discard, 0), new Uint8Array(8), 1], 'virtio.blk-segment'],
-  ])('%s lays the device down, and a reset brings it back', (_, buffers, code) => {
-    const rig = openRig();
-    rig.offer(buffers);
-    rig.go();
-    expect(rig.device.error?.code).toBe(code);
-    expect(rig.device.status & STATUS.needsReset).not.toBe(0);
-    expect(rig.interrupts.config).toBe(1);
-    expect(rig.ring.take()).toBe(false);
-    rig.restart();
-    expect(rig.device.error).toBeUndefined();
-    expect(rig.request(BLK_T.in, 0, none, 512).status).toBe(BLK_S.ok);
-  });
-});
+    });
+  },
+);
 
 describe('the loop that serves requests at once', () => {
   const host = new Set<number>([
@@ -181,10 +187,11 @@ describe('the loop that serves requests at once', () => {
     E.thread_pool_complete,
   ]);
   /** Every request's events with their arguments, those of the host's model left out, and how the memory looks after. */
-  const run = (eventIdx: boolean, work: (rig: ReturnType<typeof openRig>) => void) => {
+  const run = (options: RigOptions, work: (rig: ReturnType<typeof openRig>) => void) => {
     const node = arrayNode(65536);
     node.disk.set(pattern(65536));
-    const rig = openRig({ node, eventIdx, size: 32 });
+    const eventIdx = options.eventIdx === true;
+    const rig = openRig({ node, size: 32, ...options });
     rig.offer([header(BLK_T.in, 3), 512, 1]);
     rig.offer([header(BLK_T.out, 9), pattern(1024, 5), 1]);
     rig.offer([header(BLK_T.in, 1 << 20), 512, 1]);
@@ -208,20 +215,23 @@ describe('the loop that serves requests at once', () => {
     return { events, disk: node.disk, rig };
   };
 
-  it.each([false, true])(
-    'gives every request the events that single steps give it (event_idx %s)',
-    (eventIdx) => {
-      const looped = run(eventIdx, ({ device }) => device.process());
-      const stepped = run(eventIdx, ({ device, host: disk }) => {
-        while (device.step() || disk.stepHardware());
-      });
-      expect(looped.events.size).toBe(7);
-      expect(looped.events).toEqual(stepped.events);
-      expect(looped.disk).toEqual(stepped.disk);
-      expect(looped.rig.interrupts).toEqual(stepped.rig.interrupts);
-      expect(looped.rig.device.stats).toEqual(stepped.rig.device.stats);
-    },
-  );
+  it.each<RigOptions>([
+    {},
+    { eventIdx: true },
+    { indirect: true },
+    { layout: 'packed' },
+    { layout: 'packed', eventIdx: true, indirect: true },
+  ])('gives every request the events that single steps give it: %o', (options) => {
+    const looped = run(options, ({ device }) => device.process());
+    const stepped = run(options, ({ device, host: disk }) => {
+      while (device.step() || disk.stepHardware());
+    });
+    expect(looped.events.size).toBe(7);
+    expect(looped.events).toEqual(stepped.events);
+    expect(looped.disk).toEqual(stepped.disk);
+    expect(looped.rig.interrupts).toEqual(stepped.rig.interrupts);
+    expect(looped.rig.device.stats).toEqual(stepped.rig.device.stats);
+  });
 });
 
 describe('hostile inputs, devices, line 9: what was checked is what is used', () => {
