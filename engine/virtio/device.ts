@@ -13,7 +13,7 @@ import { F, featureSet, hasFeature, NO_VECTOR, STATUS } from './features.ts';
 import { broken } from './queue/errors.ts';
 import { QUEUE_SIZE_MAX } from './queue/layout.ts';
 import type { DeviceQueue, QueueAddresses } from './queue/queue.ts';
-import { deviceQueue } from './queue/make.ts';
+import { deviceQueue } from './queue/rings.ts';
 
 /** Steps of one call of `process`: several rings of the largest size. */
 const STEPS = 1 << 20;

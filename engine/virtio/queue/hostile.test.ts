@@ -5,7 +5,7 @@ import { createMemory } from '../../machine/memory.ts';
 import { STATUS } from '../features.ts';
 import { arrayNode, header, openRig, RIG, type Rig } from '../testing/rig.ts';
 import { DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE } from './layout.ts';
-import { deviceQueue, type Layout } from './make.ts';
+import { deviceQueue, type Layout } from './rings.ts';
 import { DESC_F_AVAIL, DESC_F_USED } from './packed-layout.ts';
 
 /** More on demand: `PLATTER_RING_FUZZ=20000 npx vitest run engine/virtio/queue/hostile.test.ts`. */

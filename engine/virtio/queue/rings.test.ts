@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMemory } from '../../machine/memory.ts';
 import type { QueueElement } from './element.ts';
-import { deviceQueue, driverQueue, queueBytes, type Layout } from './make.ts';
+import { deviceQueue, driverQueue, queueBytes, type Layout } from './rings.ts';
 import { PlainChain } from './plain.ts';
 import type { DeviceQueue } from './queue.ts';
 

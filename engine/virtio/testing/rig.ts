@@ -8,7 +8,7 @@ import { TraceRing } from '../../trace/ring.ts';
 import { VirtioBlk } from '../blk/device.ts';
 import type { BlkProperties } from '../blk/options.ts';
 import { F, featureSet, STATUS } from '../features.ts';
-import { driverQueue, type Layout } from '../queue/make.ts';
+import { driverQueue, type Layout } from '../queue/rings.ts';
 import type { DriverQueue } from '../queue/queue.ts';
 
 const MIB = 1024 * 1024;
