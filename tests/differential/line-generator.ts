@@ -60,7 +60,9 @@ class Maker {
     if (this.maybe(0.2)) this.parts.push(`-smp ${this.one(['1', '2', '4'])}`);
     const count = 1 + Math.floor(this.random() * 3);
     for (let i = 0; i < count; i++) this.backend(i);
+    if (this.maybe(0.12)) this.quorum();
     this.frontends();
+    if (this.maybe(this.calm ? 0.1 : 0.3)) this.elsewhere();
     if (this.maybe(0.05)) this.parts.push(`-boot ${this.one(['order=dc', 'c', 'order=x', 'menu=on'])}`);
     return this.parts.join(' ');
   }
@@ -171,6 +173,53 @@ class Maker {
     }
   }
 
+  /** Two or three nodes as one. */
+  private quorum(): void {
+    const count = this.one([2, 3]);
+    const children = Array.from({ length: count }, (_, i) => {
+      const file = this.file();
+      this.parts.push(
+        `-blockdev driver=${this.format(file)},node-name=part${String(i)},file.driver=file,file.filename=${file}`,
+      );
+      return `children.${String(i)}=${this.maybe(0.05) ? 'part9' : `part${String(i)}`}`;
+    });
+    const options = this.options([
+      [0.3, () => `read-pattern=${this.one(['quorum', 'fifo', 'first'])}`],
+      [0.1, () => `blkverify=${this.one(['on', 'off'])}`],
+      [0.1, () => 'read-only=on'],
+    ]);
+    const threshold = this.one(['1', '2', '2', '3', '0']);
+    this.parts.push(
+      `-blockdev driver=quorum,node-name=quorum0,vote-threshold=${this.calm ? '1' : threshold},${children.join(',')}${options}`,
+    );
+    this.backends.push('quorum0');
+    if (this.maybe(0.05)) this.backends.push('part0');
+  }
+
+  /** What other options say about those that are there. */
+  private elsewhere(): void {
+    const drive = `disk${this.one(['0', '0', '1', '2'])}`;
+    const text = this.one([
+      `-set drive.${drive}.readonly=${this.one(['on', 'off', 'maybe'])}`,
+      `-set drive.${drive}.cache=${this.one(['none', 'writeback', 'fast'])}`,
+      `-set drive.${drive}.iops=${this.one(['100', '0'])}`,
+      `-set device.v.${this.one(['serial=1', 'queue-size=64', 'queue-size=100', 'foo=1'])}`,
+      `-set device.scsi0.${this.one(['num_queues=2', 'foo=1'])}`,
+      `-global virtio-blk-pci.${this.one(['queue-size=64', 'queue-size=100', 'packed=on', 'foo=1', 'num-queues=2'])}`,
+      `-global virtio-blk-device.${this.one(['seg-max-adjust=off', 'queue-size=100', 'foo=1'])}`,
+      `-global scsi-hd.${this.one(['serial=g', 'removable=on', 'lun=1', 'foo=1', 'logical_block_size=1000'])}`,
+      `-global ide-hd.${this.one(['serial=g', 'write-cache=off', 'foo=1'])}`,
+      `-global ${this.one(['virtio-blk.serial=1', 'nvme.serial=g', 'no-such.thing=1', 'scsi-disk-base.serial=h', 'thing=1'])}`,
+      this.one([
+        '-set drive.nothing.id=1',
+        '-set object.io0.poll-max-ns=1',
+        '-set drive.disk0',
+        '-set pets.cat.name=x',
+      ]),
+    ]);
+    this.parts.push(text);
+  }
+
   private frontends(): void {
     const controllers: string[] = [];
     if (this.maybe(0.35)) {
@@ -235,7 +284,17 @@ class Maker {
       ])}`;
     }
     if (kind < 0.92) return `-device nvme,drive=${name}${this.maybe(0.85) ? ',serial=1' : ''}`;
-    if (kind < 0.96) return `-device usb-storage,drive=${name}`;
+    if (kind < 0.96)
+      return `-device usb-storage,drive=${name}${this.options([
+        [0.3, () => `bus=${this.one(['xhci.0', 'xhci.0', 'usb-bus.0'])}`],
+        [0.2, () => `port=${this.one(['1', '2', '9'])}`],
+        [0.2, () => `removable=${this.one(['on', 'off', 'maybe'])}`],
+      ])}`;
+    if (kind < 0.98 && this.machine !== 'microvm')
+      return `-device floppy,drive=${name}${this.options([
+        [0.4, () => `unit=${this.one(['0', '1', '2'])}`],
+        [0.2, () => `drive-type=${this.one(['144', '120', 'auto', '360'])}`],
+      ])}`;
     return `-device ${this.one(['virtio-blk-device', 'floppy', 'virtio-blk-pcii', 'ide-drive', 'sd-card'])},drive=${name}`;
   }
 

@@ -36,6 +36,10 @@ export const RULE_CASES: RuleCase[] = [
   ),
   ...cases('D04', RAW),
   ...cases('D05', `${RAW} ${BLK} ${BLK}`),
+  ...cases(
+    'L01',
+    '-blockdev driver=raw,node-name=p0,file.driver=file,file.filename=a.raw -blockdev driver=raw,node-name=p1,file.driver=file,file.filename=a.raw -blockdev driver=quorum,node-name=q,vote-threshold=1,children.0=p0,children.1=p1 -device virtio-blk-pci,drive=q',
+  ),
   ...cases('D06', `${RAW} -drive file=b.qcow2,if=none,id=x,format=qcow2 ${BLK}`),
   ...cases(
     'D07',

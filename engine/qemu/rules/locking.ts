@@ -45,6 +45,24 @@ export function bottom(
   return undefined;
 }
 
+/** The files under a node: one, or one for each child of a quorum. */
+function bottoms(
+  model: StorageModel,
+  root: BlockNode,
+  depth = 0,
+): { node: BlockNode; metadata: boolean; readOnly: boolean }[] {
+  const readOnly = nodeReadOnly(root.tree);
+  if (root.driver !== 'quorum' || depth > 8) {
+    const under = bottom(model, root);
+    return under === undefined ? [] : [{ ...under, readOnly }];
+  }
+  return root.children.flatMap((link) => {
+    const child = link.role.startsWith('children.') ? childNode(model, link) : undefined;
+    const under = child === undefined ? [] : bottoms(model, child, depth + 1);
+    return under.map((found) => ({ ...found, readOnly: readOnly || found.readOnly }));
+  });
+}
+
 function locks(tree: KeyTree): boolean {
   const locking = paramAt(tree, 'locking') ?? paramAt(tree, 'file.locking');
   return locking?.value !== 'off';
@@ -85,20 +103,21 @@ function openings(model: StorageModel): Opening[] {
         if (target !== undefined) inner.add(target);
       }
   for (const root of model.blockdevs) {
-    const under = inner.has(root) ? undefined : bottom(model, root);
-    if (under?.node.filename === undefined || under.node.driver !== 'file' || !locks(under.node.tree))
-      continue;
+    if (inner.has(root)) continue;
     const devices = users.get(root) ?? [];
-    const writes = !nodeReadOnly(root.tree) && (under.metadata || devices.length > 0);
-    if (!under.metadata && devices.length === 0) continue;
-    found.push({
-      file: normal(under.node.filename),
-      writes,
-      alone: under.metadata || !devices.some(deviceShares),
-      span: under.node.filenameParam?.valueSpan ?? root.span,
-      root,
-      node: under.node,
-    });
+    for (const under of bottoms(model, root)) {
+      if (under.node.filename === undefined || under.node.driver !== 'file' || !locks(under.node.tree))
+        continue;
+      if (!under.metadata && devices.length === 0) continue;
+      found.push({
+        file: normal(under.node.filename),
+        writes: !under.readOnly,
+        alone: under.metadata || !devices.some(deviceShares),
+        span: under.node.filenameParam?.valueSpan ?? root.span,
+        root,
+        node: under.node,
+      });
+    }
   }
   return found;
 }

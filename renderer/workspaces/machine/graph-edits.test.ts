@@ -21,6 +21,42 @@ function drop(text: string, from: string, to: string): string | null {
   return edits === null ? null : applyEdits(text, edits);
 }
 
+describe('dropping in the block graph', () => {
+  const chain =
+    '-blockdev driver=qcow2,node-name=top,file.driver=file,file.filename=t.qcow2 -blockdev driver=qcow2,node-name=base,file.driver=file,file.filename=b.qcow2 -device virtio-blk-pci,drive=top,id=v';
+  const node = (text: string, name: string): string =>
+    topology(parseCommandLine(text), context).nodes.find((n) => n.label === name && n.half === 'back')?.key ??
+    name;
+  const stack = (text: string, from: string, to: string): string | null =>
+    drop(text, node(text, from), node(text, to));
+
+  it('makes a backing file, defined before it is used', () => {
+    const made = stack(chain, 'base', 'top') ?? expect.fail();
+    expect(made).toContain('file.filename=t.qcow2,backing=base');
+    expect(made.indexOf('node-name=base')).toBeLessThan(made.indexOf('node-name=top'));
+    expect(lint(parseCommandLine(made), context)).toEqual([]);
+    expect(stack(made, 'base', 'top')).toBeNull();
+  });
+
+  it('makes no circle, and puts nothing under a file', () => {
+    const made = stack(chain, 'base', 'top') ?? expect.fail();
+    expect(stack(made, 'top', 'base')).toBeNull();
+    expect(stack(chain, 'base', 't.qcow2')).toBeNull();
+  });
+
+  it('gives a filter another node to stand on', () => {
+    const text =
+      '-blockdev driver=raw,node-name=r,file.driver=file,file.filename=r.img -blockdev driver=copy-on-read,node-name=cor,file.driver=qcow2,file.file.driver=file,file.file.filename=x.qcow2';
+    expect(stack(text, 'r', 'cor')).toContain('-blockdev driver=copy-on-read,node-name=cor,file=r');
+  });
+
+  it('gives a device its I/O thread', () => {
+    const text = `${chain} -object iothread,id=io0 -device ide-hd,drive=base,id=h`;
+    expect(drop(text, 'iothread:io0', 'device:v')).toContain('id=v,iothread=io0');
+    expect(drop(text, 'iothread:io0', 'device:h')).toBeNull();
+  });
+});
+
 describe('dropping one piece on another', () => {
   it('plugs a drive into a device, from either side, and into the hole that a wrong name left', () => {
     const mended = LINE.replace('drive=wrong', 'drive=d0');

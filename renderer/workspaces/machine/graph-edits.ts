@@ -2,6 +2,7 @@
 import {
   addParam,
   insertOptionAfter,
+  insertOptionBefore,
   removeOption,
   removeParam,
   setValue,
@@ -11,7 +12,9 @@ import type { CommandLine, Option, TextEdit, TopologyNode } from '#engine/qemu/m
 import { deviceParam, type Device } from '#engine/qemu/model/devices.ts';
 import { placeDevices, type Bus, type PlacedDevice } from '#engine/qemu/model/placement.ts';
 import { nameOf, unattached } from '#engine/qemu/rules/references.ts';
-import { storageModel } from '#engine/qemu/storage-model.ts';
+import { bundledSchema } from '#engine/qemu/schema/bundled.ts';
+import { deviceProperty, qapiMembers } from '#engine/qemu/schema/schema.ts';
+import { childNode, storageModel, type BlockNode, type StorageModel } from '#engine/qemu/storage-model.ts';
 
 type Edits = TextEdit[] | null;
 
@@ -45,15 +48,17 @@ function set(option: Option, key: string, value: string): TextEdit {
 
 /** Whether a piece can be taken up at all. */
 export function canBeDragged(line: CommandLine, node: TopologyNode): boolean {
-  return deviceOf(line, node) !== undefined || backEnd(line, node) !== undefined;
+  return node.kind === 'iothread' || deviceOf(line, node) !== undefined || backEnd(line, node) !== undefined;
 }
 
 /** What dropping `from` on `to` does to the text; null when the two do not fit or fit already. */
 export function dropEdits(line: CommandLine, from: TopologyNode, to: TopologyNode): Edits {
+  if (from.kind === 'iothread') return threadTo(line, from.label, to);
   const moved = deviceOf(line, from);
   if (moved === undefined) {
     const name = backEnd(line, from);
-    return name === undefined ? null : bridgeTo(line, to, name);
+    if (name === undefined) return null;
+    return to.half === 'back' && to.kind !== 'missing' ? stack(line, name, to) : bridgeTo(line, to, name);
   }
   const name = backEnd(line, to);
   if (name !== undefined) return bridge([moved.device], name);
@@ -61,6 +66,53 @@ export function dropEdits(line: CommandLine, from: TopologyNode, to: TopologyNod
   if (to.kind === 'bus') return onto(line, moved, busNamed(line, to.label));
   const offered = deviceOf(line, to)?.offers.find((bus) => bus.type === moved.device.kind?.bus);
   return onto(line, moved, offered);
+}
+
+/** An I/O thread for a device that can have one. */
+function threadTo(line: CommandLine, id: string, to: TopologyNode): Edits {
+  const device = deviceOf(line, to)?.device;
+  if (device === undefined || deviceParam(device, 'iothread')?.value === id) return null;
+  const known = deviceProperty(bundledSchema, device.canonical, 'iothread') !== undefined;
+  return known ? [set(device.option, 'iothread', id)] : null;
+}
+
+/** A block node under another: as the backing file of a format that has one, or as what a filter or raw stands on. */
+function stack(line: CommandLine, name: string, to: TopologyNode): Edits {
+  const model = storageModel(line);
+  const below = model.nodeByName.get(name);
+  const upper = model.blockdevs.find((one) => one.nodeName === to.label && one.option === optionOf(line, to));
+  if (below === undefined || upper === undefined || below.option === upper.option) return null;
+  if (below.option.name !== 'blockdev' || reaches(model, below, upper)) return null;
+  const members = qapiMembers(bundledSchema, 'BlockdevOptions', upper.driver);
+  const key =
+    members?.has('backing') === true ? 'backing' : members?.has('file') === true ? 'file' : undefined;
+  if (key === undefined || upper.children.some((c) => c.role === key && c.ref?.value === name)) return null;
+  const { option } = upper;
+  const old = option.params.filter((p) => p.key === key || p.key.startsWith(`${key}.`));
+  // JSON has the old child as one member; the text is where that is better changed.
+  if (option.json === true && old.some((p) => p.key !== key)) return null;
+  const written = old.find((p) => p.key === key);
+  const edits = old.filter((p) => p !== written).map((p) => removeParam(line, option, p));
+  edits.push(written === undefined ? addParam(option, key, name) : setValue(option, written, name));
+  // A node is defined before it is used.
+  if (below.option.span.start > option.span.start) {
+    const { argumentSpan, span } = below.option;
+    const argument = line.text.slice(argumentSpan?.start ?? span.end, span.end);
+    edits.push(insertOptionBefore(line, option, 'blockdev', argument), removeOption(line, below.option));
+  }
+  return edits;
+}
+
+/** Whether `node` stands on `other`, at any depth. */
+function reaches(model: StorageModel, node: BlockNode, other: BlockNode, depth = 0): boolean {
+  if (node === other) return true;
+  return (
+    depth < 64 &&
+    node.children.some((link) => {
+      const child = childNode(model, link);
+      return child !== undefined && reaches(model, child, other, depth + 1);
+    })
+  );
 }
 
 function bridgeTo(line: CommandLine, to: TopologyNode, name: string): Edits {
