@@ -1,4 +1,5 @@
 /** Parallels: a header, a table of 32-bit positions, clusters (QEMU `block/parallels.c`). */
+import { PlatterError } from '../../../errors.ts';
 import { andThen, run, wait, type Maybe, type Steps } from '../../../maybe.ts';
 import type { CheckResult, FormatDescription } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -100,7 +101,8 @@ export class ParallelsDriver extends ClusteredDriver {
     return this.markInUse(true);
   }
 
-  protected *allocate(): Steps<number> {
+  protected *allocate(index: number): Steps<number> {
+    if (index >= this.table.count) throw this.#noEntry(index);
     this.#end ??= yield* this.#endOfClusters();
     const unit = entryUnit(this.#header) * 512;
     const host = alignUp(this.#end, unit);
@@ -120,6 +122,24 @@ export class ParallelsDriver extends ClusteredDriver {
       if (position >= end) end = position + this.clusterSize;
     }
     return end;
+  }
+
+  /** QEMU: allocate_clusters answers EINVAL. */
+  #noEntry(index: number): PlatterError {
+    const image = this.storage.name;
+    const offset = index * this.clusterSize;
+    return new PlatterError(
+      'parallels.no-entry',
+      `The table of "${image}" has ${this.table.count} entries: byte ${offset} of the disk cannot be written`,
+      {
+        image,
+        field: 'bat_entries',
+        offset,
+        value: String(this.table.count),
+        expected: `more than ${index}`,
+        hint: 'Copy its contents to a new image.',
+      },
+    );
   }
 
   *#close(): Steps<void> {
