@@ -1,6 +1,6 @@
 /** UNMAP, WRITE SAME and GET LBA STATUS: logical block provisioning (SBC-3 section 4.7). */
 import type { Maybe } from '../../maybe.ts';
-import { andThen } from '../../maybe.ts';
+import { andThen, run, wait, type Steps } from '../../maybe.ts';
 import { OP } from '../../trace/format.ts';
 import { good, PREPARED, refuse, type BlockTransfer, type ScsiAnswer, type ScsiCommand } from '../command.ts';
 import { gather, scatter } from '../segments.ts';
@@ -154,7 +154,7 @@ export function getLbaStatus(state: DiskState, command: ScsiCommand): Maybe<Scsi
     return refuse(SENSE.lbaOutOfRange);
   }
   const wanted = Math.min(MAX_LBA_STATUS, Math.max(1, Math.floor((cdb.transfer - 8) / 16)));
-  return andThen(statuses(state, cdb.lba, wanted), (found) => {
+  return andThen(run(statuses(state, cdb.lba, wanted)), (found) => {
     const data = new Uint8Array(8 + 16 * found.length);
     const view = new DataView(data.buffer);
     view.setUint32(0, data.length - 4);
@@ -172,12 +172,12 @@ interface LbaStatus extends BlockRange {
   deallocated: boolean;
 }
 
-async function statuses(state: DiskState, first: number, wanted: number): Promise<LbaStatus[]> {
+function* statuses(state: DiskState, first: number, wanted: number): Steps<LbaStatus[]> {
   const found: LbaStatus[] = [];
   let lba = first;
   while (lba < state.blocks && found.length < wanted) {
     const left = Math.min(state.blocks - lba, 0xffff_ffff);
-    const extent = await state.options.node.map(lba * state.blockSize, left * state.blockSize);
+    const extent = yield* wait(state.options.node.map(lba * state.blockSize, left * state.blockSize));
     const blocks = Math.max(1, Math.floor(extent.length / state.blockSize));
     const deallocated = extent.kind === 'unallocated' && state.options.node.backing === undefined;
     const last = found.at(-1);

@@ -19,6 +19,10 @@ export interface ScsiProperties {
   indirectDesc: boolean;
   eventIdx: boolean;
   queueReset: boolean;
+  /** `packed=`: the driver may choose packed virtqueues. */
+  packed: boolean;
+  /** Requests are given back in the order in which they came; QEMU has no such property. */
+  inOrder: boolean;
 }
 
 export const SCSI_DEFAULTS: Readonly<ScsiProperties> = {
@@ -32,6 +36,8 @@ export const SCSI_DEFAULTS: Readonly<ScsiProperties> = {
   indirectDesc: true,
   eventIdx: true,
   queueReset: true,
+  packed: false,
+  inOrder: false,
 };
 
 /** Section 5.6.3: feature bits of the SCSI host. INOUT and T10_PI are not offered, as in QEMU. */
@@ -45,5 +51,7 @@ export function offeredFeatures(properties: ScsiProperties): bigint {
   if (properties.indirectDesc) bits.push(F.INDIRECT_DESC);
   if (properties.eventIdx) bits.push(F.EVENT_IDX);
   if (properties.queueReset) bits.push(F.RING_RESET);
+  if (properties.packed) bits.push(F.RING_PACKED);
+  if (properties.inOrder) bits.push(F.IN_ORDER);
   return featureSet(...bits);
 }
