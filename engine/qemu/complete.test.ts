@@ -36,6 +36,30 @@ describe('complete', () => {
     expect(at('-blockdev driver=qco|')).toEqual(['qcow', 'qcow2']);
   });
 
+  it('offers names and values in JSON, with the quotes that are missing', () => {
+    const json = (marked: string): string[] => {
+      const offset = marked.indexOf('|');
+      return complete(marked.replace('|', ''), offset, context).map((c) => c.insert);
+    };
+    expect(json(`-blockdev '{"driver": "qcow2", "lazy|"}'`)).toEqual(['lazy-refcounts']);
+    expect(json(`-blockdev '{"driver": "qcow2", "lazy|`)).toEqual(['lazy-refcounts": ']);
+    expect(json(`-blockdev '{"driver": "qcow2", |}'`)).toContain('"file": ');
+    expect(json(`-blockdev '{"driver": "qcow2", "lazy-refcounts": |}'`)).toEqual(['false', 'true']);
+    expect(json(`-blockdev '{"driver": "qcow2", "file": {"driver": "file", "lock|"}}'`)).toEqual(['locking']);
+    expect(json(`-blockdev '{"driver": "qcow2", "file": {"driver": "file", "locking": "|"}}'`)).toEqual([
+      'auto',
+      'off',
+      'on',
+    ]);
+    expect(
+      json(`-blockdev driver=raw,node-name=n0 -device '{"driver": "virtio-blk-pci", "drive": "|`),
+    ).toEqual(['n0"']);
+    expect(json(`-device '{"driver": "virtio-blk-pci", "packed": t|}'`)).toEqual(['true']);
+    expect(json(`-device '{"driver": "virtio-blk-p|`)[0]).toBe('virtio-blk-pci"');
+    expect(json(`-device '{"driver": "nvme"}|'`)).toEqual([]);
+    expect(json(`-device '{"driver": [[[{"a": "|`)).toEqual([]);
+  });
+
   it('does not offer what stands there already', () => {
     expect(at('-device virtio-blk-pci,drive=d,dri|')).not.toContain('drive');
   });
@@ -50,6 +74,12 @@ describe('hover', () => {
       type: 'uint16',
       defaultValue: '256',
     });
+    const bool = '-device virtio-blk-pci,event_idx=on';
+    expect(hover(parseCommandLine(bool), bool.indexOf('event'), context)?.defaultValue).toBe('on');
+    const json = `-device '{"driver": "virtio-blk-pci", "event_idx": true}'`;
+    expect(hover(parseCommandLine(json), json.indexOf('event'), context)?.name).toBe(
+      'virtio-blk-pci.event_idx',
+    );
     expect(hover(line, text.indexOf('logical'), context)?.help).toMatch(/power of two/);
     expect(hover(line, text.indexOf('virtio'), context)).toMatchObject({ kind: 'device', type: 'PCI' });
   });

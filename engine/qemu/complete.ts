@@ -4,8 +4,9 @@ import { canonicalDriver } from './model/device-kinds.ts';
 import { DRIVE_KEYS } from './model/drives.ts';
 import { placeDevices } from './model/placement.ts';
 import { keyTree } from './model/tree.ts';
-import { own } from './model/values.ts';
+import { asWritten, own } from './model/values.ts';
 import { parseCommandLine } from './parse.ts';
+import { jsonPlace } from './parse/json-place.ts';
 import { optionNames } from './parse/option-table.ts';
 import { nameOf, unattached } from './rules/references.ts';
 import { schemaFor } from './schema/bundled.ts';
@@ -58,8 +59,8 @@ export function complete(text: string, offset: number, context: LintContext): Co
     }));
     return finish(offers, span, text.slice(span.start, offset));
   }
-  if (option.json === true || option.argumentSpan === undefined || offset < option.argumentSpan.start)
-    return [];
+  if (option.argumentSpan === undefined || offset < option.argumentSpan.start) return [];
+  if (option.json === true) return inJson(text, offset, option, model, context);
   return inArgument(text, offset, option, model, context);
 }
 
@@ -120,6 +121,61 @@ function inArgument(
   );
 }
 
+/** In a JSON argument: names of members and their values, with the quotes that are still missing. */
+function inJson(
+  text: string,
+  offset: number,
+  option: Option,
+  model: StorageModel,
+  context: LintContext,
+): Completion[] {
+  const place = jsonPlace(text, text.indexOf('{', option.argumentSpan?.start), offset);
+  if (place === undefined) return [];
+  const schema = schemaFor(context);
+  const { path, part, quoted, closed } = place;
+  const span = { start: place.start, end: place.end };
+  const typed = text.slice(span.start, offset);
+  const prefix = path.map((name) => `${name}.`).join('');
+  if (part === 'key') {
+    const rest = /^\s*:/.test(text.slice(span.end + (quoted && closed ? 1 : 0))) ? '' : ': ';
+    return finish(
+      keyOffers(option, undefined, `${prefix}${typed}`, schema).map((o) => ({
+        ...o,
+        label: o.label.slice(prefix.length),
+      })),
+      span,
+      typed,
+    ).map((c) => ({ ...c, insert: quoted ? c.label + (closed ? '' : `"${rest}`) : `"${c.label}"${rest}` }));
+  }
+  const param: Param = {
+    key: prefix + place.key,
+    value: '',
+    form: 'pair',
+    span,
+    keySpan: span,
+    valueSpan: span,
+  };
+  return valueOffers(option, param, model, schema, context)
+    .flatMap((offer) => {
+      const literal = isBoolean(option, param.key, schema);
+      if (literal && quoted) return [];
+      const label = literal ? (offer.label === 'on' ? 'true' : 'false') : offer.label;
+      const insert = literal ? label : quoted ? label + (closed ? '' : '"') : `"${label}"`;
+      return finish([{ ...offer, label }], span, typed).map((c) => ({ ...c, insert }));
+    })
+    .sort((a, b) => b.rank - a.rank || a.label.localeCompare(b.label));
+}
+
+function isBoolean(option: Option, key: string, schema: Schema): boolean {
+  if (option.name === 'device') {
+    const driver = option.params.find((p) => p.key === 'driver')?.value ?? '';
+    return deviceProperty(schema, canonicalDriver(driver), key)?.[1] === 'bool';
+  }
+  const root = option.name === 'object' ? 'ObjectOptions' : 'BlockdevOptions';
+  const type = schema.types[memberAt(schema, root, keyTree(option.params), key.split('.'))?.type ?? ''];
+  return type?.kind === 'builtin' && type.json === 'boolean';
+}
+
 function finish(offers: Offer[], span: Span, typed: string): Completion[] {
   const wanted = typed.toLowerCase();
   return offers
@@ -149,7 +205,7 @@ function keyOffers(option: Option, current: Param | undefined, typed: string, sc
     for (const [name, type, defaultValue] of deviceProperties(schema, driver)?.values() ?? []) {
       if (name.startsWith('x-')) continue;
       const shown =
-        defaultValue === undefined || defaultValue === null ? type : `${type} = ${String(defaultValue)}`;
+        defaultValue === undefined || defaultValue === null ? type : `${type} = ${asWritten(defaultValue)}`;
       add(name, shown, USUAL.has(name) ? 1 : 0);
     }
   } else if (option.name === 'blockdev' || option.name === 'object' || option.name === 'drive') {

@@ -1,6 +1,7 @@
 /** What stands under the pointer: the option, property or value there, with type, default and QEMU's own help. */
 import type { CommandLine, LintContext, Option, Param, Span } from './model.ts';
 import { canonicalDriver } from './model/device-kinds.ts';
+import { asWritten } from './model/values.ts';
 import { keyTree } from './model/tree.ts';
 import { schemaFor } from './schema/bundled.ts';
 import { memberAt } from './schema/paths.ts';
@@ -57,7 +58,7 @@ function deviceHover(option: Option, param: Param, context: LintContext): Hover 
     kind: 'property',
     name: `${canonical}.${name}`,
     type,
-    ...(defaultValue === undefined || defaultValue === null ? {} : { defaultValue: String(defaultValue) }),
+    ...(defaultValue === undefined || defaultValue === null ? {} : { defaultValue: asWritten(defaultValue) }),
     ...(help === undefined ? {} : { help }),
   };
 }

@@ -37,3 +37,9 @@ export function isIdentifier(id: string): boolean {
 export function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
+
+/** A default as the line would have it: booleans are `on` and `off`, an empty text is `""`. */
+export function asWritten(value: string | number | boolean): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return value === '' ? '""' : String(value);
+}

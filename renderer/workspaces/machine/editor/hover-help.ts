@@ -25,8 +25,7 @@ export function helpRows(help: Hover, text: HoverWords['text']): HelpRow[] {
   const facts: string[] = [];
   if (help.type !== undefined)
     facts.push(text(help.kind === 'device' ? 'machine.help.bus' : 'machine.help.type', { type: help.type }));
-  if (help.defaultValue !== undefined)
-    facts.push(text('machine.help.default', { value: asWritten(help.defaultValue) }));
+  if (help.defaultValue !== undefined) facts.push(text('machine.help.default', { value: help.defaultValue }));
   if (facts.length > 0) rows.push({ kind: 'plain', text: facts.join(' · ') });
   if (help.values !== undefined && help.values.length > 0) {
     const shown = help.values.slice(0, MOST_VALUES).join(' | ');
@@ -34,12 +33,6 @@ export function helpRows(help: Hover, text: HoverWords['text']): HelpRow[] {
   }
   if (help.help !== undefined) rows.push({ kind: 'qemu', text: help.help });
   return rows;
-}
-
-/** A default as the line would have it. */
-function asWritten(value: string): string {
-  const words: Partial<Record<string, string>> = { '': '""', true: 'on', false: 'off' };
-  return Object.hasOwn(words, value) ? (words[value] ?? value) : value;
 }
 
 export function hoverHelp({ line, context, text }: HoverWords): Extension {
