@@ -9,7 +9,6 @@ import { F, featureSet } from '../virtio/features.ts';
 import { SCSI_CONFIG } from '../virtio/scsi/config.ts';
 import { SCSI_F } from '../virtio/scsi/options.ts';
 import { CMD_REQ, CMD_RESP, encodeAddress, EVENT_BYTES, QUEUE, RESPONSE } from '../virtio/scsi/protocol.ts';
-import { SplitDriverQueue, splitQueueBytes } from '../virtio/queue/split-driver.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverLimits } from './driver.ts';
@@ -24,7 +23,14 @@ import {
 import type { RegisterAt } from './virtio-transport.ts';
 
 /** What Linux's driver understands. */
-const DRIVER_FEATURES = featureSet(SCSI_F.hotplug, SCSI_F.change, F.INDIRECT_DESC, F.EVENT_IDX, F.RING_RESET);
+const DRIVER_FEATURES = featureSet(
+  SCSI_F.hotplug,
+  SCSI_F.change,
+  F.INDIRECT_DESC,
+  F.EVENT_IDX,
+  F.RING_RESET,
+  F.RING_PACKED,
+);
 
 /** For each head: the header, the answer with its sense data, the parameter list of UNMAP. */
 const SLOT = { header: 0, answer: 64, list: 176, bytes: 256 } as const;
@@ -112,18 +118,9 @@ export class VirtioScsiDriver extends VirtqueueDriver {
 
   /** Section 5.6.5: the event queue is filled with buffers. */
   #setUpEvents(): void {
-    const { transport, memory, allocator } = this;
-    const size = transport.queueSize(QUEUE.event);
-    const base = allocator.take(splitQueueBytes(size, 0, transport.usedAlign));
-    const ring = new SplitDriverQueue(memory, base, size, {
-      indirect: false,
-      eventIdx: transport.has(F.EVENT_IDX),
-      usedAlign: transport.usedAlign,
-    });
-    const buffers = allocator.take(EVENT_BUFFERS * EVENT_BYTES);
-    transport.setUpQueue(QUEUE.event, ring.addresses);
-    for (let i = 0; i < EVENT_BUFFERS; i++) {
-      ring.begin(1);
+    const { ring } = this.setUpQueue(QUEUE.event, 0);
+    const buffers = this.allocator.take(EVENT_BUFFERS * EVENT_BYTES);
+    for (let i = 0; i < EVENT_BUFFERS && ring.begin(1); i++) {
       ring.add(buffers + i * EVENT_BYTES, EVENT_BYTES, true);
       ring.commit();
     }

@@ -29,9 +29,9 @@ function held(bytes = 1024 * 1024): { node: BlockNode; release: () => void; wait
   return {
     node: {
       ...node,
-      read: (offset, target) => wait(() => node.read(offset, target)),
-      write: (offset, source) => wait(() => node.write(offset, source)),
-      flush: () => wait(() => node.flush()),
+      read: (offset, target) => wait(() => void node.read(offset, target)),
+      write: (offset, source) => wait(() => void node.write(offset, source)),
+      flush: () => wait(() => void node.flush()),
     },
     release: () => waiting.splice(0).forEach((go) => go()),
     waiting: () => waiting.length,
