@@ -49,9 +49,11 @@ export interface LabFrameRequest {
   details?: string | null;
 }
 
-/** The state of a split virtqueue (virtio 1.2, section 2.7) at the moment of the frame. */
+/** The state of a virtqueue (virtio 1.2, sections 2.7 and 2.8) at the moment of the frame. */
 export interface QueueView {
   index: number;
+  /** A packed one has one ring: its descriptors stand in `desc`, `next` is the buffer id, `avail.ring` and `used.id` are empty. */
+  layout: 'split' | 'packed';
   size: number;
   ready: boolean;
   /** Guest-physical addresses of the three parts. */
@@ -71,6 +73,8 @@ export interface QueueView {
   /** For every descriptor the request id that holds it, 0 when free. */
   requestOf: Uint32Array;
   msixVector: number;
+  /** Packed only: the device's wrap counters. */
+  wrap?: { avail: boolean; used: boolean };
 }
 
 export interface VectorView {

@@ -25,6 +25,7 @@ const DRIVER_FEATURES = featureSet(
   F.INDIRECT_DESC,
   F.EVENT_IDX,
   F.RING_RESET,
+  F.RING_PACKED,
 );
 
 /** Header and status byte of one chain. */

@@ -9,6 +9,8 @@ import type { PendingInterrupt } from '../machine/interrupts.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { F } from '../virtio/features.ts';
+import { PackedDriverQueue, packedQueueBytes } from '../virtio/queue/packed-driver.ts';
+import type { DriverQueue } from '../virtio/queue/queue.ts';
 import { SplitDriverQueue, splitQueueBytes } from '../virtio/queue/split-driver.ts';
 import type { GuestAllocator } from './allocator.ts';
 import type { BlockRequest } from './block-request.ts';
@@ -23,23 +25,7 @@ import {
 import type { RegisterAt, VirtioTransportDriver } from './virtio-transport.ts';
 
 /** What the driver needs of its half of a ring, whatever the layout. */
-export type GuestRing = Pick<
-  SplitDriverQueue,
-  | 'addresses'
-  | 'availIdx'
-  | 'lastUsedIdx'
-  | 'usedHead'
-  | 'usedLength'
-  | 'nextHead'
-  | 'hasUsed'
-  | 'requestOf'
-  | 'begin'
-  | 'add'
-  | 'commit'
-  | 'kick'
-  | 'take'
-  | 'setInterrupts'
->;
+export type GuestRing = DriverQueue;
 
 export interface GuestQueue {
   /** The virtqueue's number at the device. */
@@ -107,26 +93,32 @@ export abstract class VirtqueueDriver implements GuestDriver {
 
   /** Sets the device's virtqueue `index` up; `indirectEntries` descriptors are kept for each head. Throws `guest.no-queue`. */
   protected setUpQueue(index: number, indirectEntries: number): GuestQueue {
-    const { transport, memory, allocator } = this;
+    const { transport, allocator } = this;
     const size = transport.queueSize(index);
     if (size === 0) {
       throw new PlatterError('guest.no-queue', `the device has no virtqueue ${index}`, {
         value: String(index),
       });
     }
-    const options = {
-      indirect: transport.has(F.INDIRECT_DESC),
-      eventIdx: transport.has(F.EVENT_IDX),
-      indirectEntries,
-      usedAlign: transport.usedAlign,
-    };
-    const bytes = splitQueueBytes(size, options.indirect ? indirectEntries : 0, transport.usedAlign);
-    const base = allocator.take(bytes);
-    const ring = new SplitDriverQueue(memory, base, size, options);
+    const ring = this.makeRing(size, indirectEntries);
     const headers = allocator.take(size * this.headBytes);
     const doorbell = transport.setUpQueue(index, ring.addresses);
     const requests = Array.from({ length: size }, () => undefined);
     return { index, ring, doorbell, headers, requests };
+  }
+
+  /** A ring in the layout that was agreed on, in memory of its own. */
+  protected makeRing(size: number, indirectEntries: number): GuestRing {
+    const { transport, memory, allocator } = this;
+    const { usedAlign } = transport;
+    const indirect = indirectEntries > 0 && transport.has(F.INDIRECT_DESC);
+    const options = { indirect, eventIdx: transport.has(F.EVENT_IDX), indirectEntries, usedAlign };
+    const entries = indirect ? indirectEntries : 0;
+    if (transport.has(F.RING_PACKED)) {
+      return new PackedDriverQueue(memory, allocator.take(packedQueueBytes(size, entries)), size, options);
+    }
+    const base = allocator.take(splitQueueBytes(size, entries, usedAlign));
+    return new SplitDriverQueue(memory, base, size, options);
   }
 
   /** The CPU that each request queue's interrupts go to. */

@@ -234,6 +234,8 @@ describe('the laboratory', () => {
     ['without indirect descriptors', ',indirect_desc=off', E.virtqueue_add],
     ['with a small queue', ',queue-size=4', E.block_rq_requeue],
     ['with four queues', ',num-queues=4', E.virtio_notify],
+    ['with packed rings', ',packed=on', E.virtqueue_add],
+    ['with small packed rings', ',packed=on,queue-size=8,indirect_desc=off', E.block_rq_requeue],
   ])('runs %s', async (_, options, event) => {
     const it = lab(await memoryNode(), { rw: 'randrw', numberIos: 200, iodepth: 16 }, `${LINE}${options}`);
     it.run();

@@ -2,7 +2,7 @@
 import type { QueueView, VectorView } from '#contract/lab.ts';
 import { DESC_ADDR, DESC_FLAGS, DESC_LEN, DESC_NEXT, DESC_SIZE } from '../virtio/queue/layout.ts';
 import { AVAIL_IDX, AVAIL_RING, USED_ELEM, USED_IDX, USED_RING } from '../virtio/queue/layout.ts';
-import type { VirtqueueDriver } from '../guest/virtqueue-driver.ts';
+import type { GuestQueue, VirtqueueDriver } from '../guest/virtqueue-driver.ts';
 import type { VirtioDevice } from '../virtio/device.ts';
 import type { VirtioPci } from '../virtio/transport/pci.ts';
 
@@ -34,6 +34,7 @@ export function queueView(device: VirtioDevice, driver: VirtqueueDriver, index: 
   const { size, desc, driver: avail, device: used } = ring.addresses;
   const { memory } = device;
   const { view } = memory;
+  if (ring.layout === 'packed') return packedView(device, queue);
   const descAt = memory.require(desc, size * DESC_SIZE);
   const availAt = memory.require(avail, AVAIL_RING + size * 2 + 2);
   const usedAt = memory.require(used, USED_RING + size * USED_ELEM + 2);
@@ -44,6 +45,7 @@ export function queueView(device: VirtioDevice, driver: VirtqueueDriver, index: 
   }
   return {
     index,
+    layout: 'split',
     size,
     ready: state.enabled,
     descAddr: desc,
@@ -67,6 +69,41 @@ export function queueView(device: VirtioDevice, driver: VirtqueueDriver, index: 
     inFlight: state.ring?.inFlight ?? 0,
     requestOf: ring.requestOf.slice(),
     msixVector: state.vector,
+  };
+}
+
+/** A packed ring: its descriptors in `desc`, with the buffer id in place of `next`. It has neither of the two other rings. */
+function packedView(device: VirtioDevice, { index, ring }: GuestQueue): QueueView {
+  const state = device.queues[index];
+  const { size, desc, driver, device: event } = ring.addresses;
+  const { view } = device.memory;
+  const at = device.memory.require(desc, size * DESC_SIZE);
+  const raw = descriptors(view, at, size);
+  const own: { availWrap?: boolean; usedWrap?: boolean; usedIdx?: number } = state.ring ?? {};
+  return {
+    index,
+    layout: 'packed',
+    size,
+    ready: state.enabled,
+    descAddr: desc,
+    availAddr: driver,
+    usedAddr: event,
+    // In a packed descriptor the id comes before the flags.
+    desc: { ...raw, flags: raw.next, next: raw.flags },
+    avail: { flags: 0, idx: ring.availIdx, ring: new Uint16Array(0), usedEvent: 0 },
+    used: {
+      flags: 0,
+      idx: own.usedIdx ?? 0,
+      id: new Uint32Array(0),
+      len: new Uint32Array(0),
+      availEvent: 0,
+    },
+    lastAvailIdx: state.ring?.lastAvailIdx ?? 0,
+    lastUsedIdx: ring.lastUsedIdx,
+    inFlight: state.ring?.inFlight ?? 0,
+    requestOf: ring.requestOf.slice(),
+    msixVector: state.vector,
+    wrap: { avail: own.availWrap !== false, used: own.usedWrap !== false },
   };
 }
 

@@ -30,7 +30,8 @@ test.describe.serial('the device of the laboratory', () => {
     const { page } = platter;
     await page.getByRole('tab', { name: 'Device registers' }).click();
     await accessible(page);
-    for (let i = 0; i < 12; i++) await page.getByTestId('step-event').click();
+    // Eight requests are under way at a time: when the first is done others are in the rings.
+    await page.getByTestId('step-request').click();
     const table = page.getByRole('grid', { name: 'Registers of the device' });
     await expect(table).toContainText('Vendor ID');
     const about = page.getByRole('region', { name: 'The chosen value' });

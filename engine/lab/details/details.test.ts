@@ -129,9 +129,15 @@ it('every row of every section has its explanation in both languages, and a titl
         string
       >,
   );
-  for (const device of ['virtio-blk-pci', 'virtio-blk-pci-non-transitional,vectors=0,num-queues=2']) {
-    const it = await lab(`-smp 2 -device ${device},drive=d0`);
-    await until(it, E.virtio_blk_handle_write);
+  for (const [device, event] of [
+    ['virtio-blk-pci,drive=d0', E.virtio_blk_handle_write],
+    ['virtio-blk-pci-non-transitional,vectors=0,num-queues=2,drive=d0', E.virtio_blk_handle_write],
+    ['virtio-blk-pci,packed=on,drive=d0', E.virtio_blk_handle_write],
+    ['virtio-scsi-pci -device scsi-hd,drive=d0', E.virtqueue_pop],
+    ['ide-hd,drive=d0', E.ide_exec_cmd],
+  ] as const) {
+    const it = await lab(`-smp 2 -device ${device}`);
+    await until(it, event);
     for (const { id, key } of view(it, 'pci').sections) {
       for (const catalogue of texts) {
         if (!(`section.${key}` in catalogue)) missing.push(`section.${key}`);
@@ -140,6 +146,34 @@ it('every row of every section has its explanation in both languages, and a titl
     }
   }
   expect([...new Set(missing)]).toEqual([]);
+});
+
+it('a command of virtio-scsi is decoded to words, and so is its answer', async () => {
+  const it = await lab('-device virtio-scsi-pci -device scsi-hd,drive=d0');
+  await until(it, E.virtqueue_pop);
+  const { fields } = view(it, 'chains.2');
+  expect(named(fields, 'operation code').text).toBe('WRITE(10)');
+  expect(named(fields, 'transfer length').value).toBe(8);
+  await until(it, E.virtqueue_fill);
+  expect(named(view(it, 'chains.2').fields, 'status').text).toBe('GOOD');
+});
+
+it('the task file of an IDE disk is that of the command that was written', async () => {
+  const it = await lab('-device ide-hd,drive=d0');
+  await until(it, E.ide_exec_cmd);
+  const { fields } = view(it, 'task-file');
+  expect(named(fields, 'Status').place).toEqual({ space: 'port', port: 0x1f7 });
+  expect(named(fields, 'Sector Count').value).toBe(8);
+  expect(named(fields, 'LBA').tone).toBe('plain');
+  expect(view(it, 'bus-master').fields.some(({ name }) => name === 'PRD 0')).toBe(true);
+});
+
+it('a packed ring shows its wrap counters and a request that is under way', async () => {
+  const it = await lab('-device virtio-blk-pci,drive=d0,packed=on');
+  await until(it, E.virtio_blk_handle_write);
+  const { fields } = view(it, 'queue.0');
+  expect(named(fields, 'device: avail wrap counter').value).toBe(1);
+  expect(named(view(it, 'chains.0').fields, 'type').text).toBe('OUT');
 });
 
 describe('virtio 1.2, section 2.7.5: a chain that the guest made wrong is shown as far as it goes', () => {

@@ -2,8 +2,11 @@
 import { PlatterError } from '../../errors.ts';
 import { IdeDriver } from '../../guest/ide.ts';
 import type { IdeDriveOptions } from '../../ide/options.ts';
-import { BM_BAR, PiixIde } from '../../ide/piix.ts';
+import { BM_BAR, LEGACY, PiixIde } from '../../ide/piix.ts';
 import { COMMAND, PCI, PciFunction } from '../../machine/pci/function.ts';
+import { ideSections } from '../details/ide.ts';
+import { pciSections } from '../details/pci.ts';
+import type { Section } from '../details/section.ts';
 import type { DrivableDevice } from '../drivable.ts';
 import { given } from '../properties.ts';
 import type { LabDevice, LabHardware, MachineContext, MachineKind } from './kind.ts';
@@ -68,6 +71,7 @@ export function plainDevice(
   pci: PciFunction,
   device: { step(): boolean },
   status: () => number,
+  details: () => Section[] = () => [],
 ): LabDevice {
   return {
     pci,
@@ -77,6 +81,7 @@ export function plainDevice(
     queue: () => null,
     vectors: () => [],
     summary: () => ({ name, ...NO_SUMMARY, status: status() }),
+    details: () => [...pciSections(pci), ...details()],
   };
 }
 
@@ -134,6 +139,19 @@ export const piixIde: MachineKind = {
       dma: usesDma(wanted),
       onRequest: (requestId) => (line.requestId = requestId),
     });
-    return { device: plainDevice(wanted.label, device.pci, device, () => line.drive.status), driver };
+    const { command, control } = LEGACY[channel];
+    const details = (): Section[] =>
+      ideSections({
+        channel: line,
+        command,
+        control,
+        master: device.masters[channel],
+        masterPort: BUS_MASTER + channel * 8,
+        memory,
+      });
+    return {
+      device: plainDevice(wanted.label, device.pci, device, () => line.drive.status, details),
+      driver,
+    };
   },
 };

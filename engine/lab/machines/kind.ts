@@ -41,9 +41,10 @@ export interface LabDevice {
   step(): boolean;
   /** Why it has stopped working until it is reset. */
   readonly error: PlatterError | undefined;
+  /** Queues that requests go through. */
   readonly queueCount: number;
-  /** The virtqueue with this number, or null when there is none. */
-  queue(index: number): QueueView | null;
+  /** The nth of them, or null when there is none. */
+  queue(nth: number): QueueView | null;
   /** MSI-X entries; empty without MSI-X. */
   vectors(): VectorView[];
   summary(): LabFrame['device'];

@@ -2,7 +2,7 @@
 import { VirtioBlkDriver } from '../../guest/virtio-blk.ts';
 import { VirtioMmioDriver } from '../../guest/virtio-mmio.ts';
 import { VirtioBlk } from '../../virtio/blk/device.ts';
-import { BLK_DEFAULTS, type BlkProperties } from '../../virtio/blk/options.ts';
+import { BLK_DEFAULTS, REQUEST_MAX_SECTORS, type BlkProperties } from '../../virtio/blk/options.ts';
 import { VirtioMmio } from '../../virtio/transport/mmio.ts';
 import { BLK_DETAILS } from '../details/device.ts';
 import { mmioRegisters } from '../details/registers.ts';
@@ -37,6 +37,17 @@ export function blkProperties({ properties, cpus }: DrivableDevice): Partial<Blk
     indirectDesc: properties.on('indirect_desc', on.indirectDesc),
     eventIdx: properties.on('event_idx', on.eventIdx),
     queueReset: properties.on('queue_reset', on.queueReset),
+    packed: properties.on('packed', on.packed),
+    cylinders: properties.number('cyls', { least: 0, most: 65535 }),
+    heads: properties.number('heads', { least: 0, most: 255 }),
+    sectors: properties.number('secs', { least: 0, most: 255 }),
+    discardGranularity: properties.number('discard_granularity', { least: 0, most: 0xffff_ffff }),
+    reportDiscardGranularity: properties.on('report-discard-granularity', on.reportDiscardGranularity),
+    maxDiscardSectors: properties.number('max-discard-sectors', { least: 1, most: REQUEST_MAX_SECTORS }),
+    maxWriteZeroesSectors: properties.number('max-write-zeroes-sectors', {
+      least: 1,
+      most: REQUEST_MAX_SECTORS,
+    }),
   });
 }
 

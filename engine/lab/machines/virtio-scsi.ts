@@ -7,6 +7,7 @@ import type { ScsiDiskOptions } from '../../scsi/disk/options.ts';
 import { MAX_LUN } from '../../scsi/target.ts';
 import { VirtioScsi } from '../../virtio/scsi/device.ts';
 import { SCSI_DEFAULTS, type ScsiProperties } from '../../virtio/scsi/options.ts';
+import { SCSI_DETAILS } from '../details/scsi.ts';
 import type { Controller, DrivableDevice } from '../drivable.ts';
 import { given, Properties } from '../properties.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
@@ -35,6 +36,7 @@ export function controllerProperties(properties: Properties, cpus: number): Part
     indirectDesc: properties.on('indirect_desc', on.indirectDesc),
     eventIdx: properties.on('event_idx', on.eventIdx),
     queueReset: properties.on('queue_reset', on.queueReset),
+    packed: properties.on('packed', on.packed),
   });
 }
 
@@ -126,6 +128,6 @@ export const virtioScsi: MachineKind = {
       settle,
       disk: place,
     });
-    return virtioHardware(wanted.label, device, transport, scsi);
+    return virtioHardware(wanted.label, device, transport, scsi, SCSI_DETAILS, context);
   },
 };

@@ -29,9 +29,10 @@ export function virtioHardware(
       return device.error;
     },
     get queueCount() {
-      return device.queues.filter(({ enabled }) => enabled).length;
+      return driver.queues.length;
     },
-    queue: (index) => queueView(device, driver, index),
+    queue: (nth) =>
+      driver.queues[nth] === undefined ? null : queueView(device, driver, driver.queues[nth].index),
     vectors: () => (pci === undefined ? [] : vectorViews(device, pci)),
     attacks: context === undefined ? undefined : new VirtioAttacks({ ...context, device, driver, registers }),
     details: virtioDetails({ device, driver, transport, ...details }),

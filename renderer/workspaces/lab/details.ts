@@ -47,7 +47,8 @@ export function words(text: string): string {
   return text
     .split(', ')
     .map((part) => {
-      const numbered = /^(\d+) (?:to take|descriptors)$/.exec(part) ?? /^queue (\d+)$/.exec(part);
+      const numbered =
+        /^(\d+) (?:to take|descriptors)$/.exec(part) ?? /^(?:queue|target|drive) (\d+)$/.exec(part);
       const key = `lab-details.word.${numbered === null ? part : part.replace(numbered[1], 'n')}`;
       return has(key) ? t(key, { n: numbered?.[1] ?? '' }) : part;
     })

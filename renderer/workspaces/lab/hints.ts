@@ -15,6 +15,7 @@ export const SPECIFICATIONS = {
   'used-event': 'virtio 1.2, 2.7.10',
   'avail-event': 'virtio 1.2, 2.7.10',
   'in-flight': 'virtio 1.2, 2.7.14',
+  packed: 'virtio 1.2, 2.8',
   vectors: 'PCI 3.0, 6.8.2; virtio 1.2, 4.1.5.1.2',
   heartbeat: null,
   status: 'virtio 1.2, 2.1',
