@@ -34,6 +34,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./dd.ts')).dd,
   },
   {
+    name: 'amend',
+    summary: 'change what an image was made with: version, features, passphrases',
+    load: async () => (await import('./amend.ts')).amend,
+  },
+  {
     name: 'measure',
     summary: 'how much room a new image takes, before it is made',
     load: async () => (await import('./measure.ts')).measure,

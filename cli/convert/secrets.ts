@@ -41,6 +41,11 @@ export class Secrets {
     throw new UsageError(`there is no secret '${id}': give --object secret,id=${id},data=… or file=…`);
   }
 
+  /** The first one that is not called so: what opens an image that another passphrase is added to. */
+  firstBeside(id: string | undefined): string | undefined {
+    return [...this.#values].find(([name]) => name !== id)?.[1];
+  }
+
   /** Where one image is opened and no id is said: the only secret there is. */
   get only(): string | undefined {
     return this.#values.size === 1 ? [...this.#values.values()][0] : undefined;

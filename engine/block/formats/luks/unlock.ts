@@ -7,7 +7,7 @@ import type { Storage } from '../../storage/storage.ts';
 import { readExactly } from '../shared/storage-window.ts';
 import { merge } from './antiforensic.ts';
 import { hashName, sectorCipher, unsupported, type CipherSpec } from './ciphers.ts';
-import { MAX_ITERATIONS, SLOT_ACTIVE, type Luks1Header } from './header1.ts';
+import { MAX_ITERATIONS, SLOT_ACTIVE, type Luks1Header, type Luks1Slot } from './header1.ts';
 import type { Luks2Header, Luks2Keyslot } from './header2.ts';
 
 /** KiB; cryptsetup takes 1 GiB at most by default. */
@@ -21,22 +21,32 @@ export function* unlockLuks1(
   header: Luks1Header,
   passphrase: Uint8Array,
 ): Steps<Uint8Array> {
-  const image = storage.name;
-  const hash = hashName(header.hash_spec, image);
-  const spec = { name: header.cipher_name, mode: header.cipher_mode };
   for (const slot of header.slots) {
     if (slot.active !== SLOT_ACTIVE) continue;
-    const slotKey = yield* wait(derive(passphrase, slot.salt, slot.iterations, header.key_bytes, hash));
-    const key = yield* openSlot(storage, spec, slotKey, {
-      offset: slot.key_material_offset * 512,
-      keyBytes: header.key_bytes,
-      stripes: slot.stripes,
-      hash,
-    });
-    const digest = yield* wait(derive(key, header.mk_digest_salt, header.mk_digest_iter, 20, hash));
-    if (timingSafeEqual(digest, header.mk_digest)) return key;
+    const key = yield* keyOfSlot(storage, header, slot, passphrase);
+    if (key !== undefined) return key;
   }
-  throw wrong(image);
+  throw wrong(storage.name);
+}
+
+/** The volume key out of one slot; undefined when the passphrase does not open it. */
+export function* keyOfSlot(
+  storage: Storage,
+  header: Luks1Header,
+  slot: Luks1Slot,
+  passphrase: Uint8Array,
+): Steps<Uint8Array | undefined> {
+  const hash = hashName(header.hash_spec, storage.name);
+  const spec = { name: header.cipher_name, mode: header.cipher_mode };
+  const slotKey = yield* wait(derive(passphrase, slot.salt, slot.iterations, header.key_bytes, hash));
+  const key = yield* openSlot(storage, spec, slotKey, {
+    offset: slot.key_material_offset * 512,
+    keyBytes: header.key_bytes,
+    stripes: slot.stripes,
+    hash,
+  });
+  const digest = yield* wait(derive(key, header.mk_digest_salt, header.mk_digest_iter, 20, hash));
+  return timingSafeEqual(digest, header.mk_digest) ? key : undefined;
 }
 
 /** The volume key. Throws `luks.wrong-passphrase`, `luks.unsupported`. */

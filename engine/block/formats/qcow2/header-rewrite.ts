@@ -12,6 +12,8 @@ export interface HeaderChanges {
   backingName?: string | null;
   backingFormat?: string | null;
   bitmaps?: BitmapsExtension | null;
+  /** The external data file's name. */
+  dataFile?: string;
 }
 
 interface Record {
@@ -53,15 +55,20 @@ export function* rewriteHeader(state: Qcow2State, changes: HeaderChanges): Steps
 }
 
 function changedRecords(state: Qcow2State, changes: HeaderChanges): Record[] {
-  const { backingFormat, bitmaps } = changes;
+  const { backingFormat, bitmaps, dataFile } = changes;
   const records: Record[] = state.extensions.all.filter(
     ({ type }) =>
+      !(type === EXTENSION.dataFile && dataFile !== undefined) &&
+      // Version 2 has no features to name.
+      !(type === EXTENSION.featureNames && state.header.version === 2) &&
       !(type === EXTENSION.backingFormat && backingFormat !== undefined) &&
       !(type === EXTENSION.bitmaps && bitmaps !== undefined),
   );
   if (typeof backingFormat === 'string') {
     records.unshift({ type: EXTENSION.backingFormat, data: new TextEncoder().encode(backingFormat) });
   }
+  if (dataFile !== undefined)
+    records.push({ type: EXTENSION.dataFile, data: new TextEncoder().encode(dataFile) });
   if (bitmaps !== undefined && bitmaps !== null) {
     const writer = new StructWriter(24, { structure: 'bitmaps extension' });
     writer.u32(0, bitmaps.count, 'nb_bitmaps');
@@ -96,6 +103,8 @@ function layOut(
   writer.u32(4, header.version, 'version');
   writer.u64(8, header.backingFileOffset, 'backing_file_offset');
   writer.u32(16, header.backingFileSize, 'backing_file_size');
+  writer.u64(48, header.refcountTableOffset, 'refcount_table_offset');
+  writer.u32(56, header.refcountTableClusters, 'refcount_table_clusters');
   if (header.version >= 3) {
     writer.u64raw(72, header.incompatible);
     writer.u64raw(80, header.compatible);
