@@ -1,6 +1,6 @@
 /** Writes the answers of the SCSI host into the driver's memory (virtio 1.2, section 5.6.6), and counts what was done. */
 import { STATUS } from '../../scsi/command.ts';
-import { fixedSense } from '../../scsi/sense.ts';
+import { fixedSense, type Sense } from '../../scsi/sense.ts';
 import { DIRECTION } from '../../scsi/transfer.ts';
 import { OP } from '../../trace/format.ts';
 import { E } from '../../trace/registry.ts';
@@ -13,9 +13,6 @@ export class ScsiResponder {
   readonly #device: VirtioScsi;
   readonly #trace: TraceRing;
   readonly #stats: VirtioScsi['stats'];
-  /** The answer to a command, sense data included, before it is copied. */
-  #bytes = new Uint8Array(0);
-  #view = new DataView(this.#bytes.buffer);
 
   constructor(device: VirtioScsi, trace: TraceRing, stats: VirtioScsi['stats']) {
     this.#device = device;
@@ -69,35 +66,49 @@ export class ScsiResponder {
 
   /** Sense data that is not there is written as zeroes, so that everything up to the data is the device's. */
   #command(request: ScsiRequest): void {
-    const { status, response, sense } = request;
+    const { status, response, sense, bytes, dataBytes, moved } = request;
     const length = ScsiResponder.commandBytes(this.#device.senseSize);
-    if (this.#bytes.length !== length) {
-      this.#bytes = new Uint8Array(length);
-      this.#view = new DataView(this.#bytes.buffer);
-    }
-    const bytes = this.#bytes;
-    const view = this.#view;
-    bytes.fill(0, CMD_RESP.sense);
-    let senseLength = 0;
-    if (sense !== undefined && response === RESPONSE.ok) {
-      const fixed = fixedSense(sense).subarray(0, this.#device.senseSize);
-      bytes.set(fixed, CMD_RESP.sense);
-      senseLength = fixed.length;
-    }
     const answered = response === RESPONSE.ok && status === STATUS.good;
-    view.setUint32(CMD_RESP.senseLen, senseLength, true);
-    view.setUint32(
-      CMD_RESP.resid,
-      answered && request.bytes > 0 ? request.dataBytes - request.moved : 0,
-      true,
-    );
-    view.setUint16(CMD_RESP.qualifier, 0, true);
-    bytes[CMD_RESP.status] = response === RESPONSE.ok ? status : 0;
-    bytes[CMD_RESP.response] = response;
-    request.respond(this.#device.memory, bytes, length);
-    const read = answered && request.direction === DIRECTION.fromDevice ? request.moved : 0;
-    request.written = length + read;
+    const resid = answered && bytes > 0 ? dataBytes - moved : 0;
+    const shown = response === RESPONSE.ok ? status : 0;
+    if (sense !== undefined && response === RESPONSE.ok) this.#withSense(request, sense, length);
+    else if (!this.#quick(request, length, resid, shown))
+      this.#write(request, this.#plain(request, length, resid, shown));
+    request.written = length;
+    if (answered && request.direction === DIRECTION.fromDevice) request.written += moved;
     this.#count(request, answered);
+  }
+
+  /** As every driver has it, the answer is one buffer on a boundary of words: written in place. */
+  #quick(request: ScsiRequest, length: number, resid: number, status: number): boolean {
+    const { offsets, lengths, outCount } = request.element;
+    const at = offsets[outCount];
+    if (lengths[outCount] < length || ((at | length) & 3) !== 0) return false;
+    const { memory } = this.#device;
+    memory.dirty(at, length);
+    const { words } = memory;
+    const word = at >>> 2;
+    words[word] = 0;
+    words[word + 1] = resid;
+    words[word + 2] = (status << 16) | (request.response << 24);
+    for (let i = word + 3; i < word + length / 4; i++) words[i] = 0;
+    return true;
+  }
+
+  #plain({ response }: ScsiRequest, length: number, resid: number, status: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    new DataView(bytes.buffer).setUint32(CMD_RESP.resid, resid, true);
+    bytes[CMD_RESP.status] = status;
+    bytes[CMD_RESP.response] = response;
+    return bytes;
+  }
+
+  #withSense(request: ScsiRequest, sense: Sense, length: number): void {
+    const bytes = this.#plain(request, length, 0, request.status);
+    const fixed = fixedSense(sense).subarray(0, this.#device.senseSize);
+    new DataView(bytes.buffer).setUint32(CMD_RESP.senseLen, fixed.length, true);
+    bytes.set(fixed, CMD_RESP.sense);
+    this.#write(request, bytes);
   }
 
   #count({ transfer, moved, bytes, parsed, direction, cdb }: ScsiRequest, answered: boolean): void {
