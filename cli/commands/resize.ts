@@ -23,6 +23,12 @@ export const resize = defineCommand({
       kind: 'flag',
       help: 'allow a smaller size: what lies behind it is lost. Shrink the file system and partitions first',
     },
+    preallocation: {
+      kind: 'text',
+      value: 'MODE',
+      choices: ['off', 'metadata', 'falloc', 'full'],
+      help: 'how much of what is added is reserved beforehand, for raw and qcow2',
+    },
     ...FOLLOW_OPTION,
     quiet: { kind: 'flag', short: 'q', help: 'say nothing' },
   },
@@ -47,7 +53,7 @@ export const resize = defineCommand({
         const size = relative ? node.virtualSize + (text.startsWith('-') ? -bytes : bytes) : bytes;
         if (size < 0)
           throw new UsageError(`SIZE cannot be '${text}': the disk has ${node.virtualSize} bytes`);
-        await resizeImage(node, size, { shrink: values.shrink });
+        await resizeImage(node, size, { shrink: values.shrink, preallocation: values.preallocation });
       } finally {
         await node.close();
       }

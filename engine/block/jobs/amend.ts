@@ -76,7 +76,7 @@ export async function amendImage(
   // A lower version comes last: until then the other changes may need the higher one.
   const lower = version === 2 && header.version === 3;
   await node.alone(() => run(amendQcow2(state, lower ? { ...change, version: 3 } : change)));
-  if (options.size !== undefined) await resizeImage(node, Number(options.size), { shrink: context.shrink });
+  if (options.size !== undefined) await resizeImage(node, options.size, { shrink: context.shrink });
   if (lower) await node.alone(() => run(amendQcow2(state, { version })));
 }
 

@@ -40,6 +40,14 @@ export async function preallocateNew(image: NewImage, create: CreateOptions): Pr
   }
 }
 
+/** Before a disk gets `size` bytes: throws `block.bad-option` for what `preallocateFrom` could not do afterwards. */
+export function checkPreallocation(node: FormatNode, mode: Preallocation, size: number): void {
+  if (size < node.virtualSize) throw badMode(mode, 'off where a disk becomes smaller');
+  if (node.format instanceof Qcow2Driver) return;
+  if (node.driver !== 'raw') throw badMode(mode, `off: a ${node.driver} image has no preallocation`);
+  if (mode === 'metadata') throw badMode(mode, 'off, falloc or full for a raw image');
+}
+
 /**
  * Reserves what was added to a disk behind byte `from`. `metadata` fills tables; `falloc` and `full` take the space as well: both write
  * zeroes, since Node cannot reserve space without writing.
@@ -54,10 +62,7 @@ export async function preallocateFrom(node: FormatNode, from: number, mode: Prea
     await node.alone(() => run(preallocateQcow2(state, start, state.header.size, full)));
     return;
   }
-  if (node.driver !== 'raw') {
-    throw badMode(mode, `off: a ${node.driver} image has no preallocation`);
-  }
-  if (!full) throw badMode(mode, 'off, falloc or full for a raw image');
+  checkPreallocation(node, mode, node.virtualSize);
   const { storage } = format;
   const end = await storage.size();
   await run(writeZeroes(storage, from, end));

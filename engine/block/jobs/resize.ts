@@ -7,11 +7,14 @@ import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { resizeQcow2 } from '../formats/qcow2/resize.ts';
 import { QedDriver } from '../formats/qed/driver.ts';
 import { tableEntries } from '../formats/qed/header.ts';
+import { checkPreallocation, preallocateFrom, preallocationMode } from './preallocate.ts';
 import { qcow2State } from './qcow2-state.ts';
 
 export interface ResizeOptions {
   /** Without it a smaller size throws `resize.shrinks`: what lies behind the new end is lost. */
   shrink?: boolean;
+  /** How much of what is added is reserved beforehand: off (default), metadata (qcow2), falloc and full (raw and qcow2). */
+  preallocation?: string;
 }
 
 /** `size` in bytes; rounded up to whole sectors of 512 bytes. The node is of no use afterwards: open the image anew. */
@@ -42,7 +45,11 @@ export async function resizeImage(
       hint: 'Open it for writing.',
     });
   }
+  const mode = preallocationMode(options.preallocation);
+  const before = node.virtualSize;
+  if (mode !== 'off') checkPreallocation(node, mode, rounded);
   await node.alone(() => change(node, rounded));
+  await preallocateFrom(node, before, mode);
 }
 
 function change(node: FormatNode, size: number): Maybe<void> {

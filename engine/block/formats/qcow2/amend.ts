@@ -164,12 +164,10 @@ function* expandZeroes(state: Qcow2State): Steps<void> {
     yield* wait(locate(state, at, end - at, slot));
     const { length, kind } = slot;
     if (kind === 'zero' && state.backing === undefined) yield* discardGuest(state, at, length);
-    for (
-      let done = 0;
-      kind === 'zero' && state.backing !== undefined && done < length;
-      done += ZEROES.length
-    ) {
-      yield* writeGuest(state, at + done, ZEROES.subarray(0, Math.min(ZEROES.length, length - done)));
+    else if (kind === 'zero') {
+      for (let done = 0; done < length; done += ZEROES.length) {
+        yield* writeGuest(state, at + done, ZEROES.subarray(0, Math.min(ZEROES.length, length - done)));
+      }
     }
     at += length;
   }
