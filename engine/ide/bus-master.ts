@@ -169,7 +169,7 @@ export class BusMaster implements DmaProvider {
     // The guest learns of it by the interrupt alone.
   }
 
-  reset(): void {
+  busReset(): void {
     this.#channel.trace.emit(E.bmdma_reset, 0, 0, 0, 0, 0);
     this.#go = undefined;
     this.command = this.status = this.table = 0;

@@ -184,7 +184,7 @@ export class IdeChannel implements DriveBus {
       drive.forget();
       drive.reset();
     }
-    this.dma.reset();
+    this.dma.busReset?.();
   }
 }
 

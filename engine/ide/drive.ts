@@ -34,7 +34,8 @@ export interface DmaProvider {
   moveBuffer(drive: IdeDrive, toGuest: boolean): boolean;
   setInactive(more: boolean): void;
   commandDone(drive: IdeDrive): void;
-  reset(): void;
+  /** The bus was reset. */
+  busReset?(): void;
 }
 
 /** What a drive needs of the channel that it hangs on. */
@@ -326,9 +327,9 @@ export class IdeDrive {
   }
 
   abort(): void {
-    stopTransfer(this);
     this.status = STATUS.drdy | STATUS.err;
     this.error = ERROR.abrt;
+    stopTransfer(this);
   }
 
   // ---- transfers to the host ----

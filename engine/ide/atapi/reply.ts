@@ -135,9 +135,24 @@ function offerPiece(drive: IdeDrive): boolean {
   drive.lbaMid = size & 0xff;
   drive.lbaHigh = (size >> 8) & 0xff;
   drive.emit(E.ide_atapi_cmd_reply_end_new, drive.status);
-  drive.packetLeft -= size;
-  drive.ioIndex += size;
-  return drive.offerTransfer(drive.ioIndex - size, size, true, nextPiece);
+  // AHCI moves the data itself, one block at a time.
+  const least = drive.bus.dma.pioTransfer === undefined ? size : toBlockEnd(drive);
+  let moved = true;
+  for (let left = size; left > 0 && moved;) {
+    const part = left === size ? Math.min(size, least) : Math.min(left, drive.blockBytes);
+    left -= part;
+    drive.packetLeft -= part;
+    drive.ioIndex += part;
+    moved = drive.offerTransfer(drive.ioIndex - part, part, true, nextPiece);
+  }
+  return moved;
+}
+
+/** Bytes to the end of the block in which the answer stands; all of it when it is not made of blocks. */
+function toBlockEnd(drive: IdeDrive): number {
+  return drive.packetBlock === -1
+    ? drive.packetLeft
+    : drive.packetLeft % drive.blockBytes || drive.blockBytes;
 }
 
 /**
