@@ -8,6 +8,7 @@ import { PersonGate } from './gate.ts';
 import { Images } from './images/images.ts';
 import { historySchema, type JobHistory } from './jobs/history.ts';
 import { Jobs } from './jobs/jobs.ts';
+import { mayStopJobs } from './jobs/may-stop.ts';
 import { tellEnd } from './jobs/notification.ts';
 import { Targets } from './jobs/targets.ts';
 import { taskbarFraction } from './jobs/taskbar.ts';
@@ -54,6 +55,7 @@ export class Application {
     this.window = new MainWindow({
       state: this.#windowState,
       pageGone: () => this.#pageGone(),
+      mayClose: () => mayStopJobs(this.jobs, this.window.electron, this.text),
       pageCrashed: (reason) => this.notices.add('page.crashed', { reason }),
     });
     this.supervisor = new Supervisor(spawnWorker, memoryByPid, (rows) =>

@@ -84,7 +84,6 @@ export class Images {
         handle,
         new PlatterError('image.busy', `A job is changing ${image}.`, {
           image,
-          hint: 'It opens again when the job has ended.',
         }),
       );
       const entry = this.#entries.get(handle);

@@ -55,7 +55,7 @@ export function pastRow(record: JobRecord): JobRow {
   const error = new PlatterError(
     'job.interrupted',
     `Platter ended while this job ran. ${image} may hold a part of its work.`,
-    { image, hint: 'Check the image, then run the job again.' },
+    { image },
   );
   return { ...row, state: 'failed', past: true, error: toPlainError(error) };
 }

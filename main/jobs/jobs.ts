@@ -1,16 +1,16 @@
 /** The jobs: each in a process of its own, one writer for every file, and a history that outlives the application. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
 import { commandText, jobCommand, type CommandNames } from '#contract/job-command.ts';
 import type { ImageHandle, ImageInfo } from '#contract/images.ts';
 import type { JobAgain, JobId, JobLeft, JobProgress, JobRequest, JobRow, JobState } from '#contract/jobs.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
-import { realPath } from '#engine/block/references.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
 import { newHandle } from '../images/handles.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Store } from '../store/store.ts';
-import { conflict, type UsedPaths } from './conflicts.ts';
+import { imagesInUse, refuseOthers, refuseTarget, usedBy, type Places } from './admission.ts';
+import type { UsedPaths } from './conflicts.ts';
 import { filesOf, handlesOf, withHandles } from './files.ts';
 import { MOST_KEPT, pastRow, recordOf, type JobHistory } from './history.ts';
 import { candidates, removeLeftovers } from './leftovers.ts';
@@ -56,10 +56,19 @@ export class Jobs {
   readonly #running = new Map<JobId, Entry>();
   /** Newest first. */
   #past: JobRow[];
+  readonly #places: Places = {
+    path: (handle) => this.#path(handle),
+    chain: (handle) => this.#chain(handle),
+  };
 
   constructor(options: JobsOptions) {
     this.#options = options;
     this.#past = options.store.value.jobs.map(pastRow);
+  }
+
+  /** Whether any job runs. */
+  get busy(): boolean {
+    return this.#running.size > 0;
   }
 
   list(): JobRow[] {
@@ -75,14 +84,14 @@ export class Jobs {
         `${MOST_JOBS} jobs are running, which is the most there can be.`,
         {
           expected: `at most ${MOST_JOBS}`,
-          hint: 'Wait for one, or cancel one.',
         },
       );
     }
     const files = Object.fromEntries(handlesOf(request).map((handle) => [handle, this.#path(handle)]));
-    const used = this.#usedBy(request);
-    this.#refuseTarget(request);
-    this.#refuseConflicts(used);
+    const used = usedBy(request, this.#places);
+    refuseTarget(request, used, this.#places);
+    refuseOthers(used, [this.#labUse()], 'lab');
+    refuseOthers(used, this.#jobUse(), 'job');
     const row: JobRow = {
       id: newHandle('job'),
       request,
@@ -165,14 +174,7 @@ export class Jobs {
 
   /** Throws when a running job keeps a lab from using these images. */
   admitLab(uses: ImageHandle[], writes: ImageHandle[]): void {
-    this.#refuse(
-      {
-        reads: uses.flatMap((handle) => this.#chain(handle)),
-        writes: writes.map((handle) => this.#chain(handle)[0]),
-      },
-      [...this.#running.values()].map((entry) => entry.used),
-      'job',
-    );
+    refuseOthers(imagesInUse(uses, writes, this.#places), this.#jobUse(), 'job');
   }
 
   async #run(entry: Entry): Promise<void> {
@@ -236,6 +238,15 @@ export class Jobs {
     }
   }
 
+  #labUse(): UsedPaths {
+    const { uses, writes } = this.#options.labs();
+    return imagesInUse(uses, writes, this.#places);
+  }
+
+  #jobUse(): UsedPaths[] {
+    return [...this.#running.values()].map((entry) => entry.used);
+  }
+
   #path(handle: string): string {
     return handle.startsWith('dst-') ? this.#options.targets.path(handle) : this.#options.images.path(handle);
   }
@@ -244,80 +255,6 @@ export class Jobs {
   #chain(handle: ImageHandle): string[] {
     const { images } = this.#options;
     return chainPaths(images.path(handle), images.info(handle));
-  }
-
-  #usedBy(request: JobRequest): UsedPaths {
-    const { reads, writes, writesBacking, target } = filesOf(request);
-    const written = writes.flatMap((handle) => this.#chain(handle).slice(0, writesBacking ? 2 : 1));
-    const rest = writes.flatMap((handle) => this.#chain(handle)).filter((path) => !written.includes(path));
-    return {
-      reads: [...reads.flatMap((handle) => this.#chain(handle)), ...rest],
-      writes: [...written, ...(target === undefined ? [] : [realPath(this.#path(target))])],
-    };
-  }
-
-  #refuseTarget(request: JobRequest): void {
-    const { target } = filesOf(request);
-    if (target === undefined) return;
-    const path = this.#path(target);
-    const image = basename(path);
-    const there = statSync(path, { throwIfNoEntry: false });
-    if (there !== undefined && !there.isFile()) {
-      throw new PlatterError('job.target-not-a-file', `${image} is there and is no regular file.`, {
-        image,
-        hint: 'Choose another name.',
-      });
-    }
-    if (this.#usedBy(request).reads.includes(realPath(path))) {
-      throw new PlatterError('job.same-file', `${image} is what is to be read from.`, {
-        image,
-        hint: 'Choose another name.',
-      });
-    }
-    if (there !== undefined && !('overwrite' in request && request.overwrite)) {
-      throw new PlatterError('job.target-exists', `${image} is there already.`, {
-        image,
-        hint: 'Confirm that it is to be replaced, or choose another name.',
-      });
-    }
-  }
-
-  #refuseConflicts(mine: UsedPaths): void {
-    const lab = this.#options.labs();
-    const labs: UsedPaths = {
-      reads: lab.uses.flatMap((handle) => this.#attachedChain(handle)),
-      writes: lab.writes.flatMap((handle) => this.#attachedChain(handle).slice(0, 1)),
-    };
-    this.#refuse(mine, [labs], 'lab');
-    this.#refuse(
-      mine,
-      [...this.#running.values()].map((entry) => entry.used),
-      'job',
-    );
-  }
-
-  /** A lab may go on with an image that was detached meanwhile. */
-  #attachedChain(handle: ImageHandle): string[] {
-    try {
-      return this.#chain(handle);
-    } catch {
-      return [];
-    }
-  }
-
-  #refuse(mine: UsedPaths, others: readonly UsedPaths[], by: 'lab' | 'job'): void {
-    const path = others.map((theirs) => conflict(mine, theirs)).find((found) => found !== undefined);
-    if (path === undefined) return;
-    const image = basename(path);
-    throw by === 'lab'
-      ? new PlatterError('job.image-in-lab', `${image} is used by an open lab.`, {
-          image,
-          hint: 'Close the lab first.',
-        })
-      : new PlatterError('job.image-in-job', `${image} is used by a job that is running.`, {
-          image,
-          hint: 'Wait for its end, or cancel it.',
-        });
   }
 
   #command(request: JobRequest, file: (handle: string) => string): string {

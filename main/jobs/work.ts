@@ -30,7 +30,7 @@ function jobError(thrown: unknown, image: string): PlatterError {
   return new PlatterError(
     'job.crashed',
     `The process of this job on ${image} ended unexpectedly (${value}). Nothing else is affected.`,
-    { image, value, hint: 'Run the job again.' },
+    { image, value },
   );
 }
 
@@ -91,7 +91,7 @@ export class Work {
         this.#hung = new PlatterError(
           'job.hung',
           `The process of the job "${request.kind}" did not answer for ${SILENT_MS / 60000} minutes and was ended.`,
-          { value: request.kind, hint: 'Check the image, then run the job again.' },
+          { value: request.kind },
         );
         void this.#worker?.end();
       }, SILENT_MS);

@@ -18,6 +18,8 @@ export interface WindowOptions {
   state: Store<WindowState>;
   /** The page is gone or is being loaded anew: whatever belonged to it is void. */
   pageGone: () => void;
+  /** Asked before the window closes. */
+  mayClose: () => boolean;
   /** The page's process died; it is loaded again. */
   pageCrashed: (reason: string) => void;
 }
@@ -99,6 +101,9 @@ export class MainWindow {
     this.#window = window;
     if (maximized) window.maximize();
     window.once('ready-to-show', () => window.show());
+    window.on('close', (event) => {
+      if (!this.#options.mayClose()) event.preventDefault();
+    });
     this.#rememberPlace(window);
     this.#watchPage(window.webContents);
     window.on('closed', () => {

@@ -323,13 +323,25 @@ test.describe.serial('jobs', () => {
     await expect(page.locator('.jobs-popover').getByTestId('job').first()).toContainText('dies.qcow2');
     await accessible(page);
     await shot('history');
+    await page.keyboard.press('Escape');
+    // Closing stops jobs: asked first.
+    await startLong('closed.qcow2');
+    const answer = (button: number) =>
+      platter.app.evaluate(({ dialog }, button) => {
+        dialog.showMessageBoxSync = () => button;
+      }, button);
+    await answer(0);
+    await platter.app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0].close());
+    await expect(page.getByTestId('jobs-status')).toContainText('1 running');
+    await answer(1);
     const { userData } = platter;
     await platter.app.close();
+    expect(readdirSync(folder.path).filter((name) => name.includes('closed'))).toEqual([]);
     await start(userData);
     await page.getByTestId('jobs-status').click();
     const panel = page.locator('.jobs-popover');
-    const stopped = panel.getByTestId('job').filter({ hasText: 'stopped.qcow2' });
-    await expect(stopped).toHaveAttribute('data-state', 'cancelled');
+    const closed = panel.getByTestId('job').filter({ hasText: 'closed.qcow2' });
+    await expect(closed).toHaveAttribute('data-state', 'cancelled');
     const snapshot = panel.getByTestId('job').filter({ hasText: 'there.img' });
     await snapshot.getByRole('button').first().click();
     await expect(snapshot).toContainText('qemu-img convert -f qcow2 -O raw disk.qcow2 there.img');

@@ -2,6 +2,7 @@
 import type { BitmapAction } from '#engine/block/jobs/bitmap.ts';
 import type { JobOf, JobResult } from '#contract/jobs.ts';
 import { checkImage } from '#engine/block/check.ts';
+import { amendImage } from '#engine/block/jobs/amend.ts';
 import { changeBitmap } from '#engine/block/jobs/bitmap.ts';
 import { repairImage } from '#engine/block/jobs/repair.ts';
 import { resizeImage } from '#engine/block/jobs/resize.ts';
@@ -26,6 +27,12 @@ export const runCheck: Runner<'check'> = (request, tools) => {
     return { kind: 'check', counts: after, fixed };
   });
 };
+
+export const runAmend: Runner<'amend'> = (request, tools) =>
+  withImage(tools, request.image, { readOnly: false, backing: 'skip' }, async (node) => {
+    await amendImage(node, request.options);
+    return DONE;
+  });
 
 export const runSnapshot: Runner<'snapshot'> = (request, tools) =>
   withImage(tools, request.image, { readOnly: false, backing: 'skip' }, async (node) => {

@@ -137,6 +137,8 @@ describe('an image changed in place', () => {
     { kind: 'snapshot', action: 'delete', name: 'before' },
     { kind: 'bitmap', action: 'add', name: 'daily', granularity: 65536 },
     { kind: 'check', repair: 'all' },
+    { kind: 'amend', options: { lazy_refcounts: true } },
+    { kind: 'amend', options: { compat: '0.10' } },
   ])('%o', async (more) => {
     const ours = sample('ours.qcow2');
     copyFileSync(ours, at('theirs.qcow2'));
