@@ -133,6 +133,20 @@ describe('MODE SELECT (SPC-4 6.9)', () => {
   });
 });
 
+describe('the control mode page (SPC-4 7.5.8)', () => {
+  it('is answered when asked for, and cannot be changed', async () => {
+    const disk = await memoryDisk(MIB);
+    const { data } = await send(disk, [0x1a, 8, 0x0a, 0, 16, 0]);
+    expect([...data]).toEqual([15, 0, 0, 0, 0x0a, 10, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0]);
+    const select = (byte: number): ReturnType<typeof send> =>
+      send(disk, [0x15, 0x10, 0, 0, 16, 0], {
+        out: Uint8Array.of(0, 0, 0, 0, 0x0a, 10, byte, 0x10, 0, 0, 0, 0, 0, 0, 0, 0),
+      });
+    expect((await select(0)).status).toBe(STATUS.good);
+    expect((await select(4)).sense).toEqual(SENSE.invalidParam); // D_SENSE
+  });
+});
+
 describe('the block descriptor of MODE SELECT (SBC-3 6.5.2)', () => {
   it('changes the block length to a multiple of 512 and to nothing less (CVE-2023-42467)', async () => {
     const disk = await memoryDisk(MIB);

@@ -6,6 +6,7 @@ export const MODE_PAGE = {
   rigidGeometry: 0x04,
   flexibleGeometry: 0x05,
   caching: 0x08,
+  control: 0x0a,
   audioControl: 0x0e,
   capabilities: 0x2a,
   all: 0x3f,
@@ -33,6 +34,8 @@ export function modePage(state: DiskState, page: number, changeable: boolean): U
       body[0] = changeable || state.writeCache ? WCE : 0;
       return body;
     }
+    case MODE_PAGE.control:
+      return control(changeable);
     case MODE_PAGE.audioControl:
       return disk ? undefined : new Uint8Array(14);
     case MODE_PAGE.capabilities:
@@ -58,6 +61,13 @@ function errorRecovery(disk: boolean, changeable: boolean): Uint8Array {
     body[0] = awre;
     body[1] = disk ? 0 : 0x20; // read retry count
   }
+  return body;
+}
+
+/** SPC-4 section 7.5.8: fixed-format sense data, commands may be reordered, nothing can be changed. QEMU has no such page. */
+function control(changeable: boolean): Uint8Array {
+  const body = new Uint8Array(10);
+  if (!changeable) body[1] = 0x10;
   return body;
 }
 

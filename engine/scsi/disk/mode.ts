@@ -48,8 +48,13 @@ function deviceParameter({ options }: DiskState): number {
     : 0;
 }
 
+/** What page code 3Fh stands for: those that QEMU has. The control page is answered when it is asked for by its own code. */
+const ALL_PAGES = Array.from({ length: MODE_PAGE.all }, (_, code) => code).filter(
+  (code) => code !== MODE_PAGE.control,
+);
+
 function modePages(state: DiskState, page: number, changeable: boolean): Uint8Array | undefined {
-  const wanted = page === MODE_PAGE.all ? Array.from({ length: MODE_PAGE.all }, (_, code) => code) : [page];
+  const wanted = page === MODE_PAGE.all ? ALL_PAGES : [page];
   const bytes: number[] = [];
   for (const code of wanted) {
     const body = modePage(state, code, changeable);
