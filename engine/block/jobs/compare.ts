@@ -23,7 +23,7 @@ export interface Comparison {
   sizesDiffer: boolean;
 }
 
-const PIECE = 1 << 20;
+const PIECE = 2 << 20;
 const SECTOR = 512;
 
 export async function compareImages(

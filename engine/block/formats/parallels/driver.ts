@@ -1,7 +1,7 @@
 /** Parallels: a header, a table of 32-bit positions, clusters (QEMU `block/parallels.c`). */
 import { PlatterError } from '../../../errors.ts';
 import { andThen, run, wait, type Maybe, type Steps } from '../../../maybe.ts';
-import type { CheckResult, FormatDescription } from '../../format.ts';
+import type { CheckResult, ExtentSlot, FormatDescription } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { alignUp } from '../shared/check-fields.ts';
 import { ClusteredDriver, UNALLOCATED, type ClusterState } from '../shared/clustered.ts';
@@ -52,6 +52,12 @@ export class ParallelsDriver extends ClusteredDriver {
   /** The position of cluster `index` in the image, bytes; 0 when it is not there. */
   position(index: number): Maybe<number> {
     return andThen(this.table.get(index), (entry) => entry * entryUnit(this.#header) * 512);
+  }
+
+  /** A disk may be longer than its table, by any number of clusters: nothing is there, and one answer says so. */
+  override locate(offset: number, length: number, out: ExtentSlot): Maybe<void> {
+    if (offset < this.table.count * this.clusterSize) return super.locate(offset, length, out);
+    out.unallocated(length);
   }
 
   lookup(index: number): Maybe<ClusterState> {

@@ -42,7 +42,7 @@ export function* inspect(state: Qcow2State): Steps<Inspection> {
   const differences = yield* compareCounts(context, blocks);
   const countable = differences.every(({ stored }) => stored !== UNCOUNTABLE);
   const soundTable = followed && countable && checkErrors === result.checkErrors;
-  yield* checkCopied(context, soundRefcounts(state, blocks));
+  yield* checkCopied(context, differences, soundRefcounts(state, blocks));
   return { result, differences, soundTable };
 }
 

@@ -1,20 +1,36 @@
 /** The copied flags: set exactly where the stored reference count is 1 (specification, "L1 table entry", "L2 table entry"). */
 import { PlatterError } from '../../../../errors.ts';
 import type { Steps } from '../../../../maybe.ts';
-import { COPIED_HIGH, TABLE_ENTRY } from '../constants.ts';
-import { clusterKind, hostOffset } from '../entry.ts';
+import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
+import { hostOffset } from '../entry.ts';
 import type { Refcounts } from '../refcount.ts';
+import { UNCOUNTABLE, type Difference } from './refcounts.ts';
 import { hex, readWhole, type CheckContext } from './tables.ts';
 
-export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps<void> {
-  const { state, report } = context;
-  const table = new Uint8Array(state.clusterSize);
+/**
+ * `differences`: the only clusters of the file whose stored count is not the number of references that were found. `refcounts` tells
+ * those of clusters past its end.
+ */
+export function* checkCopied(
+  context: CheckContext,
+  differences: readonly Difference[],
+  refcounts: Refcounts,
+): Steps<void> {
+  const { state, report, references, fileSize } = context;
+  const { clusterSize, externalData } = state;
+  // Cluster sizes are powers of two below 2^32: the low half tells whether an offset is aligned.
+  const unaligned = clusterSize - 1;
+  const stored = new Map(differences.map((one) => [one.cluster, one.stored]));
+  const count = (cluster: number): number =>
+    (stored.size === 0 ? undefined : stored.get(cluster)) ?? references.get(cluster);
+  const table = new Uint8Array(clusterSize);
   const view = new DataView(table.buffer);
   for (let index = 0; index < state.l1.length / TABLE_ENTRY; index++) {
     const high = state.l1View.getUint32(index * TABLE_ENTRY);
     const offset = hostOffset(high, state.l1View.getUint32(index * TABLE_ENTRY + 4));
-    if (offset === 0 || offset % state.clusterSize !== 0) continue;
-    const l2Count = yield* count(refcounts, offset / state.clusterSize);
+    if (offset === 0 || offset % clusterSize !== 0) continue;
+    const l2Count =
+      offset < fileSize ? count(offset / clusterSize) : yield* pastEnd(refcounts, offset / clusterSize);
     if ((l2Count === 1) !== ((high & COPIED_HIGH) !== 0)) {
       report.corruption(
         `OFLAG_COPIED L2 cluster: l1_index=${index} offset=${hex(offset)} refcount=${l2Count}`,
@@ -23,11 +39,14 @@ export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps
     if (!(yield* readWhole(context, offset, table, 'L2 table'))) continue;
     for (let at = 0; at < table.length; at += state.l2EntryBytes) {
       const entryHigh = view.getUint32(at);
+      if ((entryHigh & COMPRESSED_HIGH) !== 0) continue;
       const entryLow = view.getUint32(at + 4);
-      if (clusterKind(entryHigh, entryLow) === 'compressed') continue;
+      if ((entryLow & OFFSET_LOW & unaligned) !== 0) continue;
       const data = hostOffset(entryHigh, entryLow);
-      if (data === 0 || data % state.clusterSize !== 0) continue;
-      const own = state.externalData || (yield* count(refcounts, data / state.clusterSize)) === 1;
+      if (data === 0) continue;
+      const own =
+        externalData ||
+        (data < fileSize ? count(data / clusterSize) : yield* pastEnd(refcounts, data / clusterSize)) === 1;
       if (own !== ((entryHigh & COPIED_HIGH) !== 0)) {
         report.corruption(`OFLAG_COPIED data cluster: l2_entry at ${hex(offset + at)} offset=${hex(data)}`);
       }
@@ -35,16 +54,12 @@ export function* checkCopied(context: CheckContext, refcounts: Refcounts): Steps
   }
 }
 
-function* count(refcounts: Refcounts, cluster: number): Steps<number> {
-  const block = refcounts.blockOffset(Math.floor(cluster / refcounts.perBlock));
-  if (block === 0) return 0;
+function* pastEnd(refcounts: Refcounts, cluster: number): Steps<number> {
   try {
-    const slice = refcounts.cache.peek(refcounts.sliceOf(block, cluster));
-    if (slice !== undefined) return refcounts.countIn(slice, cluster);
     return yield* refcounts.get(cluster);
   } catch (error) {
     // A 64-bit count that no number holds: not one reference, in any case.
-    if (error instanceof PlatterError && error.code === 'bytes.too-large') return Number.MAX_SAFE_INTEGER;
+    if (error instanceof PlatterError && error.code === 'bytes.too-large') return UNCOUNTABLE;
     throw error;
   }
 }

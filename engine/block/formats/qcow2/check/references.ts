@@ -20,7 +20,8 @@ export class ReferenceCounts {
       this.#lastIndex = index;
       this.#lastPage = page;
     }
-    const at = cluster % PAGE;
+    // A remainder of floating-point numbers would take ten times as long.
+    const at = cluster - index * PAGE;
     if (this.#lastPage[at] < SATURATED) this.#lastPage[at]++;
   }
 
@@ -35,6 +36,6 @@ export class ReferenceCounts {
       this.#lastIndex = index;
       this.#lastPage = this.#pages.get(index);
     }
-    return this.#lastPage === undefined ? 0 : this.#lastPage[cluster % PAGE];
+    return this.#lastPage === undefined ? 0 : this.#lastPage[cluster - index * PAGE];
   }
 }

@@ -1,7 +1,7 @@
 /** Following L1 and L2 tables: every cluster that they use gets a reference, every entry is held against the specification. */
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
-import { COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
+import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
 import { clusterKind, compressedPlace, hostOffset } from '../entry.ts';
 import type { Qcow2State } from '../state.ts';
 import type { ReferenceCounts } from './references.ts';
@@ -84,13 +84,17 @@ export function* readWhole(
 function followL2(context: CheckContext, table: Uint8Array, tableOffset: number, active: boolean): void {
   const { state, report } = context;
   const { result } = report;
+  const { clusterSize, extendedL2, externalData } = state;
   const view = new DataView(table.buffer);
+  // Cluster sizes are powers of two below 2^32: the low half tells whether an offset is aligned.
+  const unaligned = clusterSize - 1;
+  const lastStart = context.fileSize - 1;
   let expected = 0;
   for (let at = 0; at < table.length; at += state.l2EntryBytes) {
     const high = view.getUint32(at);
     const low = view.getUint32(at + 4);
     if (high === 0 && low === 0) continue;
-    if (clusterKind(high, low) === 'compressed') {
+    if ((high & COMPRESSED_HIGH) !== 0) {
       if (followCompressed(context, high, low, tableOffset + at) && active) {
         // Compressed clusters lie at odd sectors: fragmented by nature.
         result.allocatedClusters++;
@@ -103,21 +107,23 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
       report.corruption(`L2 entry at ${hex(tableOffset + at)} has reserved bits set`);
     }
     const offset = hostOffset(high, low);
-    if (state.extendedL2 && (view.getUint32(at + 8) & view.getUint32(at + 12)) !== 0) {
+    if (extendedL2 && (view.getUint32(at + 8) & view.getUint32(at + 12)) !== 0) {
       report.corruption(`L2 entry at ${hex(tableOffset + at)}: a subcluster is both allocated and zero`);
       continue;
     }
-    const kind = clusterKind(high, low, state.externalData);
-    if (offset === 0 && kind !== 'normal') continue;
-    if (offset % state.clusterSize !== 0) {
+    if (offset === 0 && clusterKind(high, low, externalData) !== 'normal') continue;
+    if ((low & OFFSET_LOW & unaligned) !== 0) {
       report.corruption(`offset=${hex(offset)}: cluster is not properly aligned; L2 entry corrupted`);
     }
     if (active) {
       result.allocatedClusters++;
       if (expected !== 0 && offset !== expected) result.fragmentedClusters++;
-      expected = offset + state.clusterSize;
+      expected = offset + clusterSize;
     }
-    if (!state.externalData) addReferences(context, offset, state.clusterSize);
+    if (externalData) continue;
+    if ((low & unaligned & OFFSET_LOW) === 0 && offset <= lastStart) {
+      context.references.add(offset / clusterSize);
+    } else addReferences(context, offset, clusterSize);
   }
 }
 
