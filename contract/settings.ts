@@ -43,6 +43,8 @@ export const workloadSchema = v.object({
   iodepth: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)),
   /** Requests that the program hands over in one call (fio's `iodepth_batch_submit`); 1 when left out. */
   iodepthBatch: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024))),
+  /** 1 (when left out): O_DIRECT, every request reaches the disk. 0: through the guest's page cache (fio's `direct`). */
+  direct: v.optional(v.picklist([0, 1])),
   /** Programs that do this at once, spread over the virtual CPUs (fio's `numjobs`); 1 when left out. */
   numjobs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64))),
   /** Requests that each does; 0 means until it is stopped. */

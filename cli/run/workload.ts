@@ -9,6 +9,12 @@ export const WORKLOAD_OPTIONS = {
   rw: { kind: 'text', value: 'HOW', choices: DIRECTIONS, help: 'what to do (default randread)' },
   bs: { kind: 'text', value: 'BYTES', help: 'the size of a request (default 4k)' },
   iodepth: { kind: 'text', value: 'N', help: 'requests in flight at a time (default 1)' },
+  direct: {
+    kind: 'text',
+    value: '0|1',
+    choices: ['0', '1'],
+    help: "1 (default): every request reaches the disk; 0: through the guest's page cache",
+  },
   numjobs: {
     kind: 'text',
     value: 'N',
@@ -36,6 +42,7 @@ export function parseWorkload(values: Values<typeof WORKLOAD_OPTIONS>): Workload
     rw: DIRECTIONS.find((name) => name === values.rw) ?? 'randread',
     bs: parseSize(values.bs ?? '4k', '--bs'),
     iodepth: parseCount(values.iodepth ?? '1', '--iodepth', 1, 1024),
+    direct: values.direct === '0' ? 0 : 1,
     numjobs: parseCount(values.numjobs ?? '1', '--numjobs', 1, 64),
     numberIos: parseCount(values['number-ios'] ?? '1000', '--number-ios', 0),
     offset: parseSize(values.offset ?? '0', '--offset'),

@@ -10,6 +10,8 @@ export class Slot {
   bytes = 0;
   /** Guest physical address of its buffer. */
   readonly buffer: number;
+  /** Whose it is: a program's, or the page cache's, which reads pages or writes them back. */
+  readonly use: 'program' | 'read' | 'write-back';
   /** Pieces that are still under way. */
   pending = 0;
   /** 0, or the error that the program will see. */
@@ -18,8 +20,9 @@ export class Slot {
   /** The virtual CPU that its program runs on. */
   readonly cpu: number;
 
-  constructor(buffer: number, cpu = 0) {
+  constructor(buffer: number, cpu = 0, use: Slot['use'] = 'program') {
     this.buffer = buffer;
+    this.use = use;
     this.cpu = cpu;
   }
 }

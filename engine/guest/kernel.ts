@@ -1,10 +1,12 @@
 /** What the virtual CPUs of the guest share: driver, memory, counters, and which hardware queues wait for room. */
 import type { Workload } from '#contract/settings.ts';
 import type { GuestMemory } from '../machine/memory.ts';
+import { OP } from '../trace/format.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import type { Slot } from './block-request.ts';
 import type { GuestCpu } from './cpu.ts';
 import type { GuestDriver } from './driver.ts';
+import type { PageCache } from './page-cache.ts';
 import type { Job } from './job.ts';
 
 export interface GuestKernelOptions {
@@ -15,6 +17,8 @@ export interface GuestKernelOptions {
   nextRequestId: () => number;
   /** A CPU has something to do that it did not know of. */
   wake: (cpu: number) => void;
+  /** Undefined when the programs go around it (O_DIRECT). */
+  cache?: PageCache;
 }
 
 export class GuestKernel {
@@ -24,6 +28,7 @@ export class GuestKernel {
   readonly workload: Workload;
   readonly nextRequestId: () => number;
   readonly wake: (cpu: number) => void;
+  readonly cache: PageCache | undefined;
   readonly counters = { requests: 0, bytes: 0, reads: 0, writes: 0, flushes: 0, errors: 0 };
   /** The programs ask for nothing more until this is taken back. */
   frozen = false;
@@ -35,6 +40,7 @@ export class GuestKernel {
   /** The CPU that is handing a request to a hardware queue; CPUs that wait for that. */
   readonly #holders = new Map<number, number>();
   readonly #waiters = new Set<number>();
+  #cacheWaiters: Slot[] = [];
 
   constructor(options: GuestKernelOptions) {
     this.memory = options.memory;
@@ -43,6 +49,7 @@ export class GuestKernel {
     this.workload = options.workload;
     this.nextRequestId = options.nextRequestId;
     this.wake = options.wake;
+    this.cache = options.cache;
   }
 
   /**
@@ -83,6 +90,33 @@ export class GuestKernel {
     return own;
   }
 
+  /** The program's request waits until something of the page cache has ended. */
+  waitForCache(slot: Slot): void {
+    this.#cacheWaiters.push(slot);
+  }
+  /** A request of the page cache has ended: whoever waits tries again, and who waited for what could not be read hears of it. */
+  cacheChanged(ended: Slot, cpu: number): void {
+    const waiters = this.#cacheWaiters;
+    this.#cacheWaiters = [];
+    const end = ended.offset + ended.bytes;
+    for (const slot of waiters) {
+      const touched = slot.op !== OP.flush && slot.offset < end && slot.offset + slot.bytes > ended.offset;
+      if (touched && ended.use === 'read' && ended.error !== 0) {
+        slot.error = ended.error;
+        this.cpus[slot.cpu].answer(slot);
+      } else this.cpus[slot.cpu].retry(slot);
+      if (slot.cpu !== cpu) this.wake(slot.cpu);
+    }
+    if (this.shouldFlush && cpu !== 0) this.wake(0);
+  }
+
+  /** CPU 0 writes dirty pages back though nobody waits: there are many, or the programs are done. */
+  get shouldFlush(): boolean {
+    const { cache } = this;
+    if (cache === undefined || cache.dirty === 0 || cache.flushesEnough) return false;
+    return cache.overBackground || this.jobs.every(({ finished }) => finished);
+  }
+
   /** The last piece of a program's request is done. */
   answered(slot: Slot, cpu: number): void {
     this.cpus[slot.cpu].answer(slot);
@@ -96,6 +130,7 @@ export class GuestKernel {
 
   /** The programs have had the answers to everything that they will ever ask for. */
   get finished(): boolean {
-    return this.cpus.every((cpu) => cpu.finished);
+    const clean = this.cache === undefined || this.cache.dirty + this.cache.busy === 0;
+    return clean && this.cpus.every((cpu) => cpu.finished);
   }
 }

@@ -5,6 +5,7 @@ import type { LocalApics } from '../guest/apics.ts';
 import { GuestCpu } from '../guest/cpu.ts';
 import { Job } from '../guest/job.ts';
 import { GuestKernel } from '../guest/kernel.ts';
+import { PAGE, PageCache } from '../guest/page-cache.ts';
 import { RegisterAccess } from '../guest/register-access.ts';
 import { WorkloadGenerator } from '../guest/workload.ts';
 import type { MachineContext } from './machines/kind.ts';
@@ -25,6 +26,14 @@ export interface GuestOptions {
 /** fio gives each job a seed of its own. */
 const SEED_STEP = 0x9e37_79b1;
 
+/** Most pages of the page cache: 16 MiB. */
+const CACHE_PAGES = 4096;
+
+/** Pages that the guest's page cache has; 0 when the programs go around it. */
+export function cachePages({ direct = 1 }: Workload, diskBytes: number): number {
+  return direct === 1 ? 0 : Math.min(CACHE_PAGES, Math.ceil(diskBytes / PAGE));
+}
+
 /** Places for requests that fit into the buffers, for each job. */
 export function depthOf({ bs, iodepth, numjobs = 1 }: Workload, bufferBytes: number): number {
   return Math.max(1, Math.min(iodepth, Math.floor(bufferBytes / (bs * numjobs))));
@@ -34,6 +43,8 @@ export function buildGuest(options: GuestOptions): GuestKernel {
   const { context, hardware, workload, allocator, wakeCpu } = options;
   const { memory, trace, cpus } = context;
   const { numjobs = 1, seed, bs } = workload;
+  const diskBytes = context.node.virtualSize;
+  const pages = cachePages(workload, diskBytes);
   const kernel = new GuestKernel({
     memory,
     trace,
@@ -41,6 +52,7 @@ export function buildGuest(options: GuestOptions): GuestKernel {
     workload,
     nextRequestId: context.nextRequestId,
     wake: wakeCpu,
+    cache: pages === 0 ? undefined : new PageCache(memory, allocator.take(pages * PAGE), pages, diskBytes),
   });
   const depth = depthOf(workload, options.bufferBytes);
   const jobs = Array.from({ length: numjobs }, (_, index) => {

@@ -284,6 +284,92 @@ describe('the laboratory', () => {
     expect(frameOf(it).vectors.map(({ count }) => count > 0)).toEqual([false, true, false, false, false]);
   });
 
+  describe("through the guest's page cache (direct=0)", () => {
+    it('reads that hit need no disk', async () => {
+      const it = lab(await memoryNode(), { rw: 'randread', numberIos: 400, size: 64 * 1024, direct: 0 });
+      it.run();
+      await it.done();
+      expect(frameOf(it).counters).toMatchObject({ requests: 400, errors: 0, bytes: 400 * 4096 });
+      expect(it.trace.counts[E.virtqueue_pop]).toBe(16);
+      expect(it.trace.counts[E.mm_filemap_get_pages]).toBe(400);
+    });
+
+    it.each([
+      ['write', 4096, '', 1],
+      ['randrw', 4096, '', 1],
+      ['randwrite', 1536, '', 1],
+      ['write', 8192, ',num-queues=2 -smp 2', 2],
+    ] as const)('%s of %i bytes%s: everything is on the disk at the end', async (rw, bs, more, numjobs) => {
+      const node = await memoryNode(64 * MIB);
+      const size = 20 * MIB;
+      const it = lab(
+        later(node),
+        { rw, bs, numberIos: 4500, size, direct: 0, iodepthBatch: 4, numjobs },
+        LINE + more,
+      );
+      it.run();
+      await it.done();
+      expect(it.error).toBeUndefined();
+      expect(frameOf(it).counters).toMatchObject({ requests: 4500 * numjobs, errors: 0 });
+      const found = new Uint8Array(size);
+      await node.read(0, found);
+      const wanted = new Uint8Array(size);
+      fillPattern(new DataView(wanted.buffer), 0, WORKLOAD.seed);
+      let written = 0;
+      for (let at = 0; at < size; at += 512) {
+        const sector = found.subarray(at, at + 512);
+        if (sector.every((byte) => byte === 0)) continue;
+        written++;
+        if (Buffer.compare(sector, wanted.subarray(at, at + 512)) !== 0)
+          expect.fail(`sector ${at / 512} is wrong`);
+      }
+      expect(written).toBeGreaterThan(2000);
+    });
+
+    it('an fsync waits until what was written before is on the disk', async () => {
+      const it = lab(await memoryNode(), { rw: 'write', numberIos: 20, iodepth: 1, fsync: 10, direct: 0 });
+      await it.step('event');
+      while (it.trace.counts[E.blk_co_flush] === 0) await it.step('event');
+      expect(it.trace.counts[E.folio_end_writeback]).toBe(1);
+      const [pages] = findEvents(it.trace, 0, 1, { events: new Set([E.folio_end_writeback]) });
+      expect(decodeRow(it.trace.copy([pages]), 0).args).toEqual([0, 10]);
+    });
+
+    it('tells the program of what could not be read, and an fsync of what could not be written', async () => {
+      const node = await memoryNode();
+      const failing: BlockNode = { ...later(node), read: () => Promise.reject(new Error('no')) };
+      const reading = lab(failing, { rw: 'read', numberIos: 20, direct: 0 });
+      reading.run();
+      await reading.done();
+      expect(frameOf(reading).counters).toMatchObject({ requests: 20, errors: 20 });
+      const full: BlockNode = { ...later(node), write: () => Promise.reject(new Error('no')) };
+      const writing = lab(full, { rw: 'write', numberIos: 20, iodepth: 1, fsync: 10, direct: 0 });
+      writing.run();
+      await writing.done();
+      expect(frameOf(writing).counters).toMatchObject({ writes: 20, flushes: 2, errors: 2 });
+    });
+
+    it('stops between any two events here too', async () => {
+      const workload = {
+        numberIos: 40,
+        rw: 'randrw' as const,
+        size: 128 * 1024,
+        fsync: 7,
+        direct: 0 as const,
+      };
+      const running = lab(await memoryNode(), workload);
+      running.run();
+      await running.done();
+      const stepping = lab(await memoryNode(), workload);
+      for (let events = stepping.trace.total, ended = false; !ended; events = stepping.trace.total) {
+        await stepping.step('event');
+        ended = frameOf(stepping).status === 'finished';
+        if (!ended) expect(stepping.trace.total - events).toBe(1);
+      }
+      expect(stepping.trace.counts).toEqual(running.trace.counts);
+    });
+  });
+
   it('gives the event loop its turn after a bounded number of steps, whatever the clock says', async () => {
     const turns: (() => void)[] = [];
     const slices: number[] = [];

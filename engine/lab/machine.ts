@@ -17,7 +17,7 @@ import { PciRoot } from '../machine/pci/root.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { buildsAs, type DrivableDevice } from './drivable.ts';
 import { buildBridges } from './bridges.ts';
-import { buildGuest, depthOf } from './guest.ts';
+import { buildGuest, cachePages, depthOf } from './guest.ts';
 import { machineKind } from './machines/index.ts';
 import type { LabDevice, LabHardware, MachineContext } from './machines/kind.ts';
 import { Scheduler } from './scheduler.ts';
@@ -68,7 +68,13 @@ export function buildMachine(options: MachineOptions): Machine {
   const jobs =
     (workload.numjobs ?? 1) * depthOf(workload, bufferBytes) * Math.ceil(workload.bs / PAGE) * PAGE;
   const memory = createMemory(
-    Math.ceil((KERNEL_BYTES + kind.memoryBytes(wanted) + Math.max(bufferBytes, jobs)) / MIB) * MIB,
+    Math.ceil(
+      (KERNEL_BYTES +
+        kind.memoryBytes(wanted) +
+        cachePages(workload, node.virtualSize) * PAGE +
+        Math.max(bufferBytes, jobs)) /
+        MIB,
+    ) * MIB,
   );
   const space = new AddressSpace();
   const io = new AddressSpace();

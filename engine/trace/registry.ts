@@ -352,10 +352,17 @@ export const E = {
   vhost_model: event(303, 'vhost_model', 5, 'platter', 'queues', 'host'),
   // virtio over MMIO: one line for everything.
   virtio_mmio_setting_irq: event(304, 'virtio_mmio_setting_irq', 11, 'qemu', 'level:bool'),
+  // The guest's page cache.
+  mm_filemap_get_pages: event(306, 'mm_filemap_get_pages', 2, 'linux', 'sector:sector pages'),
+  mm_filemap_add_to_page_cache: event(307, 'mm_filemap_add_to_page_cache', 2, 'linux', 'sector:sector pages'),
+  writeback_dirty_folio: event(308, 'writeback_dirty_folio', 2, 'linux', 'sector:sector pages'),
+  writeback_start: event(309, 'writeback_start', 2, 'linux', 'sector:sector pages dirty'),
+  folio_end_read: event(310, 'folio_end_read', 13, 'function', 'sector:sector pages'),
+  folio_end_writeback: event(311, 'folio_end_writeback', 13, 'function', 'sector:sector pages'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 305;
+export const EVENT_LIMIT = 312;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(

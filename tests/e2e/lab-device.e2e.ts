@@ -43,7 +43,6 @@ test.describe.serial('the device of the laboratory', () => {
     await page.locator('[data-section=features]').click();
     await expect(table).toContainText('29 EVENT_IDX');
     await accessible(page);
-    await screens(platter, 'lab-device-features');
     await page.locator('[data-section="chains.0"]').click();
     await expect(table).toContainText('sector');
     await screens(platter, 'lab-device-chains');

@@ -32,6 +32,7 @@ export const SPECIFICATIONS = {
   clock: null,
   speed: null,
   rw: 'fio(1), rw',
+  direct: 'fio(1), direct',
   bs: 'fio(1), bs',
   iodepth: 'fio(1), iodepth',
   numjobs: 'fio(1), numjobs',

@@ -6,6 +6,7 @@ import { DESC } from './chains.ts';
 export function emptyQueue(size: number): QueueView {
   return {
     index: 0,
+    layout: 'split',
     size,
     ready: true,
     descAddr: 0x10_0000,
