@@ -54,6 +54,8 @@ export interface DrivableDevice {
   unmap: boolean;
   /** The machine is a q35, whose PCI pins have lines of their own; else a `pc`. */
   q35: boolean;
+  /** `-append`: the guest kernel's own options. */
+  kernelOptions: string;
   /** Version of the virtio-mmio transports: 1 unless `-global virtio-mmio.force-legacy=off`. */
   mmioVersion: 1 | 2;
 }
@@ -71,6 +73,11 @@ export function isQ35(line: CommandLine): boolean {
   const machine = line.options.findLast(({ name }) => name === 'machine' || name === 'M');
   const type = param(machine, 'type') ?? machine?.argument?.split(',')[0] ?? '';
   return type.includes('q35');
+}
+
+/** What `-append` tells the guest's kernel. */
+function kernelOptions(line: CommandLine): string {
+  return line.options.findLast(({ name }) => name === 'append')?.argument ?? '';
 }
 
 function mmioVersion(line: CommandLine): 1 | 2 {
@@ -174,6 +181,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     properties,
     controller,
     cpus: cpuCount(line),
+    kernelOptions: kernelOptions(line),
     mmioVersion: mmioVersion(line),
     q35: isQ35(line),
     ...hostSide(back),
@@ -210,6 +218,7 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
       properties: new Properties(undefined),
       controller: ide ? boardController(line, isQ35(line) ? at : at >> 1) : undefined,
       cpus: cpuCount(line),
+      kernelOptions: kernelOptions(line),
       mmioVersion: mmioVersion(line),
       q35: isQ35(line),
       ...hostSide(option),

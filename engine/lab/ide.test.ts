@@ -68,3 +68,29 @@ describe('an IDE disk', () => {
     expect(pio.counts[E.ide_sector_read]).toBe(40);
   });
 });
+
+describe('an AHCI disk', () => {
+  const pattern = new Uint8Array(BYTES);
+  for (let at = 0; at < BYTES; at += WORKLOAD.bs)
+    fillPattern(new DataView(pattern.buffer, at, WORKLOAD.bs), at, WORKLOAD.seed);
+
+  it.each([
+    ["on the q35's own controller", `-M q35 ${NONE} -device ide-hd,drive=d0,bus=ide.3`],
+    ['-hda of a q35', '-M q35 -hda a.img'],
+    ['-device ahci', `${NONE} -device ahci,id=sata,addr=5 -device ide-hd,drive=d0,bus=sata.2`],
+  ])('takes what the guest writes: %s', async (_, line) => {
+    const { found, counts } = await run(line);
+    expect(Buffer.compare(found, pattern)).toBe(0);
+    // Neighbours that wait together become one request.
+    expect(counts[E.ncq_finish]).toBeGreaterThan(10);
+  });
+
+  it('needs far fewer exits than IDE, and queues commands', async () => {
+    const read: Partial<Workload> = { rw: 'randread', bs: 4096, iodepth: 8, fsync: 0 };
+    const ahci = await run(`-M q35 ${NONE} -device ide-hd,drive=d0`, read);
+    const ide = await run(`${NONE} -device ide-hd,drive=d0`, read);
+    expect(ide.counts[E.kvm_exit]).toBeGreaterThan(2 * ahci.counts[E.kvm_exit]);
+    expect(ahci.counts[E.ahci_write_fis_sdb]).toBe(40);
+    expect(ahci.lab.trace.counts[E.io_getevents]).toBe(40);
+  });
+});

@@ -1,0 +1,59 @@
+/** A disk on an AHCI controller: the one of QEMU's `q35`, or one of `-device ahci`; driven by the guest's ahci. */
+import { AhciDriver } from '../../guest/ahci.ts';
+import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
+import { COMMAND, PCI } from '../../machine/pci/function.ts';
+import { ideDriveOptions, plainDevice } from './ide.ts';
+import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
+
+/** The ICH9's SATA function, and where firmware puts its registers. */
+const BOARD_SLOT = 0x1f;
+const BOARD_FUNCTION = 2;
+const BOARD_REGISTERS = 0xfeb8_0000;
+/** Command list, FIS area and 32 command tables. */
+const DRIVER_BYTES = 192 * 1024;
+
+/** Plugs the controller in: where the guest finds it, and its registers. */
+function plug(context: MachineContext, device: Ahci): { slot: number; function: number; registers: number } {
+  const { bus, pci, wanted } = context;
+  if (wanted.controller?.id !== '') {
+    const slot = context.firmware(pci.plug(device.pci, wanted.controller?.slot));
+    return { slot, function: 0, registers: device.pci.barBase(AHCI_BAR) ?? 0 };
+  }
+  pci.plug(device.pci, BOARD_SLOT, BOARD_FUNCTION);
+  bus.configWrite(BOARD_SLOT, PCI.bar0 + AHCI_BAR * 4, 4, BOARD_REGISTERS, BOARD_FUNCTION);
+  bus.configWrite(BOARD_SLOT, PCI.command, 2, COMMAND.memory | COMMAND.master, BOARD_FUNCTION);
+  return { slot: BOARD_SLOT, function: BOARD_FUNCTION, registers: BOARD_REGISTERS };
+}
+
+export const ahci: MachineKind = {
+  drivers: ['ich9-ahci', 'ahci'],
+  memoryBytes: () => DRIVER_BYTES,
+  build(context): LabHardware {
+    const { wanted, memory, trace, bus, allocator } = context;
+    const board = wanted.controller?.id === '';
+    const number = Math.min(wanted.controller?.bus ?? 0, AHCI_PORTS - 1);
+    const device = new Ahci({
+      name: wanted.controller?.driver ?? 'ich9-ahci',
+      memory,
+      trace,
+      host: context.host,
+      interrupts: context.interrupts,
+      multifunction: board,
+      drives: Array.from({ length: AHCI_PORTS }, (_, port) =>
+        port === number ? ideDriveOptions(wanted, context.node) : undefined,
+      ),
+    });
+    const port = device.ports[number];
+    const driver = new AhciDriver({
+      bus,
+      memory,
+      allocator,
+      trace,
+      settle: context.settle,
+      ...plug(context, device),
+      port: number,
+      onSlot: (slot, requestId) => (port.requestOf[slot] = requestId),
+    });
+    return { device: plainDevice(wanted.label, device.pci, device, () => port.drive.status), driver };
+  },
+};
