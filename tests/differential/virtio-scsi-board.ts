@@ -15,7 +15,10 @@ export interface ScsiBoard {
   device: VirtioScsi;
 }
 
-export function platterScsiBoard(properties: Partial<ScsiProperties> = {}): ScsiBoard {
+export function platterScsiBoard(
+  properties: Partial<ScsiProperties> = {},
+  interfaces: { legacy: boolean; modern: boolean } = { legacy: false, modern: true },
+): ScsiBoard {
   const memory = createMemory(MEMORY_BYTES);
   const space = new AddressSpace();
   const io = new AddressSpace();
@@ -36,7 +39,7 @@ export function platterScsiBoard(properties: Partial<ScsiProperties> = {}): Scsi
     },
     memory: space,
     classCode: 0x01_0000,
-    legacy: false,
+    ...interfaces,
   });
   new PciRoot(space, io).plug(transport.pci, SLOT);
   const board: Board = {
