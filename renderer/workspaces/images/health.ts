@@ -5,6 +5,9 @@ export interface Health {
   tone: 'good' | 'warn' | 'bad' | 'busy' | 'unknown';
   /** Message key. */
   key: string;
+  params?: Record<string, string>;
+  /** Message key of a sentence that says more. */
+  advice?: string;
 }
 
 export function health(image: AttachedImage): Health {
@@ -18,6 +21,11 @@ export function health(image: AttachedImage): Health {
       : { tone: 'busy', key: 'images.health.opening' };
   }
   if (image.info.formatSpecific['corrupt'] === true) return { tone: 'bad', key: 'images.health.corrupt' };
+  const { writers } = image.info;
+  if (writers !== undefined && writers.length > 0) {
+    const params = { who: writers.join(', ') };
+    return { tone: 'warn', key: 'holders.writing', params, advice: 'holders.advice' };
+  }
   if (image.info.backingError !== undefined) return { tone: 'warn', key: 'images.health.backing' };
   if (image.info.dirty) return { tone: 'warn', key: 'images.health.dirty' };
   return { tone: 'good', key: 'images.health.clean' };
