@@ -18,6 +18,7 @@ export interface ScsiBoard {
 export function platterScsiBoard(
   properties: Partial<ScsiProperties> = {},
   interfaces: { legacy: boolean; modern: boolean } = { legacy: false, modern: true },
+  irqfd = false,
 ): ScsiBoard {
   const memory = createMemory(MEMORY_BYTES);
   const space = new AddressSpace();
@@ -30,6 +31,7 @@ export function platterScsiBoard(
     host: new HostIo(trace, { onReady: () => device.process() }),
     onReady: () => device.process(),
     properties,
+    irqfd,
   });
   const levels: string[] = [];
   const transport = new VirtioPci(device, {
