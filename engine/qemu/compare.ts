@@ -56,12 +56,17 @@ export function compareLines(left: CommandLine, right: CommandLine): Difference[
 function items(line: CommandLine): Map<string, Item> {
   const found = new Map<string, Item>();
   const counts = new Map<string, number>();
+  /** The number for the next of a name that occurs more than once. */
+  const next = new Map<string, number>();
   const add = (kind: string, id: string | undefined, values: Map<string, string>, span: Span): void => {
     const count = (counts.get(kind) ?? 0) + 1;
     counts.set(kind, count);
     const what = id === undefined ? `${kind} #${String(count)}` : `${kind} ${id}`;
     let key = what;
-    for (let i = 2; found.has(key); i++) key = `${what} ${String(i)}`;
+    for (let i = next.get(what) ?? 2; found.has(key); i++) {
+      key = `${what} ${String(i)}`;
+      next.set(what, i + 1);
+    }
     found.set(key, { what, values, span });
   };
   const model = storageModel(line);
@@ -77,10 +82,11 @@ function items(line: CommandLine): Map<string, Item> {
     add('drive', drive.id, values, drive.span);
   }
   const applied = new Set(line.options.flatMap((o) => o.params.map((p) => p.from)));
+  const drives = new Map(model.drives.map((d) => [d.option, d]));
   for (const option of line.options) {
     // It counts where it takes effect.
     if (applied.has(option)) continue;
-    const drive = model.drives.find((d) => d.option === option);
+    const drive = drives.get(option);
     if (drive !== undefined && option.name !== 'drive') continue;
     const name = ALIASES[option.name] ?? option.name;
     const values = normalised(option);

@@ -26,6 +26,8 @@ class Drawing {
   private readonly nodes = new Map<string, TopologyNode>();
   private readonly edges: Topology['edges'] = [];
   private readonly keys = new Map<unknown, string>();
+  /** The number for the next piece of a name that occurs more than once. */
+  private readonly next = new Map<string, number>();
   private readonly model: StorageModel;
   private readonly problems: readonly Problem[];
 
@@ -68,7 +70,10 @@ class Drawing {
 
   private add(node: TopologyNode): string {
     let key = node.key;
-    for (let i = 2; this.nodes.has(key); i++) key = `${node.key}#${String(i)}`;
+    for (let i = this.next.get(node.key) ?? 2; this.nodes.has(key); i++) {
+      key = `${node.key}#${String(i)}`;
+      this.next.set(node.key, i + 1);
+    }
     this.nodes.set(key, key === node.key ? node : { ...node, key });
     return key;
   }

@@ -9,6 +9,11 @@ const QCOW = '-drive file=b.qcow2,if=none,id=y,format=qcow2';
 const FILE = '-blockdev driver=file,filename=b.qcow2,node-name=f0';
 const BLK = '-device virtio-blk-pci,drive=x';
 
+/** Two files as one. */
+function quorum(threshold: string): string {
+  return `-blockdev driver=raw,node-name=p0,file.driver=file,file.filename=a.raw -blockdev driver=raw,node-name=p1,file.driver=file,file.filename=b.raw -blockdev driver=quorum,node-name=q,children.0=p0,children.1=p1,vote-threshold=${threshold} -device virtio-blk-pci,drive=q`;
+}
+
 function cases(rule: string, ...lines: string[]): RuleCase[] {
   return lines.map((line) => ({ line, rules: rule === '' ? [] : rule.split(' ') }));
 }
@@ -28,6 +33,8 @@ export const RULE_CASES: RuleCase[] = [
     '-device ide-hd',
     '-device virtio-scsi-pci -device scsi-hd',
     '-device usb-ehci -device usb-storage',
+    '-device virtio-blk-pci,drive=',
+    '-device ide-hd,drive=',
   ),
   ...cases(
     'D03',
@@ -40,6 +47,20 @@ export const RULE_CASES: RuleCase[] = [
     'L01',
     '-blockdev driver=raw,node-name=p0,file.driver=file,file.filename=a.raw -blockdev driver=raw,node-name=p1,file.driver=file,file.filename=a.raw -blockdev driver=quorum,node-name=q,vote-threshold=1,children.0=p0,children.1=p1 -device virtio-blk-pci,drive=q',
   ),
+  ...cases(
+    'B14',
+    quorum('0'),
+    quorum('3'),
+    quorum('1,blkverify=on'),
+    quorum('2,blkverify=on,rewrite-corrupted=on'),
+  ),
+  ...cases('S03', `-device virtio-scsi-pci ${quorum('1').replace('virtio-blk-pci', 'scsi-block')}`),
+  ...cases(
+    'D12 L01',
+    '-drive file=a.qcow2,if=none,id=x -device virtio-blk-pci,drive=x -blockdev driver=qcow2,node-name=q,file.driver=file,file.filename=a.qcow2 -device virtio-blk-pci,drive=q',
+  ),
+  ...cases('V08', '-M microvm -drive file=a.raw,format=raw,if=virtio'),
+  ...cases('D16', `${RAW},cache=none,cache=writeback ${BLK}`),
   ...cases('D06', `${RAW} -drive file=b.qcow2,if=none,id=x,format=qcow2 ${BLK}`),
   ...cases(
     'D07',
@@ -429,4 +450,5 @@ export const CLEAN_LINES: string[] = [
   `${RAW},read-only=on -set drive.x.read-only=off -device ide-hd,drive=x`,
   '-device virtio-blk-pci -global virtio-blk-pci.drive=n -blockdev driver=file,node-name=n,filename=a.raw',
   `${RAW} ${BLK},addr=0x1d.0x1,multifunction=on`,
+  '-device ide-cd,drive=',
 ];

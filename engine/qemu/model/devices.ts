@@ -14,7 +14,7 @@ export interface Device {
   kind?: DeviceKind;
   id?: string;
   idParam?: Param;
-  /** `drive=` (a drive's id or a node-name). */
+  /** `drive=` (a drive's id or a node-name); one without a value is none. */
   drive?: Param;
   bus?: Param;
   tree: KeyTree;
@@ -30,6 +30,7 @@ function readDevice(option: Option): Device {
   const tree = keyTree(option.params);
   const driver = paramAt(tree, 'driver');
   const id = paramAt(tree, 'id');
+  const drive = paramAt(tree, 'drive');
   const canonical = canonicalDriver(driver?.value ?? '');
   return {
     option,
@@ -39,7 +40,7 @@ function readDevice(option: Option): Device {
     kind: deviceKind(canonical),
     id: id?.value,
     idParam: id,
-    drive: paramAt(tree, 'drive'),
+    drive: drive?.value === '' ? undefined : drive,
     bus: paramAt(tree, 'bus'),
     tree,
     span: option.span,

@@ -69,7 +69,7 @@ export function readMachine(line: CommandLine): Machine {
     machine.ide = { buses: 6, units: 1 };
   }
   if (family === 'microvm') {
-    machine.defaultInterface = 'virtio';
+    machine.defaultInterface = 'none';
     machine.ide = { buses: 0, units: 0 };
   }
   if (family === 'none') machine.ide = { buses: 0, units: 0 };

@@ -1,5 +1,5 @@
 /** Devices whose bus is not there: a wrong name, a wrong kind, one that comes later on the line. */
-import { removeOption, setValue, insertOptionAfter } from '../edit.ts';
+import { insertOptionAfter, removeOption, setValue } from '../edit.ts';
 import type { Fix, TextEdit } from '../model.ts';
 import { isFull, placeDevices, type Bus, type PlacedDevice } from '../model/placement.ts';
 import { nearest } from '../parse/nearest.ts';
@@ -88,6 +88,32 @@ export const busRules = [
     severity: 'error',
     qemu: ["No '{bus}' bus found for device '{driver}'"],
     *find(scope): Iterable<Finding> {
+      const { model } = scope;
+      // For if=virtio QEMU itself adds a PCI device, on a board that has no PCI bus too.
+      const pci = placeDevices(model).buses.some((b) => b.type === 'PCI');
+      for (const drive of model.machine.family === 'microvm' && !pci ? model.drives : []) {
+        if (drive.if !== 'virtio' || drive.ifParam === undefined) continue;
+        yield {
+          span: drive.ifParam.span,
+          params: { bus: 'PCI', driver: 'virtio-blk-pci', machine: model.machine.type },
+          fixes:
+            drive.idParam !== undefined
+              ? [
+                  fix(
+                    'set',
+                    { text: `if=none … -device virtio-blk-device,drive=${drive.id}` },
+                    setValue(drive.option, drive.ifParam, 'none'),
+                    insertOptionAfter(
+                      scope.line,
+                      drive.option,
+                      'device',
+                      `virtio-blk-device,drive=${drive.id}`,
+                    ),
+                  ),
+                ]
+              : [],
+        };
+      }
       for (const placed of lost(scope)) {
         const { device } = placed;
         if (

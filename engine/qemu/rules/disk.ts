@@ -6,7 +6,7 @@ import { readBool, readNumber, readSize } from '../model/values.ts';
 import { compareVersions } from '../model/version.ts';
 import { rootNodeOf, type Device, type Drive } from '../storage-model.ts';
 import { paramAt } from '../model/tree.ts';
-import { bottom } from './locking.ts';
+import { bottoms } from './locking.ts';
 import { driveReferences } from './references.ts';
 import { fix, rule, type Finding } from './rule.ts';
 
@@ -176,7 +176,7 @@ export const diskRules = [
       for (const { device, param, target } of driveReferences(model)) {
         if (device.canonical !== 'scsi-block' && device.canonical !== 'scsi-generic') continue;
         const root = target === undefined ? undefined : rootNodeOf(model, device);
-        const below = root === undefined ? undefined : bottom(model, root)?.node;
+        const below = root === undefined ? undefined : bottoms(model, root)[0]?.node;
         if (
           below === undefined ||
           below.driver !== 'file' ||

@@ -61,6 +61,17 @@ function* removedKeys({ model, line, context }: RuleScope): Iterable<Finding> {
     if (drive.format !== undefined && members !== undefined && !drivers.includes(drive.format)) {
       continue;
     }
+    const caches = drive.option.params.filter((p) => p.key === 'cache');
+    if (caches.length > 1 && caches[0].variable !== true)
+      yield {
+        span: caches[0].span,
+        params: { key: 'cache', format: drive.format ?? 'raw' },
+        variant: 'twice',
+        related: [caches[1].span],
+        fixes: [
+          fix('delete', { what: `cache=${caches[0].value}` }, removeParam(line, drive.option, caches[0])),
+        ],
+      };
     for (const param of drive.option.params) {
       if (DRIVE_KEYS.has(param.key)) continue;
       const [top] = param.key.split('.', 1);

@@ -54,14 +54,24 @@ export const driveRules = [
         if (deviceParam(device, 'driver')?.variable === true || device.option.word?.variables !== undefined)
           continue;
         const only = free.length === 1 ? nameOf(free[0]) : undefined;
+        const written = deviceParam(device, 'drive');
         yield {
-          span: device.driverParam?.valueSpan ?? device.span,
+          span: written?.span ?? device.driverParam?.valueSpan ?? device.span,
           params: { device: device.driver },
           says: device.kind.family === 'ide-disk' ? 1 : 0,
+          ...(written === undefined ? {} : { variant: 'empty' }),
           fixes:
             only === undefined
               ? []
-              : [fix('add', { text: `drive=${only}` }, addParam(device.option, 'drive', only))],
+              : [
+                  fix(
+                    'add',
+                    { text: `drive=${only}` },
+                    written === undefined
+                      ? addParam(device.option, 'drive', only)
+                      : setValue(device.option, written, only),
+                  ),
+                ],
         };
       }
     },

@@ -46,7 +46,7 @@ export function bottom(
 }
 
 /** The files under a node: one, or one for each child of a quorum. */
-function bottoms(
+export function bottoms(
   model: StorageModel,
   root: BlockNode,
   depth = 0,
@@ -79,9 +79,11 @@ function openings(model: StorageModel): Opening[] {
   for (const drive of model.drives) {
     const under = bottom(model, drive.root);
     if (under?.node.filename === undefined || under.node.driver !== 'file' || !locks(drive.tree)) continue;
-    if (drive.option.word?.variables !== undefined || drive.format === undefined) continue;
+    if (drive.option.word?.variables !== undefined) continue;
     const devices = users.get(drive.root) ?? [];
     const attached = devices.length > 0 || drive.if !== 'none';
+    // Probed, it may be a raw file that nothing writes.
+    if (drive.format === undefined && !attached) continue;
     // A raw drive that no device uses yet takes no write permission.
     const writes = !drive.readOnly && !drive.snapshot && (under.metadata || attached);
     found.push({

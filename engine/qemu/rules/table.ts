@@ -15,6 +15,7 @@ import { nameRules } from './names.ts';
 import { pciRules } from './pci.ts';
 import { propertyRules } from './properties.ts';
 import type { Rule } from './rule.ts';
+import { quorumRules } from './quorum.ts';
 import { runtimeRules } from './runtime.ts';
 import { throttleRules } from './throttle.ts';
 import { unitRules } from './units.ts';
@@ -30,6 +31,7 @@ export const RULES: readonly Rule[] = [
   ...blockdevRules,
   ...blockdevReferenceRules,
   ...blockdevSchemaRules,
+  ...quorumRules,
   ...virtioRules,
   ...busRules,
   ...pciRules,
