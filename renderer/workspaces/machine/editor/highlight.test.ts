@@ -19,11 +19,26 @@ describe('colours of a line', () => {
     ]);
   });
 
+  it('marks what the shell replaces, wherever it stands', () => {
+    expect(coloured('$WRAP qemu-system-x86_64 $DISKS -hda /a/$NAME.img -m "$MEM"')).toEqual([
+      ['$WRAP', 'variable'],
+      ['qemu-system-x86_64', 'word'],
+      ['$DISKS', 'variable'],
+      ['-hda', 'option'],
+      ['/a/', 'value'],
+      ['$NAME', 'variable'],
+      ['.img', 'value'],
+      ['-m', 'option'],
+      ['$MEM', 'variable'],
+    ]);
+  });
+
   it('never overlaps, whatever is pasted', () => {
     for (const text of [
       `-drive 'file=a b,id=x" -hda`,
       `-blockdev {"driver":"qcow2","file":{"driver":"file"}}`,
-      '# -drive x',
+      '# -drive x $Y',
+      '-hda $A$B${C} -set drive.d.file=$(x) -drive id=d,file=y -global nvme.serial=`a` -device nvme',
     ]) {
       let end = 0;
       for (const { span } of colouredSpans(parseCommandLine(text))) {

@@ -49,11 +49,30 @@ export function colouredSpans(line: CommandLine): ColouredSpan[] {
   }
   spans.sort((a, b) => a.span.start - b.span.start || b.span.end - a.span.end);
   let end = 0;
-  return spans.filter(({ span }) => {
+  const apart = spans.filter(({ span }) => {
     if (span.start < end) return false;
     end = span.end;
     return true;
   });
+  return withVariables(apart, line.variables);
+}
+
+/** What the shell replaces stands out in whatever it stands. Both lists are in the order of the text. */
+function withVariables(spans: readonly ColouredSpan[], variables: readonly Span[]): ColouredSpan[] {
+  const parts: ColouredSpan[] = [];
+  let next = 0;
+  for (const { span, token } of spans) {
+    while (next < variables.length && variables[next].start < span.start) next++;
+    let at = span.start;
+    for (; next < variables.length && variables[next].end <= span.end; next++) {
+      if (token === 'variable' || token === 'comment') continue;
+      if (variables[next].start > at) parts.push({ span: { start: at, end: variables[next].start }, token });
+      parts.push({ span: variables[next], token: 'variable' });
+      at = variables[next].end;
+    }
+    if (span.end > at) parts.push({ span: { start: at, end: span.end }, token });
+  }
+  return parts;
 }
 
 const marks = new Map<Token, Decoration>();
