@@ -15,7 +15,7 @@ const NAMES = ['if', 'of', 'bs', 'count', 'skip'];
 
 export const dd = defineCommand({
   name: 'dd',
-  operands: '[bs=BYTES] [count=BLOCKS] [skip=BLOCKS] if=SOURCE of=TARGET',
+  operands: 'if=SOURCE of=TARGET [bs=N] [count=N] [skip=N]',
   count: { least: 2, most: 5 },
   help:
     'Copies blocks of a disk into a new image. A block has bs bytes (512 unless said). The first skip blocks are left out; with count the ' +

@@ -12,6 +12,7 @@ import { allowAll } from '../gate.ts';
 import { openImage } from '../graph.ts';
 import { dyingAt, moments } from '../testing/death.ts';
 import { qemuImg, qemuIo, testFolder } from '../testing/qemu.ts';
+import { amendImage } from './amend.ts';
 import { changeBitmap } from './bitmap.ts';
 import { commitImage } from './commit.ts';
 import { convert } from './convert.ts';
@@ -95,6 +96,8 @@ const JOBS: [string, () => Promise<unknown>][] = [
   ['creating a snapshot', onDisk((node) => createSnapshot(node, 'new'))],
   ['applying a snapshot', onDisk((node) => applySnapshot(node, 'kept'))],
   ['deleting a snapshot', onDisk((node) => deleteSnapshot(node, 'kept'))],
+  ['changing the width of the counts', onDisk((node) => amendImage(node, { refcount_bits: 32 }))],
+  ['lazy refcounts', onDisk((node) => amendImage(node, { lazy_refcounts: 'on' }))],
   ['adding a bitmap', onDisk((node) => changeBitmap(node, 'new', [{ kind: 'add' }]))],
   ['removing a bitmap', onDisk((node) => changeBitmap(node, 'marks', [{ kind: 'remove' }]))],
 ];
