@@ -125,6 +125,13 @@ describe('a SCSI disk behind virtio-scsi', () => {
     expect(frame.counters).toMatchObject({ requests: 200, errors: 0 });
   });
 
+  it('counts interrupts of the workload only: those of the scan were the driver’s own', async () => {
+    const lab = open(arrayNode(16 * MIB), 'scsi-hd,drive=d0', { iodepth: 1, numberIos: 50 });
+    const frame = await done(lab);
+    expect(frame.counters.interrupts).toBe(50);
+    expect(frame.vectors.reduce((sum, { count }) => sum + count, 0)).toBe(50);
+  });
+
   it('reads a CD-ROM, and a write to it fails with the error that Linux gives', async () => {
     const node = arrayNode(16 * MIB);
     const read = await done(open(node, 'scsi-cd,drive=d0', { rw: 'randread' }));

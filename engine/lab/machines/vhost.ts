@@ -5,6 +5,8 @@ import { ScsiDisk } from '../../scsi/disk/disk.ts';
 import { SCSI_DEFAULTS } from '../../virtio/scsi/options.ts';
 import { VhostScsi } from '../../virtio/vhost/scsi.ts';
 import { VhostUserBlk } from '../../virtio/vhost/user-blk.ts';
+import { BLK_DETAILS } from '../details/device.ts';
+import { SCSI_DETAILS } from '../details/scsi.ts';
 import type { DrivableDevice } from '../drivable.ts';
 import type { LabHardware, MachineKind } from './kind.ts';
 import { blkProperties, virtioBlk } from './virtio-blk.ts';
@@ -57,7 +59,7 @@ export const vhostScsi: MachineKind = {
     device.attach(disk.target, disk.lun, unit);
     const { transport, driver } = plugVirtioPci(context, wanted, device, CLASS_STORAGE);
     const scsi = new VirtioScsiDriver({ transport: driver, memory, allocator, trace, bus, settle, disk });
-    return virtioHardware(wanted.label, device, transport, scsi);
+    return virtioHardware(wanted.label, device, transport, scsi, SCSI_DETAILS, context);
   },
 };
 
@@ -79,6 +81,6 @@ export const vhostUserBlk: MachineKind = {
     });
     const { transport, driver } = plugVirtioPci(context, wanted, device, CLASS_STORAGE);
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, transport, blk);
+    return virtioHardware(wanted.label, device, transport, blk, BLK_DETAILS, context);
   },
 };

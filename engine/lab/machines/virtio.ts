@@ -47,6 +47,8 @@ export function virtioHardware(
   };
   // The device's events carry the ids of the driver's requests.
   const probed = (): void => {
+    // Messages of the probe itself are over.
+    pci?.msix?.counts.fill(0);
     for (const { index, ring } of driver.queues) device.queues[index].requestOf = ring.requestOf;
   };
   return { device: labDevice, driver, probed };
