@@ -5,7 +5,8 @@ import { createMemory, type GuestMemory } from '#engine/machine/memory.ts';
 import { TraceRing } from '#engine/trace/ring.ts';
 import { VirtioBlk } from '#engine/virtio/blk/device.ts';
 import { F, featureSet, STATUS } from '#engine/virtio/features.ts';
-import { SplitDriverQueue } from '#engine/virtio/queue/split-driver.ts';
+import { driverQueue, type Layout } from '#engine/virtio/queue/rings.ts';
+import type { DriverQueue } from '#engine/virtio/queue/queue.ts';
 
 const MIB = 1024 * 1024;
 const QUEUE_SIZE = 256;
@@ -17,13 +18,13 @@ export interface RigOptions {
   trace: boolean;
   indirect?: boolean;
   eventIdx?: boolean;
+  layout?: Layout;
 }
 
 export interface Rig {
   memory: GuestMemory;
   device: VirtioBlk;
-  ring: SplitDriverQueue;
-  indirect: boolean;
+  ring: DriverQueue;
 }
 
 /** A disk that is one array: reading is one copy. */
@@ -51,18 +52,21 @@ export function openRig(options: RigOptions): Rig {
   trace.enabled = options.trace;
   const indirect = options.indirect ?? false;
   const eventIdx = options.eventIdx ?? false;
+  const layout = options.layout ?? 'split';
   const device = new VirtioBlk({
     name: 'bench',
     memory,
     trace,
     node: arrayNode(MIB),
     host: new HostIo(trace),
+    properties: { packed: layout === 'packed' },
   });
-  const ring = new SplitDriverQueue(memory, MIB, QUEUE_SIZE, { indirect, eventIdx, indirectEntries: 4 });
+  const ring = driverQueue(layout, memory, MIB, QUEUE_SIZE, { indirect, eventIdx, indirectEntries: 4 });
   const wanted = featureSet(
     F.VERSION_1,
     ...(indirect ? [F.INDIRECT_DESC] : []),
     ...(eventIdx ? [F.EVENT_IDX] : []),
+    ...(layout === 'packed' ? [F.RING_PACKED] : []),
   );
   device.writeFeatures(wanted);
   const [queue] = device.queues;
@@ -73,7 +77,7 @@ export function openRig(options: RigOptions): Rig {
   });
   device.enableQueue(queue);
   device.writeStatus(STATUS.acknowledge | STATUS.driver | STATUS.featuresOk | STATUS.driverOk);
-  return { memory, device, ring, indirect };
+  return { memory, device, ring };
 }
 
 /** Offers `count` 4 KiB reads, lets the device serve them, takes them back. Throws when one did not succeed. */

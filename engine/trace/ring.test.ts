@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BURST } from './burst.ts';
 import { findEvents, requestHistory } from './query.ts';
 import { E, eventByName } from './registry.ts';
 import { highWord, TraceRing } from './ring.ts';
@@ -124,5 +125,69 @@ describe('saved traces', () => {
   it('name the line that is wrong', () => {
     expect(() => loadTrace([header, row({}), row({ event: 'nothing' })])).toThrow(/line 3/);
     expect(loadTrace([header, row({})]).eventAt(0)).toBe(eventByName('virtqueue_flush')?.id);
+  });
+});
+
+describe('bursts', () => {
+  /** The same requests as bursts and as single events. */
+  function both(capacity: number, requests: number, exact = false): [TraceRing, TraceRing] {
+    const rings = [0, 1].map(() => new TraceRing({ capacity, clock: () => 5 }));
+    const [bursts, singles] = rings;
+    for (const ring of rings) {
+      ring.exactClock = exact;
+      for (const event of [E.virtqueue_pop, E.virtqueue_fill, E.virtio_notify]) ring.costs[event] = event;
+    }
+    const args = new Uint32Array(4);
+    for (let i = 1; i <= requests; i++) {
+      const burst = [BURST.read.notify, BURST.write.quiet, BURST.readBegun][i % 3];
+      const words = [7 | ((i & 0xffff) << 16), i * 8, 4096, 3 | ((1 + (i & 1)) << 16)] as const;
+      bursts.emitBurst(burst, i, ...words);
+      burst.events.forEach((event, place) => {
+        burst.args(place, ...words, args);
+        singles.emit(event, i, args[0], args[1], args[2], args[3]);
+      });
+      for (const ring of rings) if (i % 5 === 0) ring.emit(E.kvm_exit, 0, 1, 2, 3, 4);
+    }
+    return [bursts, singles];
+  }
+
+  it.each([
+    ['a ring that holds them all', 65536, 500, false],
+    ['a ring that went round', 1024, 3001, false],
+    ['an exact clock', 1024, 700, true],
+  ])('read as the events that they stand for: %s', (_, capacity, requests, exact) => {
+    const [bursts, singles] = both(capacity, requests, exact);
+    expect(bursts.total).toBe(singles.total);
+    expect(bursts.counts).toEqual(singles.counts);
+    expect(bursts.modelNs).toBe(singles.modelNs);
+    const from = bursts.first;
+    expect(from - singles.first).toBeLessThan(8);
+    const numbers = Array.from({ length: bursts.total - from }, (_n, i) => from + i);
+    expect(bursts.copy(numbers)).toEqual(singles.copy(numbers));
+    expect(numbers.map((n) => [bursts.eventAt(n), bursts.requestAt(n)])).toEqual(
+      numbers.map((n) => [singles.eventAt(n), singles.requestAt(n)]),
+    );
+  });
+
+  it('a real clock that stops being exact goes on from the next group of events, and never back', () => {
+    let now = 0;
+    const trace = new TraceRing({ capacity: 1024, clock: () => (now += 10) });
+    for (let i = 0; i < 600; i++) {
+      if (i === 200) trace.exactClock = true;
+      if (i === 300) trace.exactClock = false;
+      trace.emit(E.kvm_exit, 0, 0, 0, 0, 0);
+    }
+    const rows = trace.copy(findEvents(trace, 0, 600));
+    const times = Array.from({ length: 600 }, (_, i) => decodeRow(rows, i).realNs);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+    expect(new Set(times.slice(400)).size).toBeLessThan(4);
+  });
+
+  it('record nothing while the trace is off', () => {
+    const trace = new TraceRing();
+    trace.enabled = false;
+    trace.emitBurst(BURST.read.notify, 1, 0, 0, 512, 0);
+    expect(trace.total).toBe(0);
+    expect(trace.counts[E.virtqueue_pop]).toBe(0);
   });
 });

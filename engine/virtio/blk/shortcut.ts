@@ -3,13 +3,13 @@
  * same bytes, the same events as thread.ts gives it step by step, in one go and without making anything. Whatever is not as usual is
  * left to the long way.
  *
- * Events are recorded in two groups, before the block node is asked and after it has answered; the real clock is not read in between.
+ * Its events are recorded in one burst when the answer is there: the real clock is not read within it.
  */
 import type { BlockNode } from '../../block/node.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import { isPromise, type Maybe } from '../../maybe.ts';
-import { E } from '../../trace/registry.ts';
-import { CELL, highWord, type TraceRing } from '../../trace/ring.ts';
+import { BURST, type Burst } from '../../trace/burst.ts';
+import type { TraceRing } from '../../trace/ring.ts';
 import type { VirtQueueState } from '../device.ts';
 import { PlainChain } from '../queue/plain.ts';
 import type { DeviceQueue } from '../queue/queue.ts';
@@ -41,7 +41,9 @@ export class BlkShortcut {
   readonly #node: BlockNode;
   readonly #commands: BlkCommands;
   readonly #stats: BlkStats;
-  readonly #notifyEvent: number;
+  /** The bursts of requests whose driver is told. */
+  readonly #read: Burst;
+  readonly #written: Burst;
   readonly #requestIdOf: (queue: VirtQueueState, head: number) => number;
 
   constructor(
@@ -58,7 +60,8 @@ export class BlkShortcut {
     this.#node = node;
     this.#commands = commands;
     this.#stats = stats;
-    this.#notifyEvent = irqfd ? E.virtio_notify_irqfd : E.virtio_notify;
+    this.#read = irqfd ? BURST.read.irqfd : BURST.read.notify;
+    this.#written = irqfd ? BURST.write.irqfd : BURST.write.notify;
     this.#requestIdOf = requestIdOf;
   }
 
@@ -88,7 +91,6 @@ export class BlkShortcut {
     this.type = type;
     this.sector = sector;
     const offset = sector * SECTOR;
-    if (this.#trace.enabled) this.#recordBegin(queue.index, write, sector, offset, bytes);
     if (!write) memory.dirty(chain.data, bytes);
     const window = memory.window(chain.data, bytes);
     let result: Maybe<void>;
@@ -96,10 +98,12 @@ export class BlkShortcut {
       result = write ? this.#node.write(offset, window) : this.#node.read(offset, window);
     } catch (error) {
       this.error = error;
+      this.#recordBegun(queue, write);
       return FAILED;
     }
     if (isPromise(result)) {
       this.result = result;
+      this.#recordBegun(queue, write);
       return LATE;
     }
     memory.dirty(chain.status, 1);
@@ -115,49 +119,29 @@ export class BlkShortcut {
       stats.reads++;
       stats.bytesRead += bytes;
     }
-    if (this.#trace.enabled) this.#recordEnd(queue.index, requestId, written, idx, notify);
+    const told = write ? this.#written : this.#read;
+    const quiet = write ? BURST.write.quiet : BURST.read.quiet;
+    this.#trace.emitBurst(
+      notify ? told : quiet,
+      requestId,
+      chain.head | (idx << 16),
+      sector,
+      bytes,
+      queue.index | (write ? 0x1_0000 : 0x2_0000),
+    );
     return notify ? INTERRUPT : DONE;
   }
 
-  #recordBegin(queue: number, write: boolean, sector: number, offset: number, bytes: number): void {
-    const trace = this.#trace;
-    const { chain, requestId } = this;
-    const inCount = chain.writable ? 2 : 1;
-    const handle = write ? E.virtio_blk_handle_write : E.virtio_blk_handle_read;
-    const start = write ? E.blk_co_pwritev : E.blk_co_preadv;
-    const low = offset >>> 0;
-    const high = highWord(offset);
-    const at = trace.reserve(3);
-    if (at < 0) {
-      trace.emit(E.virtqueue_pop, requestId, queue, chain.head, inCount, 3 - inCount);
-      trace.emit(handle, requestId, sector, 0, bytes >>> 9, 0);
-      trace.emit(start, requestId, low, high, bytes, 0);
-      return;
-    }
-    let now = trace.modelNs;
-    now = trace.put(at, now, E.virtqueue_pop, requestId, queue, chain.head, inCount, 3 - inCount);
-    now = trace.put(at + CELL, now, handle, requestId, sector, 0, bytes >>> 9, 0);
-    trace.modelNs = trace.put(at + CELL * 2, now, start, requestId, low, high, bytes, 0);
-  }
-
-  #recordEnd(queue: number, requestId: number, written: number, idx: number, notify: boolean): void {
-    const trace = this.#trace;
-    const { head } = this.chain;
-    const last = notify ? this.#notifyEvent : E.virtio_should_notify;
-    const at = trace.reserve(5);
-    if (at < 0) {
-      trace.emit(E.virtio_blk_rw_complete, requestId, 0, 0, 0, 0);
-      trace.emit(E.virtio_blk_req_complete, requestId, BLK_S.ok, 0, 0, 0);
-      trace.emit(E.virtqueue_fill, requestId, queue, head, written, idx);
-      trace.emit(E.virtqueue_flush, requestId, queue, 1, 0, 0);
-      trace.emit(last, requestId, queue, 0, 0, 0);
-      return;
-    }
-    let now = trace.modelNs;
-    now = trace.put(at, now, E.virtio_blk_rw_complete, requestId, 0, 0, 0, 0);
-    now = trace.put(at + CELL, now, E.virtio_blk_req_complete, requestId, BLK_S.ok, 0, 0, 0);
-    now = trace.put(at + CELL * 2, now, E.virtqueue_fill, requestId, queue, head, written, idx);
-    now = trace.put(at + CELL * 3, now, E.virtqueue_flush, requestId, queue, 1, 0, 0);
-    trace.modelNs = trace.put(at + CELL * 4, now, last, requestId, queue, 0, 0, 0);
+  /** The events up to the host, when its answer is not there yet. */
+  #recordBegun(queue: VirtQueueState, write: boolean): void {
+    const { head, dataLength } = this.chain;
+    this.#trace.emitBurst(
+      write ? BURST.writeBegun : BURST.readBegun,
+      this.requestId,
+      head,
+      this.sector,
+      dataLength,
+      queue.index | (write ? 0x1_0000 : 0x2_0000),
+    );
   }
 }
