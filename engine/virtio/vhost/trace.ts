@@ -2,6 +2,7 @@
  * The trace of a virtqueue that QEMU does not serve: the same steps under the names of whoever does them, and without those that
  * are not done at all. What QEMU still does itself (status, configuration) is recorded as ever.
  */
+import type { Burst } from '../../trace/burst.ts';
 import { TraceRing } from '../../trace/ring.ts';
 
 /** What becomes of one event: another event and its arguments out of the old ones, or nothing. */
@@ -19,8 +20,6 @@ export class RenamingTrace extends TraceRing {
     super();
     this.#target = target;
     this.#names = names;
-    // Nothing is recorded here. Devices that record several events at once do so only when nobody steps through them.
-    this.enabled = false;
   }
 
   override emit(event: number, requestId: number, a: number, b: number, c: number, d: number): void {
@@ -32,5 +31,10 @@ export class RenamingTrace extends TraceRing {
     }
     const [first, second = 0, third = 0, fourth = 0] = renamed.args(a, b, c, d);
     this.#target.emit(renamed.event, requestId, first, second, third, fourth);
+  }
+
+  /** Each event may be another one, or none. */
+  override emitBurst(burst: Burst, requestId: number, a: number, b: number, c: number, d: number): void {
+    this.emitEach(burst, requestId, a, b, c, d);
   }
 }
