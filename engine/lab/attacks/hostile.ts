@@ -14,9 +14,11 @@ import {
   AVAIL_RING,
   DESC_F_NEXT,
   DESC_F_WRITE,
+  DESC_LEN,
   DESC_SIZE,
   USED_IDX,
 } from '../../virtio/queue/layout.ts';
+import { DESC_F_AVAIL, PACKED_FLAGS, PACKED_ID } from '../../virtio/queue/packed-layout.ts';
 import type { RegisterMap, VirtioRegister } from '../details/registers.ts';
 
 export interface HostileOptions {
@@ -121,6 +123,25 @@ export class Hostile {
     this.memory.writeUint(driver + AVAIL_IDX, 2, (idx + by) & 0xffff);
   }
 
+  /**
+   * A packed ring that nobody has used yet: makes the descriptors available from its beginning on, rings, and lets the device work.
+   * `next` of each is its buffer id (virtio 1.2, section 2.8.13).
+   */
+  submitPacked(descriptors: readonly RawDescriptor[]): void {
+    const { desc } = this.queue.ring.addresses;
+    descriptors.forEach(([address, length, flags, id = 0], index) => {
+      const at = this.memory.require(desc + index * DESC_SIZE, DESC_SIZE);
+      this.memory.dirty(at, DESC_SIZE);
+      const { view } = this.memory;
+      view.setBigUint64(at, BigInt(address), true);
+      view.setUint32(at + DESC_LEN, length, true);
+      view.setUint16(at + PACKED_ID, id, true);
+      view.setUint16(at + PACKED_FLAGS, flags | DESC_F_AVAIL, true);
+    });
+    this.ring();
+    this.settle();
+  }
+
   /** Rings the doorbell; the device has not begun yet. */
   ring(): void {
     const { port, address, size } = this.queue.doorbell;
@@ -144,16 +165,23 @@ export class Hostile {
 
   /** Writes a register of the transport. False when it has none. */
   write(register: VirtioRegister, size: AccessSize, value: number): boolean {
-    const place = this.#o.registers.place(register);
-    if (place === null || !('address' in place) || place.address === null) return false;
-    this.bus.write(place.address, size, value);
+    const address = this.#addressOf(register);
+    if (address === undefined) return false;
+    const { interface: by } = this.#o.registers;
+    if (by === 'legacy') this.bus.out(address, size, value);
+    else this.bus.write(address, by === 'mmio' ? 4 : size, value);
     return true;
   }
   /** Reads a register of the transport; -1 when it has none. */
   read(register: VirtioRegister, size: AccessSize): number {
+    const address = this.#addressOf(register);
+    if (address === undefined) return -1;
+    const { interface: by } = this.#o.registers;
+    return by === 'legacy' ? this.bus.in(address, size) : this.bus.read(address, by === 'mmio' ? 4 : size);
+  }
+  #addressOf(register: VirtioRegister): number | undefined {
     const place = this.#o.registers.place(register);
-    if (place === null || !('address' in place) || place.address === null) return -1;
-    return this.bus.read(place.address, size);
+    return place !== null && 'address' in place ? (place.address ?? undefined) : undefined;
   }
 
   // ---- what came of it ----

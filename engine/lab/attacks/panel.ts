@@ -11,6 +11,7 @@ import type { RegisterMap } from '../details/registers.ts';
 import type { Attack } from './attack.ts';
 import { BLK_ATTACKS } from './blk.ts';
 import { Hostile, SCRATCH_BYTES } from './hostile.ts';
+import { PACKED_ATTACKS } from './packed.ts';
 import { REGISTER_ATTACKS } from './registers.ts';
 import { RING_ATTACKS } from './rings.ts';
 
@@ -34,7 +35,15 @@ export interface PanelOptions {
   probeAgain: () => void;
 }
 
-export const ATTACKS: readonly Attack[] = [...RING_ATTACKS, ...BLK_ATTACKS, ...REGISTER_ATTACKS];
+/** The number of a block device (virtio 1.2, chapter 5). */
+const BLOCK = 2;
+
+export const ATTACKS: readonly Attack[] = [
+  ...RING_ATTACKS,
+  ...PACKED_ATTACKS,
+  ...BLK_ATTACKS,
+  ...REGISTER_ATTACKS,
+];
 
 export class VirtioAttacks implements AttackPanel {
   readonly #o: PanelOptions;
@@ -44,10 +53,17 @@ export class VirtioAttacks implements AttackPanel {
     this.#o = options;
   }
 
-  #fits({ layout, deviceId }: Attack): boolean {
-    const { device } = this.#o;
-    const split = (device.queues[0].ring as { layout?: string } | undefined)?.layout !== 'packed';
-    return (layout === undefined || split) && (deviceId === undefined || deviceId === device.deviceId);
+  get #layout(): 'split' | 'packed' {
+    return this.#o.driver.queues[0].ring.layout;
+  }
+
+  #fits({ layout, deviceId, interfaces }: Attack): boolean {
+    const { device, registers } = this.#o;
+    return (
+      (layout === undefined || layout === this.#layout) &&
+      (deviceId === undefined || deviceId === device.deviceId) &&
+      (interfaces === undefined || interfaces.includes(registers.interface))
+    );
   }
 
   list(): AttackInfo[] {
@@ -74,6 +90,8 @@ export class VirtioAttacks implements AttackPanel {
       throw new PlatterError('lab.unknown-attack', `this device has no attack called ${id}`, { value: id });
     }
     const firstEvent = device.trace.total;
+    // These begin at the beginning of the ring.
+    if (attack.layout === 'packed') this.#probeAgain();
     const hostile = this.#hostile();
     const seen = attack.run(hostile);
     await this.#o.quiet();
@@ -100,16 +118,11 @@ export class VirtioAttacks implements AttackPanel {
     this.#o.probeAgain();
   }
 
-  /** Whether the device reads its first sector. */
+  /** Whether the device reads its first sector; where that is not tried, whether it takes its driver. */
   async #works(): Promise<boolean> {
     const { device } = this.#o;
     if (device.isBroken) return false;
-    if (
-      device.deviceId !== 2 ||
-      (device.queues[0].ring as { layout?: string } | undefined)?.layout === 'packed'
-    ) {
-      return true;
-    }
+    if (device.deviceId !== BLOCK || this.#layout === 'packed') return true;
     const hostile = this.#hostile();
     hostile.submit(hostile.soundChain(BLK_T.in, 0));
     await this.#o.quiet();

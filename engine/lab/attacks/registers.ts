@@ -11,7 +11,7 @@ const attack = (
   source: string,
   run: Attack['run'],
   cves: readonly string[] = [],
-): Attack => ({ id, group: 'registers', expects, cves, source, run });
+): Attack => ({ id, group: 'registers', interfaces: ['modern'], expects, cves, source, run });
 
 /** Sets queue 0 up anew after a reset, with a size of the attacker's choice. */
 function geometry(hostile: Hostile, size: number): void {

@@ -77,12 +77,15 @@ export const RING_ATTACKS: readonly Attack[] = [
   broken('wrap', '2.7.5', (hostile) =>
     withData(hostile, [0xffff_ffff_ffff_ff00n, 512, DESC_F_NEXT | DESC_F_WRITE, 2]),
   ),
-  broken(
-    'own-registers',
-    '2.7.5',
-    (hostile) => withData(hostile, [hostile.queue.doorbell.address, 512, DESC_F_NEXT | DESC_F_WRITE, 2]),
-    ['CVE-2021-3750', 'CVE-2024-3446'],
-  ),
+  {
+    interfaces: ['modern', 'mmio'],
+    ...broken(
+      'own-registers',
+      '2.7.5',
+      (hostile) => withData(hostile, [hostile.queue.doorbell.address, 512, DESC_F_NEXT | DESC_F_WRITE, 2]),
+      ['CVE-2021-3750', 'CVE-2024-3446'],
+    ),
+  },
   broken('over-the-end', '2.7.5', (hostile) => {
     const last = hostile.memory.regions[hostile.memory.regions.length - 1];
     withData(hostile, [last.base + last.size - 256, 512, DESC_F_NEXT | DESC_F_WRITE, 2]);

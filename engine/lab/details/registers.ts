@@ -26,6 +26,7 @@ export type VirtioRegister =
 export interface RegisterMap {
   /** The place of a register, null when this transport has none; `offset` bytes into it. */
   place(register: VirtioRegister, offset?: number): DetailPlace | null;
+  readonly interface: 'modern' | 'legacy' | 'mmio';
   /** The section that lays the registers out. */
   readonly source: string;
 }
@@ -60,11 +61,13 @@ function modern(register: VirtioRegister): number {
 export function pciRegisters(transport: VirtioPci): RegisterMap {
   if (transport.pci.bars.some(({ index }) => index === MODERN_BAR)) {
     return {
+      interface: 'modern',
       source: 'virtio 1.2, 4.1.4.3',
       place: (register, offset = 0) => inBar(transport, MODERN_BAR, modern(register) + offset),
     };
   }
   return {
+    interface: 'legacy',
     source: 'virtio 1.2, 4.1.4.8',
     place: (register, offset = 0) => {
       const config = transport.msix?.enabled === true ? 24 : 20;
@@ -93,6 +96,7 @@ const MMIO_AT: Partial<Record<VirtioRegister, number>> = {
 /** `base`: guest physical address of the register window. */
 export function mmioRegisters(base: number): RegisterMap {
   return {
+    interface: 'mmio',
     source: 'virtio 1.2, 4.2.2',
     place: (register, offset = 0) => {
       const at = MMIO_AT[register];
