@@ -389,10 +389,13 @@ class Laboratory implements Lab {
       ...this.#machine.guest.counters,
       exits: this.#since(E.kvm_exit),
       interrupts: this.#since(E.kvm_inj_virq),
-      notifications: this.#since(E.virtio_queue_notify),
+      notifications: DOORBELLS.reduce((sum, event) => sum + this.#since(event), 0),
     };
   }
 }
+
+/** A queue's doorbell was heard: by QEMU, by the host's kernel, by another process. */
+const DOORBELLS = [E.virtio_queue_notify, E.vhost_scsi_handle_kick, E.vu_kick_cb];
 
 /** Nobody has anything to do and the work is not done: a fault of the laboratory itself. */
 function stuck(): PlatterError {

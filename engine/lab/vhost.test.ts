@@ -69,6 +69,9 @@ describe('vhost devices as models', () => {
     expect(since(E.ioeventfd_signal)).toBeGreaterThan(0);
     expect(since(E.kvm_userspace_exit)).toBe(0);
     expect(since(E.kvm_msi_set_irq)).toBeGreaterThan(0);
+    expect(
+      lab.frame({ seq: 1, from: -1, count: 1, requestId: null, queue: 0 }).counters.notifications,
+    ).toBeGreaterThan(0);
     // QEMU does set the device up, and the trace says what this is.
     expect(boot[E.virtio_set_status]).toBeGreaterThan(0);
     expect(boot[E.vhost_model]).toBe(1);
