@@ -3,8 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { allowAll } from '#engine/block/gate.ts';
+import { rebaseImage } from '#engine/block/jobs/rebase.ts';
 import { qemuImg, qemuIo, workFolder } from '../testing/qemu-img.ts';
-import { platter } from '../testing/run-command.ts';
+import { platter, pressControlC } from '../testing/run-command.ts';
 
 const { folder, remove } = workFolder();
 afterAll(remove);
@@ -126,6 +128,29 @@ describe('commit', () => {
     }
     same('top.qcow2');
   });
+});
+
+it('Ctrl-C ends commit, and the overlay shows what it showed', async () => {
+  const running = platter(['commit', '--follow', '-r', '1k', join(ours, 'top.qcow2')]);
+  await pressControlC();
+  const ended = await running;
+  expect([ended.code, ended.err]).toEqual([130, expect.stringContaining('interrupted')]);
+  same('top.qcow2');
+  // Below there is what was taken over so far.
+  expect([0, 3]).toContain(spawnSync('qemu-img', ['check', '-q', join(ours, 'middle.qcow2')]).status);
+});
+
+it('rebase that is cancelled at its last step leaves the old backing file', async () => {
+  const cancelled = new AbortController();
+  const rebased = rebaseImage(join(ours, 'top.qcow2'), {
+    backing: '',
+    gate: allowAll,
+    signal: cancelled.signal,
+    onProgress: () => cancelled.abort(),
+  });
+  await expect(rebased).rejects.toMatchObject({ code: 'job.cancelled' });
+  same('top.qcow2');
+  expect(info(ours, 'top.qcow2')['backing-filename']).toBe('middle.qcow2');
 });
 
 describe('rebase', () => {
