@@ -5,7 +5,10 @@ import { StructReader } from '../../bytes/reader.ts';
 
 const FRAME_MAGIC = 0xfd2f_b528;
 
-type Options = { maxOutputLength: number };
+interface Options {
+  chunkSize: number;
+  maxOutputLength: number;
+}
 type Callback = (error: Error | null, result: Uint8Array) => void;
 /** Node has Zstandard itself from 22.15 on. */
 const native = zlib as unknown as {
@@ -19,7 +22,7 @@ export async function unzstdClusterLater(packed: Uint8Array, size: number): Prom
   const length = frameLength(packed, size);
   if (unpack === undefined) return unzstdCluster(packed, size);
   const out = await new Promise<Uint8Array>((resolve, reject) => {
-    unpack(packed.subarray(0, length), { maxOutputLength: size }, (error, bytes) => {
+    unpack(packed.subarray(0, length), { chunkSize: size, maxOutputLength: size }, (error, bytes) => {
       if (error === null) resolve(bytes);
       else reject(error);
     });
@@ -46,7 +49,10 @@ export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
 
 function unpackFrame(frame: Uint8Array, room: Uint8Array): Uint8Array {
   if (native.zstdDecompressSync === undefined) return decompress(frame, room);
-  return native.zstdDecompressSync(frame, { maxOutputLength: room.length });
+  return native.zstdDecompressSync(frame, {
+    chunkSize: Math.max(room.length, 64),
+    maxOutputLength: room.length,
+  });
 }
 
 /** Bytes of the frame that `bytes` starts with. Throws when it claims a window or content larger than `limit` allows. */

@@ -92,19 +92,25 @@ class Copy {
           await this.#zeroes(at, length);
         at += length;
       } else {
-        if (buffers.wraps) await this.#options.settle?.();
-        const bytes = buffers.next().subarray(0, Math.min(length, PIECE - (at % PIECE)));
         const later = this.#options.onUnreadable === undefined ? packed : undefined;
-        if (later !== undefined) {
+        const most = Math.min(length, PIECE - (at % PIECE));
+        // With enough under way in other threads this one unpacks, too: handing over costs as much as half of the unpacking.
+        const busy = this.#queue.length >= DEPTH;
+        let bytes: Uint8Array;
+        if (later !== undefined && !busy) {
+          // Memory of its own: it is under way longer than the buffers that are used in turn.
+          bytes = new Uint8Array(most);
           const ready = later.node.format.readSpecialLater?.(later.offset, bytes);
           this.#begin({ offset: at, bytes, ready });
-          if (this.#queue.length >= DEPTH) await this.#finishPlain();
         } else {
+          if (buffers.wraps) await this.#options.settle?.();
+          bytes = buffers.next().subarray(0, most);
           const read = this.#read(at, bytes);
           if (read !== undefined) await read;
           const written = this.#write(at, bytes);
           if (written !== undefined) await written;
         }
+        if (busy) await this.#finishPlain();
         at += bytes.length;
       }
       await this.#step(at);
@@ -195,6 +201,8 @@ class Copy {
     if (packed === undefined) {
       const there = Math.min(piece.bytes.length, this.#total - piece.offset);
       await this.#target.write(piece.offset, piece.bytes.subarray(0, there));
+      // Its buffer is the next but some to be used again.
+      await this.#options.settle?.();
     } else if (packed.length > 0) {
       await this.#target.alone(() => packer.put(piece.offset, packed));
     }
