@@ -18,6 +18,8 @@ export interface AttachedImage {
   error?: PlainError;
   /** Set once it is open. */
   info?: ImageInfo;
+  /** Other attached images that it rests on, the nearest first. */
+  restsOn?: ImageHandle[];
   /** A job writes to it: it is closed, `info` is what it was before, and it opens again afterwards. */
   busy?: boolean;
 }

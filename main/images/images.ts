@@ -6,6 +6,7 @@ import { PlatterError, toPlainError } from '#engine/errors.ts';
 import type { Answer, Args, ImageCalls } from '../processes/protocol.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Worker } from '../processes/worker.ts';
+import { chainPaths } from './chain-paths.ts';
 import { Handles } from './handles.ts';
 import { displayFolder } from './where.ts';
 
@@ -31,6 +32,8 @@ interface Entry {
   worker: Worker<ImageCalls>;
   info?: ImageInfo;
   error?: PlatterError;
+  /** Real paths of it and of what it rests on, as of its last opening. */
+  chain?: string[];
   /** What a job on it has made out of date, shown until it is open again. */
   before?: ImageInfo;
 }
@@ -169,12 +172,14 @@ export class Images {
       },
       ask: (_handle, request) => gate.ask(handle, request),
     });
-    const entry: Entry = { worker, before: this.#entries.get(handle)?.before };
+    const { before, chain } = this.#entries.get(handle) ?? {};
+    const entry: Entry = { worker, before, chain };
     this.#entries.set(handle, entry);
     this.#tell();
     try {
       entry.info = await worker.call('open', [{ handle, path }]);
       entry.before = undefined;
+      entry.chain = chainPaths(path, entry.info);
       return entry.info;
     } catch (error) {
       const known = error instanceof PlatterError ? error : undefined;
@@ -208,11 +213,12 @@ export class Images {
     return entry.worker;
   }
 
-  #row(handle: ImageHandle, { worker, info, error, before }: Entry): AttachedImage {
+  #row(handle: ImageHandle, { worker, info, error, before, chain = [] }: Entry): AttachedImage {
     const path = this.#handles.path(handle);
     const busy = this.#held.has(handle);
     const trouble = busy ? undefined : (error ?? worker.trouble);
     const shown = trouble === undefined ? (info ?? before) : info;
+    const restsOn = chain.slice(1).flatMap((below) => this.#attachedAt(below));
     return {
       handle,
       name: basename(path),
@@ -220,8 +226,14 @@ export class Images {
       process: worker.state,
       ...(trouble === undefined ? {} : { error: toPlainError(trouble) }),
       ...(shown === undefined ? {} : { info: shown }),
+      ...(restsOn.length > 0 ? { restsOn } : {}),
       ...(busy ? { busy } : {}),
     };
+  }
+
+  /** The attached image that lies at this real path, if any. */
+  #attachedAt(real: string): ImageHandle[] {
+    return [...this.#entries].filter(([, { chain }]) => chain?.[0] === real).map(([handle]) => handle);
   }
 
   #tell(): void {

@@ -6,6 +6,7 @@ import type { ImageHandle, ImageInfo } from '#contract/images.ts';
 import type { JobAgain, JobId, JobLeft, JobProgress, JobRequest, JobRow, JobState } from '#contract/jobs.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
+import { chainPaths } from '../images/chain-paths.ts';
 import { newHandle } from '../images/handles.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Store } from '../store/store.ts';
@@ -14,7 +15,6 @@ import type { UsedPaths } from './conflicts.ts';
 import { filesOf, handlesOf, withHandles } from './files.ts';
 import { MOST_KEPT, pastRow, recordOf, type JobHistory } from './history.ts';
 import { candidates, removeLeftovers } from './leftovers.ts';
-import { chainPaths } from './paths.ts';
 import type { Targets } from './targets.ts';
 import { Work, type Outcome } from './work.ts';
 

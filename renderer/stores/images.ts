@@ -36,6 +36,10 @@ export const useImagesStore = defineStore('images', () => {
     if (last !== undefined) select(last);
   }
 
+  /** Attached images that rest on this one, directly or not. */
+  const overlaysOf = (handle: ImageHandle): AttachedImage[] =>
+    list.value.filter((image) => image.restsOn?.includes(handle) === true);
+
   const pick = async () => selectLast(await guarded(() => platter.call('images.pick')));
   /** Attaches more images and leaves the selected one selected. */
   const attachMore = async () => void (await guarded(() => platter.call('images.pick')));
@@ -99,6 +103,7 @@ export const useImagesStore = defineStore('images', () => {
     reopening,
     openingOf,
     selected,
+    overlaysOf,
     select,
     pick,
     attachMore,

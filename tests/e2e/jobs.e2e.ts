@@ -183,6 +183,28 @@ test.describe.serial('jobs', () => {
     await page.getByTestId('gate-allow').click();
     await page.keyboard.press('Escape');
     await expect(dialog).toHaveCount(0);
+    // Who rests on an image is said where it matters.
+    await form('disk.qcow2', 'check');
+    await choose('Repair', 'Everything that can be');
+    await expect(page.locator('.job-form').getByRole('note')).toContainText('new.qcow2');
+    await accessible(page);
+    await shot('overlays');
+    await page.getByRole('tab', { name: 'Chain' }).click();
+    await expect(page.getByTestId('chain-above')).toContainText('new.qcow2');
+    await accessible(page);
+    await shot('chain');
+    await page.getByTestId('chain-above').click();
+    for (const kind of ['commit', 'rebase', 'amend', 'copy']) {
+      await form('new.qcow2', kind);
+      await accessible(page);
+      await shot(kind);
+    }
+    await form('new.qcow2', 'rebase');
+    await choose('New one', 'None');
+    await page.getByTestId('job-run').click();
+    await expect(page.getByTestId('job-result')).toContainText('has its new backing image');
+    expect(qemu('info', 'new.qcow2')).not.toContain('backing file');
+    expect(qemu('compare', 'disk.qcow2', 'new.qcow2')).toContain('identical');
     const handle = await select('new.qcow2');
     await platter.call('images.detach', handle);
   });
@@ -268,7 +290,9 @@ test.describe.serial('jobs', () => {
     await page.getByTestId('job-run').click();
     await expect(page.getByTestId('job-result')).toContainText('are needed now');
 
+    // What was chosen before is still chosen.
     await form('disk.qcow2', 'check');
+    await choose('Repair', 'Nothing, only look');
     await page.getByTestId('job-run').click();
     await expect(page.getByTestId('job-result')).toContainText('No faults found.');
     await shot('check');
