@@ -6,26 +6,20 @@
  *
  * or, when nobody looks in between (`process`), one request as far as it goes: the same pieces in the same order.
  */
-import { PlatterError } from '../../errors.ts';
 import type { HostIo } from '../../machine/host-io.ts';
-import type { GuestMemory } from '../../machine/memory.ts';
-import { isPromise } from '../../maybe.ts';
-import { MOST_BYTES } from '../../scsi/bus.ts';
-import { PREPARED, STATUS, type LogicalUnit, type ScsiAnswer } from '../../scsi/command.ts';
-import { SENSE } from '../../scsi/sense.ts';
-import { DIRECTION, transferBytes, transferDirection } from '../../scsi/transfer.ts';
-import { OP } from '../../trace/format.ts';
+import type { LogicalUnit } from '../../scsi/command.ts';
 import { E } from '../../trace/registry.ts';
 import { highWord, type TraceRing } from '../../trace/ring.ts';
 import type { VirtQueueState } from '../device.ts';
 import type { DeviceQueue } from '../queue/queue.ts';
 import type { VirtioScsi } from './device.ts';
 import { ScsiEvents } from './events.ts';
-import { AN_REQ, CMD_REQ, CTRL_TYPE, EVENT_BYTES, QUEUE, RESPONSE, TMF_REQ } from './protocol.ts';
-import { KIND, PLACE, type ScsiRequest } from './request.ts';
-import { ScsiRequests } from './requests.ts';
+import { ScsiIntake } from './intake.ts';
+import { EVENT_BYTES, QUEUE } from './protocol.ts';
+import { KIND, type ScsiRequest } from './request.ts';
+import type { ScsiRequests } from './requests.ts';
 import { ScsiResponder } from './responder.ts';
-import { manageTasks, type TaskSet } from './task-management.ts';
+import { ScsiUnits } from './units.ts';
 
 /** Where the thread stands. */
 const IDLE = 0;
@@ -55,17 +49,15 @@ export interface ScsiThreadOptions {
   fail: (queue: VirtQueueState, error: unknown) => void;
 }
 
-export class ScsiThread implements TaskSet {
+export class ScsiThread {
   readonly stats = { reads: 0, writes: 0, flushes: 0, others: 0, errors: 0, bytesRead: 0, bytesWritten: 0 };
-  /** Why the last transfer failed at the block node. */
-  lastFailure: unknown;
-  readonly bus: VirtioScsi['bus'];
   readonly #options: ScsiThreadOptions;
   readonly #device: VirtioScsi;
-  readonly #memory: GuestMemory;
   readonly #trace: TraceRing;
   readonly #host: HostIo;
+  readonly #units: ScsiUnits;
   readonly #requests: ScsiRequests;
+  readonly #intake: ScsiIntake;
   readonly #responder: ScsiResponder;
   readonly #events = new ScsiEvents();
   readonly #waiting: VirtQueueState[] = [];
@@ -85,11 +77,11 @@ export class ScsiThread implements TaskSet {
   constructor(options: ScsiThreadOptions) {
     this.#options = options;
     this.#device = options.device;
-    this.bus = options.device.bus;
-    this.#memory = options.device.memory;
     this.#trace = options.device.trace;
     this.#host = options.host;
-    this.#requests = new ScsiRequests(this.#hostFinished);
+    this.#units = new ScsiUnits(options);
+    this.#requests = this.#units.requests;
+    this.#intake = new ScsiIntake(options.device, this.#units, options.fail);
     this.#responder = new ScsiResponder(options.device, this.#trace, this.stats);
   }
 
@@ -103,6 +95,15 @@ export class ScsiThread implements TaskSet {
   /** Something to tell the driver through the event queue. */
   event(event: number, address: Uint8Array, reason: number): void {
     this.#events.push(event, address, reason);
+  }
+
+  get lastFailure(): unknown {
+    return this.#units.lastFailure;
+  }
+
+  /** A unit attention for everybody, and volatile state gone. */
+  reset(target: number, lun: number, unit: LogicalUnit): void {
+    this.#units.reset(target, lun, unit);
   }
 
   get draining(): boolean {
@@ -131,14 +132,14 @@ export class ScsiThread implements TaskSet {
 
   /** Until nothing is left to do, the disk included, or for so many steps; true when something is left. */
   process(): boolean {
-    this.#single = false;
+    this.#single = this.#units.single = false;
     try {
       for (let left = STEPS; left > 0; left--) {
         if (!this.step() && !this.#host.stepHardware()) return false;
       }
       return true;
     } finally {
-      this.#single = true;
+      this.#single = this.#units.single = true;
     }
   }
 
@@ -189,7 +190,7 @@ export class ScsiThread implements TaskSet {
       return this.#pop();
     }
     const prepared = this.#requests.prepared.shift();
-    if (prepared !== undefined) return this.#submit(prepared);
+    if (prepared !== undefined) return this.#units.submit(prepared);
     if (this.#host.stepReported()) return true;
     if (this.#events.any) return this.#popEvent();
     return this.#nextDoorbell();
@@ -264,62 +265,10 @@ export class ScsiThread implements TaskSet {
   #handle(): boolean {
     this.#phase = IDLE;
     this.#resume = this.#queue;
-    return this.#queue.index === QUEUE.control ? this.#handleControl() : this.#handleCommand();
-  }
-
-  /** Too short for its header or its answer: nothing can be answered (section 5.6.6). */
-  #refuse(request: ScsiRequest, out: number, into: number): true {
-    const { element, queue } = request;
-    const { outBytes, inBytes } = element;
-    this.#requests.release(request);
-    this.#options.fail(
-      queue,
-      new PlatterError(
-        'virtio.scsi-header',
-        `virtio 1.2, section 5.6.6: a request must have ${out} device-readable and ${into} device-writable bytes at least; ` +
-          `found ${outBytes} and ${inBytes}`,
-        { field: '5.6.6', expected: `${out}, ${into}`, value: `${outBytes}, ${inBytes}` },
-      ),
-    );
-    return true;
-  }
-
-  #handleCommand(): boolean {
-    const request = this.#request;
-    const { element, requestId, header } = request;
-    const { cdbSize, senseSize } = this.#device;
-    const out = CMD_REQ.cdb + cdbSize;
-    const into = ScsiResponder.commandBytes(senseSize);
-    if (element.outBytes < out || element.inBytes < into) return this.#refuse(request, out, into);
-    header[CMD_REQ.cdb] = 0;
-    request.copyHeader(this.#memory, out);
-    request.address(CMD_REQ.lun, CMD_REQ.tag);
-    const toDevice = element.outBytes - out;
-    const fromDevice = element.inBytes - into;
-    // Section 5.6.6.1.1: data both ways needs INOUT, which is not offered.
-    if (toDevice > 0 && fromDevice > 0) return this.#answer(request, RESPONSE.failure);
-    request.dataBytes = toDevice + fromDevice;
-    if (request.dataBytes > 0) {
-      request.direction = toDevice > 0 ? DIRECTION.toDevice : DIRECTION.fromDevice;
-    }
-    this.#trace.emit(
-      E.virtio_scsi_cmd_req,
-      requestId,
-      request.lun,
-      request.tagLow,
-      header[CMD_REQ.cdb],
-      request.tagHigh,
-    );
-    const unit = this.#unitOf(request);
-    if (unit === undefined) return this.#answer(request, RESPONSE.badTarget);
-    request.parsed = request.cdb.load(header, CMD_REQ.cdb, cdbSize);
-    request.bytes = request.parsed ? transferBytes(request.cdb, unit.blockSize, unit.type) : 0;
+    if (this.#queue.index === QUEUE.control) return this.#intake.control(this.#request);
+    if (!this.#intake.command(this.#request)) return true;
     this.#phase = PARSED;
     return this.#single || this.#parsed();
-  }
-
-  #unitOf({ target, lun }: ScsiRequest): LogicalUnit | undefined {
-    return target < 0 ? undefined : this.bus.nearest(target, lun);
   }
 
   #parsed(): boolean {
@@ -331,7 +280,8 @@ export class ScsiThread implements TaskSet {
       return this.#single || this.#parsedLba();
     }
     this.#trace.emit(E.scsi_req_parse_bad, requestId, target, lun, cdb.opcode, 0);
-    return this.#queueCommand(request);
+    this.#phase = IDLE;
+    return this.#intake.queue(request);
   }
 
   #parsedLba(): boolean {
@@ -339,224 +289,8 @@ export class ScsiThread implements TaskSet {
     const { requestId, target, lun, cdb } = request;
     const { lba } = cdb;
     this.#trace.emit(E.scsi_req_parsed_lba, requestId, target, lun, lba >>> 0, highWord(lba));
-    return this.#queueCommand(request);
-  }
-
-  /** Section 5.6.6.1.1: OVERRUN when the buffers hold less than the CDB moves, or are there for the other way. */
-  #queueCommand(request: ScsiRequest): boolean {
-    const { cdb, parsed, bytes, direction, dataBytes } = request;
     this.#phase = IDLE;
-    if (parsed && bytes <= MOST_BYTES) {
-      const { name } = this.#device;
-      request.attention = this.bus.takeAttention(request.target, request.lun, cdb.opcode, name);
-    }
-    if (parsed && bytes > 0 && (transferDirection(cdb, bytes) !== direction || bytes > dataBytes)) {
-      return this.#answer(request, RESPONSE.overrun);
-    }
-    this.#requests.prepared.push(request);
-    return true;
-  }
-
-  /** Answered without a unit. */
-  #answer(request: ScsiRequest, response: number): true {
-    request.response = response;
-    this.#requests.done.push(request);
-    return true;
-  }
-
-  #handleControl(): boolean {
-    const request = this.#request;
-    const { outBytes, inBytes } = request.element;
-    if (outBytes < 4) return this.#refuse(request, 4, 0);
-    request.copyHeader(this.#memory, Math.min(outBytes, TMF_REQ.bytes));
-    const type = request.headerView.getUint32(0, true);
-    if (type === CTRL_TYPE.tmf) {
-      if (outBytes < TMF_REQ.bytes || inBytes < 1) return this.#refuse(request, TMF_REQ.bytes, 1);
-      return this.#manage(request);
-    }
-    if (type === CTRL_TYPE.anQuery || type === CTRL_TYPE.anSubscribe) {
-      const into = ScsiResponder.notificationBytes;
-      if (outBytes < AN_REQ.bytes || inBytes < into) return this.#refuse(request, AN_REQ.bytes, into);
-      request.kind = KIND.notification;
-      request.address(AN_REQ.lun, AN_REQ.lun);
-      const wanted = request.headerView.getUint32(AN_REQ.eventRequested, true);
-      this.#trace.emit(E.virtio_scsi_an_req, request.requestId, request.lun, wanted, 0, 0);
-    } else request.kind = KIND.unknown;
-    return this.#answer(request, RESPONSE.ok);
-  }
-
-  #manage(request: ScsiRequest): true {
-    request.kind = KIND.tmf;
-    request.address(TMF_REQ.lun, TMF_REQ.tag);
-    request.subtype = request.headerView.getUint32(TMF_REQ.subtype, true);
-    const { requestId, lun, tagLow, subtype } = request;
-    this.#trace.emit(E.virtio_scsi_tmf_req, requestId, lun, tagLow, subtype, 0);
-    manageTasks(this, request);
-    if (request.remaining > 0) request.place = PLACE.waiting;
-    else this.#requests.done.push(request);
-    return true;
-  }
-
-  // ---- task management ----
-
-  running(): Iterable<ScsiRequest> {
-    return this.#requests.running();
-  }
-
-  cancel(command: ScsiRequest, response: number, waiter: ScsiRequest): void {
-    const { target, lun, tagLow, requestId } = command;
-    this.#trace.emit(E.scsi_req_cancel, requestId, target, lun, tagLow, 0);
-    command.cancelled = response;
-    command.host.cancelled = true;
-    // One that was cancelled before has somebody waiting already, who then does not have to.
-    this.#release(command.waiter);
-    command.waiter = waiter;
-  }
-
-  /** A unit attention for everybody, and volatile state gone. */
-  reset(target: number, lun: number, unit: LogicalUnit): void {
-    unit.reset();
-    const { asc, ascq } = SENSE.reset;
-    this.#trace.emit(E.scsi_device_set_ua, 0, target, lun, asc * 256 + ascq, 0);
-  }
-
-  /** One command less that a task management request waits for. */
-  #release(waiter: ScsiRequest | undefined): void {
-    if (waiter === undefined || --waiter.remaining > 0) return;
-    waiter.place = PLACE.device;
-    this.#requests.done.push(waiter);
-  }
-
-  // ---- the unit and the host ----
-
-  #submit(request: ScsiRequest): boolean {
-    const { target, lun, cdb, parsed, bytes, attention, transfer } = request;
-    request.queued = true;
-    const { name } = this.#device;
-    const prepared = this.bus.prepare(target, lun, cdb, parsed, bytes, attention, name, transfer);
-    if (prepared === PREPARED.transfer) return this.#toHost(request);
-    if (prepared === PREPARED.run) return this.#run(request);
-    if (typeof prepared !== 'number') this.#settle(request, prepared);
-    return true;
-  }
-
-  /** A command that the unit carries out itself. */
-  #run(request: ScsiRequest): boolean {
-    const { target, lun, cdb, direction, dataBytes, transfer, host } = request;
-    const toDevice = direction === DIRECTION.toDevice;
-    request.windows(this.#memory, toDevice, this.#headerBytes(request), dataBytes);
-    const windows = host.windows.slice(0, host.windowCount);
-    const answer = this.bus.run(
-      target,
-      lun,
-      {
-        cdb,
-        initiator: this.#device.name,
-        dataOut: toDevice ? windows : [],
-        dataIn: toDevice ? [] : windows,
-      },
-      transfer,
-    );
-    if (!isPromise(answer)) return this.#ran(request, answer);
-    request.place = PLACE.host;
-    this.#requests.atHost++;
-    host.cancelled = false;
-    void answer.then((late) => {
-      this.#requests.atHost--;
-      request.place = PLACE.device;
-      if (request.generation !== this.#device.generation) this.#requests.release(request);
-      else if (request.cancelled !== RESPONSE.ok) this.#settleCancelled(request);
-      else this.#ran(request, late);
-      this.#options.onReady?.();
-    });
-    return true;
-  }
-
-  #ran(request: ScsiRequest, answer: ScsiAnswer | number): boolean {
-    if (typeof answer === 'number') return this.#toHost(request);
-    this.#settle(request, answer);
-    return true;
-  }
-
-  #headerBytes(request: ScsiRequest): number {
-    const { cdbSize, senseSize } = this.#device;
-    return request.direction === DIRECTION.toDevice
-      ? CMD_REQ.cdb + cdbSize
-      : ScsiResponder.commandBytes(senseSize);
-  }
-
-  #toHost(request: ScsiRequest): boolean {
-    const { transfer, host } = request;
-    if (transfer.op <= OP.write) {
-      const toDevice = transfer.op === OP.write;
-      request.windows(this.#memory, toDevice, this.#headerBytes(request), transfer.bytes);
-    } else host.windowCount = 0;
-    request.flushing = transfer.before;
-    return this.#begin(request, transfer.before ? OP.flush : transfer.op);
-  }
-
-  #begin(request: ScsiRequest, op: number): boolean {
-    const { transfer, host } = request;
-    const unit = this.#unitOf(request);
-    // Unplugged while its flush was under way.
-    if (unit === undefined) return this.#answer(request, RESPONSE.badTarget);
-    host.requestId = request.requestId;
-    host.op = op;
-    host.offset = op === OP.flush ? 0 : transfer.offset;
-    host.bytes = op === OP.flush ? 0 : transfer.bytes;
-    host.node = unit.node;
-    host.through = transfer.through;
-    host.unmap = transfer.unmap;
-    if (!this.#single && this.#host.performNow(host)) return this.#moved(request);
-    request.place = PLACE.host;
-    this.#requests.atHost++;
-    if (this.#single) this.#host.submit(host);
-    return true;
-  }
-
-  /** The host is done with it. What was begun before a reset is dropped: its memory belongs to somebody else now. */
-  readonly #hostFinished = (request: ScsiRequest): void => {
-    this.#requests.atHost--;
-    request.place = PLACE.device;
-    if (request.generation !== this.#device.generation) this.#requests.release(request);
-    else if (request.cancelled !== RESPONSE.ok) this.#settleCancelled(request);
-    else this.#moved(request);
-  };
-
-  #moved(request: ScsiRequest): boolean {
-    const { host, transfer, flushing } = request;
-    if (host.error === undefined && flushing) {
-      request.flushing = false;
-      return this.#begin(request, transfer.op);
-    }
-    if (host.error !== undefined) {
-      this.lastFailure = host.error;
-      const unit = this.#unitOf(request);
-      if (unit !== undefined) this.#settle(request, unit.failed(host.error, request.cdb.opcode));
-      return true;
-    }
-    request.status = STATUS.good;
-    request.moved = transfer.moved;
-    this.bus.succeeded(request.target, request.lun);
-    this.#requests.done.push(request);
-    return true;
-  }
-
-  /** The unit has its answer. */
-  #settle(request: ScsiRequest, answer: ScsiAnswer): void {
-    request.status = answer.status;
-    request.sense = answer.sense;
-    request.moved = answer.moved;
-    this.bus.done(request.target, request.lun, answer);
-    this.#requests.done.push(request);
-  }
-
-  #settleCancelled(request: ScsiRequest): void {
-    request.response = request.cancelled;
-    request.queued = false;
-    this.#requests.done.push(request);
-    this.#release(request.waiter);
-    request.waiter = undefined;
+    return this.#intake.queue(request);
   }
 
   // ---- completion ----
@@ -662,7 +396,7 @@ export class ScsiThread implements TaskSet {
     request.kind = KIND.event;
     const { head, inCount, outCount } = element;
     this.#trace.emit(E.virtqueue_pop, requestId, queue.index, head, inCount, outCount);
-    if (element.inBytes < EVENT_BYTES) return this.#refuse(request, 0, EVENT_BYTES);
+    if (element.inBytes < EVENT_BYTES) return this.#intake.refuse(request, 0, EVENT_BYTES);
     this.#request = request;
     this.#queue = queue;
     this.#phase = EVENT;
