@@ -10,7 +10,6 @@ import type {
 import type { BlockNode } from '../../node.ts';
 import { readThrough, zeroThrough } from '../../read-through.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { allocatedTogether } from '../shared/allocated.ts';
 import { checkImage } from './check.ts';
 import { CompressedReader } from './compressed.ts';
 import { MAGIC } from './constants.ts';
@@ -106,11 +105,6 @@ export class Qcow2Driver implements FormatDriver {
 
   describe(): FormatDescription {
     return describe(this.state);
-  }
-
-  allocatedSize(): Maybe<number | undefined> {
-    const { storage, dataStorage, externalData } = this.state;
-    return run(allocatedTogether(externalData ? [storage, dataStorage] : [storage]));
   }
 
   check(): ReturnType<NonNullable<FormatDriver['check']>> {

@@ -1,4 +1,4 @@
-/** What an image of several files occupies (QEMU: bdrv_sum_allocated_file_size). */
+/** What a VMDK of several files occupies (QEMU: bdrv_sum_allocated_file_size; of a qcow2 with a data file it counts the one alone). */
 import { wait, type Steps } from '../../../maybe.ts';
 import type { Storage } from '../../storage/storage.ts';
 
