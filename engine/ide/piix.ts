@@ -43,6 +43,8 @@ export interface PiixIdeOptions {
   interrupts: IsaInterruptSink;
   /** Where the legacy ports are; the function's own BAR is mapped by its bus. */
   io: AddressSpace;
+  /** A read of the data port can begin the next transfer: the device's thread has something to do. */
+  onWork?: () => void;
   /** Primary master and slave, secondary master and slave. */
   drives: readonly (IdeDriveOptions | undefined)[];
 }
@@ -82,7 +84,10 @@ export class PiixIde {
     this.masters = [master(0), master(1)];
     this.pci.addBar(BM_BAR, 'io', false, this.#busMasterRange(name));
     LEGACY.forEach((ports, index) => {
-      io.map(ports.command, commandRange(`${name} channel ${index}`, this.channels[index], ports.command));
+      const range = commandRange(`${name} channel ${index}`, this.channels[index], ports.command, () => {
+        if (this.busy) options.onWork?.();
+      });
+      io.map(ports.command, range);
       io.map(ports.control, controlRange(`${name} control ${index}`, this.channels[index], ports.control));
     });
   }
@@ -148,13 +153,22 @@ export class PiixIde {
 }
 
 /** The command block: bytes everywhere, the data port two or four bytes wide as well. */
-function commandRange(name: string, channel: IdeChannel, base: number): RegisterRange {
+function commandRange(name: string, channel: IdeChannel, base: number, afterData: () => void): RegisterRange {
+  const data = (size: 2 | 4): number => {
+    const value = channel.readData(size, base);
+    afterData();
+    return value;
+  };
   return {
     name,
     size: 8,
     read: (offset, size) => {
-      if (size === 1) return channel.read(offset, base + offset);
-      if (offset === REGISTER.data) return channel.readData(size, base);
+      if (offset === REGISTER.data && size !== 1) return data(size);
+      if (size === 1) {
+        const value = channel.read(offset, base + offset);
+        if (offset === REGISTER.data) afterData();
+        return value;
+      }
       if (size === 4) return ones(4);
       const low = channel.read(offset, base + offset);
       return low | (channel.read(offset + 1, base + offset + 1) << 8);

@@ -94,3 +94,29 @@ describe('an AHCI disk', () => {
     expect(ahci.lab.trace.counts[E.io_getevents]).toBe(40);
   });
 });
+
+describe('a disk that cannot read one place', () => {
+  it.each([
+    ['IDE, DMA', `${NONE} -device ide-hd,drive=d0`],
+    ['IDE, PIO', `${NONE} -device ide-hd,drive=d0 -append libata.dma=0`],
+    ['AHCI', `-M q35 ${NONE} -device ide-hd,drive=d0`],
+  ])('%s: the program sees the error, and everything else goes on', async (_, line) => {
+    const { node } = await openImage(new MemoryStorage(1024 * 1024), { format: 'raw', readOnly: false });
+    const read = node.read.bind(node);
+    node.read = (offset, target) => {
+      if (offset <= 65536 && offset + target.length > 65536) throw new Error('bad sector');
+      return read(offset, target);
+    };
+    const workload: Workload = { ...WORKLOAD, rw: 'read', bs: 4096, numberIos: 256, fsync: 0 };
+    const lab = createLab({ line: parseCommandLine(line), drives: () => node, workload });
+    lab.run();
+    await lab.done();
+    expect(lab.state).toBe('finished');
+    const { counters } = lab.frame({ seq: 1, from: 0, count: 0, requestId: null, queue: null });
+    expect(counters).toMatchObject({ requests: 256 });
+    expect(lab.trace.counts[E.io_getevents]).toBe(256);
+    expect(counters.errors).toBeGreaterThan(0);
+    // Neighbours in the same request fail with it.
+    expect(counters.errors).toBeLessThanOrEqual(4);
+  });
+});

@@ -1,8 +1,10 @@
 /** A disk on the PIIX IDE controller of QEMU's `pc`, driven by the guest's ata_piix. */
 import { PlatterError } from '../../errors.ts';
 import { IdeDriver } from '../../guest/ide.ts';
+import { guessGeometry, type Geometry } from '../../ide/geometry.ts';
 import type { IdeDriveOptions } from '../../ide/options.ts';
 import { BM_BAR, LEGACY, PiixIde } from '../../ide/piix.ts';
+import { isPromise } from '../../maybe.ts';
 import { COMMAND, PCI, PciFunction } from '../../machine/pci/function.ts';
 import { ideSections } from '../details/ide.ts';
 import { pciSections } from '../details/pci.ts';
@@ -51,9 +53,18 @@ export function ideDriveOptions(wanted: DrivableDevice, node: MachineContext['no
       physicalBlockSize: properties.number('physical_block_size', SIZES),
       rotationRate: properties.number('rotation_rate', { least: 0, most: 65535 }),
       writeCache: properties.on('write-cache', true),
-      geometry: given3 ? { cylinders, heads, sectors } : undefined,
+      geometry: given3 ? { cylinders, heads, sectors } : guessed(node),
     }),
   };
+}
+
+/** From the disk's own partition table, unless its storage answers later: then its size alone counts. */
+function guessed(node: MachineContext['node']): Geometry | undefined {
+  const geometry = guessGeometry(node);
+  if (!isPromise(geometry)) return geometry;
+  // A disk that cannot be read will say so when the guest reads it.
+  geometry.catch(() => undefined);
+  return undefined;
 }
 
 /** `libata.dma=0` in the guest kernel's options: everything through the data port. */
@@ -120,6 +131,7 @@ export const piixIde: MachineKind = {
       host: context.host,
       interrupts: context.interrupts,
       io: context.io,
+      onWork: context.wakeDevice,
       drives,
     });
     context.pci.plug(isaBridge(), PIIX_SLOT);
