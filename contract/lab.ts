@@ -126,6 +126,8 @@ export interface LabFrame {
   vectors: VectorView[];
   device: {
     name: string;
+    /** The device's number in virtio 1.2, chapter 5; left out when it is no virtio device, and then `status` is its own. */
+    virtioId?: number;
     status: number;
     featuresOffered: bigint;
     featuresAcked: bigint;

@@ -152,8 +152,8 @@ it('a command of virtio-scsi is decoded to words, and so is its answer', async (
   const it = await lab('-device virtio-scsi-pci -device scsi-hd,drive=d0');
   await until(it, E.virtqueue_pop);
   const { fields } = view(it, 'chains.2');
-  expect(named(fields, 'operation code').text).toBe('WRITE(10)');
-  expect(named(fields, 'transfer length').value).toBe(8);
+  expect(named(fields, 'opcode').text).toBe('WRITE(10)');
+  expect(named(fields, 'transfer').value).toBe(8);
   await until(it, E.virtqueue_fill);
   expect(named(view(it, 'chains.2').fields, 'status').text).toBe('GOOD');
 });

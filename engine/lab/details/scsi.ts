@@ -11,7 +11,7 @@ import {
 } from '../../trace/scsi-names.ts';
 import type { VirtioDevice } from '../../virtio/device.ts';
 import { SCSI_CONFIG } from '../../virtio/scsi/config.ts';
-import { CMD_REQ, CMD_RESP, lunOf, targetOf } from '../../virtio/scsi/protocol.ts';
+import { CMD_REQ, CMD_RESP, lunOf, RESPONSE, targetOf } from '../../virtio/scsi/protocol.ts';
 import type { ChainBuffer } from './chain.ts';
 import type { RegisterMap } from './registers.ts';
 import { field, type Section } from './section.ts';
@@ -80,7 +80,7 @@ function commandFields(
       text: hex,
       source: 'SPC-4, 4.2.5',
     }),
-    field('operation code', 'scsi.opcode', cdb.opcode, 1, {
+    field('opcode', 'scsi.opcode', cdb.opcode, 1, {
       ...row,
       level: 3,
       place: place(CMD_REQ.cdb),
@@ -90,13 +90,13 @@ function commandFields(
   ];
   if (!whole) return rows;
   rows.push(
-    field('logical block address', 'scsi.lba', cdb.lba, 4, {
+    field('lba', 'scsi.lba', cdb.lba, 4, {
       ...row,
       level: 3,
       as: 'count',
       source: 'SBC-3, 5',
     }),
-    field('transfer length', 'scsi.transfer', cdb.transfer, 4, {
+    field('transfer', 'scsi.transfer', cdb.transfer, 4, {
       ...row,
       level: 3,
       as: 'count',
@@ -114,13 +114,15 @@ function answerFields(memory: GuestMemory, { address, length }: ChainBuffer, req
   const place = (offset: number) => ({ space: 'memory', address: address + offset }) as const;
   const response = bytes[at + CMD_RESP.response];
   const status = bytes[at + CMD_RESP.status];
+  // What the driver wrote beforehand stands there until the device answers.
+  const open = response === RESPONSE.failure && status === 0 && view.getUint32(at, true) === 0;
   const senseBytes = view.getUint32(at + CMD_RESP.senseLen, true);
   const rows = [
     field('response', 'scsi.response', response, 1, {
       ...row,
       place: place(CMD_RESP.response),
-      text: VIRTIO_SCSI_RESPONSES[response] ?? '',
-      tone: response === 0 ? 'plain' : 'bad',
+      text: open ? 'not answered yet' : (VIRTIO_SCSI_RESPONSES[response] ?? ''),
+      tone: open || response === 0 ? 'plain' : 'bad',
     }),
     field('status', 'scsi.status', status, 1, {
       ...row,
@@ -152,7 +154,7 @@ function answerFields(memory: GuestMemory, { address, length }: ChainBuffer, req
   } as const;
   rows.push(
     field('sense key', 'scsi.sense-key', sense.key, 1, { ...inner, text: SENSE_KEYS[sense.key] ?? '' }),
-    field('additional sense code', 'scsi.sense-code', (sense.asc << 8) | sense.ascq, 2, {
+    field('sense code', 'scsi.sense-code', (sense.asc << 8) | sense.ascq, 2, {
       ...inner,
       source: 'SPC-4, annex D',
       text: scsiSenseCodeName((sense.asc << 8) | sense.ascq),

@@ -38,6 +38,7 @@ export function virtioHardware(
     details: virtioDetails({ device, driver, transport, ...details }),
     summary: () => ({
       name,
+      virtioId: device.deviceId,
       status: device.status,
       featuresOffered: device.offered,
       featuresAcked: device.acked,

@@ -32,6 +32,16 @@ export const FEATURES: readonly (readonly [bit: number, name: string])[] = [
   [40, 'RING_RESET'],
 ];
 
+/** Those of the SCSI host that differ (virtio 1.2, section 5.6.3). */
+const SCSI_FEATURES: readonly (readonly [bit: number, name: string])[] = [
+  [0, 'INOUT'],
+  [1, 'HOTPLUG'],
+  [2, 'CHANGE'],
+  [3, 'T10_PI'],
+];
+/** The number of the SCSI host (virtio 1.2, chapter 5). */
+const SCSI_HOST = 8;
+
 /** The status register's bits in the order in which a driver sets them (virtio 1.2, section 3.1.1). */
 export const STATUS: readonly (readonly [bit: number, name: string])[] = [
   [1, 'ACKNOWLEDGE'],
@@ -54,8 +64,8 @@ export interface FeatureRow {
 }
 
 /** Every bit that the device offers, with the driver's answer. A bit without a name keeps its number. */
-export function featureRows(offered: bigint, acked: bigint): FeatureRow[] {
-  const names = new Map(FEATURES);
+export function featureRows(offered: bigint, acked: bigint, virtioId = 2): FeatureRow[] {
+  const names = new Map([...FEATURES, ...(virtioId === SCSI_HOST ? SCSI_FEATURES : [])]);
   const rows: FeatureRow[] = [];
   for (let bit = 0; bit < 64; bit++) {
     if (((offered >> BigInt(bit)) & 1n) === 0n) continue;
