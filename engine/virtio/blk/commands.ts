@@ -43,6 +43,12 @@ export class BlkCommands {
     this.#blockMask = disk.properties.logicalBlockSize - 1;
   }
 
+  /** Tells of a request that was taken off its queue. */
+  popped({ requestId, queue, element }: BlkRequest): void {
+    const { head, inCount, outCount } = element;
+    this.#trace.emit(E.virtqueue_pop, requestId, queue.index, head, inCount, outCount);
+  }
+
   /**
    * Decides what to do with a parsed request: true when `request.host` tells what the host has to do, false when `request.status` is
    * the answer. Throws `virtio.blk-segment`.

@@ -1,5 +1,6 @@
 /** The requests of one block device: kept and used again, and those that wait for something. */
 import type { VirtQueueState } from '../device.ts';
+import type { QueueElement } from '../queue/element.ts';
 import { BlkRequest } from './request.ts';
 
 export class BlkRequests {
@@ -17,8 +18,15 @@ export class BlkRequests {
     this.#hostFinished = hostFinished;
   }
 
-  take(): BlkRequest {
-    return this.#free.pop() ?? this.#make();
+  /** The request that a chain is, begun in this generation of the device. */
+  take(queue: VirtQueueState, element: QueueElement, requestId: number, generation: number): BlkRequest {
+    const request = this.#free.pop() ?? this.#make();
+    request.queue = queue;
+    request.generation = generation;
+    request.element = element;
+    request.requestId = requestId;
+    element.requestId = requestId;
+    return request;
   }
 
   #make(): BlkRequest {

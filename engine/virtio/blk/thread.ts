@@ -10,7 +10,6 @@
  */
 import type { GuestMemory } from '../../machine/memory.ts';
 import type { HostIo } from '../../machine/host-io.ts';
-import type { RunState } from '../../machine/run-state.ts';
 import { E } from '../../trace/registry.ts';
 import type { TraceRing } from '../../trace/ring.ts';
 import type { VirtioDevice, VirtQueueState } from '../device.ts';
@@ -18,10 +17,12 @@ import type { QueueElement } from '../queue/element.ts';
 import type { DeviceQueue } from '../queue/queue.ts';
 import type { BlkCommands } from './commands.ts';
 import type { BlkCompletion } from './completion.ts';
-import { errnoOf, errorAction, type IoErrorReport, type OnError } from './policy.ts';
+import { errnoOf } from './policy.ts';
 import { BLK_S } from './protocol.ts';
 import type { BlkRequest } from './request.ts';
+import { QueueLine } from './queue-line.ts';
 import { BlkRequests } from './requests.ts';
+import { obeyPolicy, type BlkThreadOptions } from './thread-options.ts';
 import { INTERRUPT as NOTIFY, FAILED, NOT_PLAIN, TAKEN, type BlkShortcut } from './shortcut.ts';
 
 /** Where the thread stands. */
@@ -34,25 +35,6 @@ const FILL = 5;
 const FLUSH = 6;
 const SHOULD_NOTIFY = 7;
 const INTERRUPT = 8;
-
-export interface BlkThreadOptions {
-  device: VirtioDevice;
-  host: HostIo;
-  commands: BlkCommands;
-  completion: BlkCompletion;
-  shortcut: BlkShortcut;
-  irqfd: boolean;
-  /** `rerror=` and `werror=`. */
-  rerror: OnError;
-  werror: OnError;
-  /** What a `stop` policy stops; without it such errors are reported to the driver. */
-  runState?: RunState;
-  onIoError?: (report: IoErrorReport) => void;
-  /** Which trace id a chain belongs to. */
-  requestIdOf: (queue: VirtQueueState, head: number) => number;
-  /** The driver broke a rule. */
-  fail: (queue: VirtQueueState, error: unknown) => void;
-}
 
 export class BlkThread {
   /** `step` does one thing; otherwise a request goes on as far as it can. */
@@ -70,7 +52,7 @@ export class BlkThread {
   readonly #commands: BlkCommands;
   readonly #completion: BlkCompletion;
   readonly #shortcut: BlkShortcut;
-  readonly #waiting: VirtQueueState[] = [];
+  readonly #line = new QueueLine();
   #phase = IDLE;
   #queue!: VirtQueueState;
   #request!: BlkRequest;
@@ -94,7 +76,7 @@ export class BlkThread {
 
   /** A doorbell was rung. */
   notified(queue: VirtQueueState): void {
-    if (!this.#waiting.includes(queue)) this.#waiting.push(queue);
+    this.#line.add(queue);
   }
 
   /** Whether `step` would do something. */
@@ -104,7 +86,7 @@ export class BlkThread {
     );
   }
   get #hasWork(): boolean {
-    return this.#waiting.length > 0 || this.requests.retry.length > 0;
+    return !this.#line.isEmpty || this.requests.retry.length > 0;
   }
   get #mayBegin(): boolean {
     return this.#options.runState?.running ?? true;
@@ -117,10 +99,7 @@ export class BlkThread {
     if (mine) this.#phase = IDLE;
     this.requests.drop(queue);
     if (queue === undefined || this.#resume === queue) this.#resume = undefined;
-    for (const waiting of this.#waiting.splice(0)) {
-      waiting.goesOn = false;
-      if (queue !== undefined && waiting !== queue) this.#waiting.push(waiting);
-    }
+    this.#line.drop(queue);
   }
 
   step(): boolean {
@@ -135,10 +114,12 @@ export class BlkThread {
         return this.#reqComplete();
       case FILL:
         this.#completion.fill(this.#request);
-        return this.#next(FLUSH);
+        this.#phase = FLUSH;
+        return true;
       case FLUSH:
         this.#completion.flush(this.#request);
-        return this.#next(SHOULD_NOTIFY);
+        this.#phase = SHOULD_NOTIFY;
+        return true;
       case SHOULD_NOTIFY:
         return this.#shouldNotify();
       case INTERRUPT:
@@ -147,11 +128,6 @@ export class BlkThread {
       default:
         return this.#idle();
     }
-  }
-
-  #next(phase: number): true {
-    this.#phase = phase;
-    return true;
   }
 
   /**
@@ -164,7 +140,7 @@ export class BlkThread {
     if (done !== undefined) return this.#complete(done);
     if (this.#host.stepSubmitted()) return true;
     if (this.#device.isBroken) {
-      this.#waiting.length = 0;
+      this.#line.drop();
       for (const request of this.requests.retry.splice(0)) this.requests.release(request);
       this.#resume = undefined;
     }
@@ -178,7 +154,7 @@ export class BlkThread {
     if (this.#host.stepReported()) return true;
     const again = this.requests.retry.pop();
     if (again !== undefined) return this.#tryAgain(again);
-    const queue = this.#waiting.shift();
+    const queue = this.#line.shift();
     return queue !== undefined && this.#beginTurn(queue);
   }
 
@@ -219,28 +195,11 @@ export class BlkThread {
     }
     this.#turn--;
     this.budget--;
-    return this.#begin(queue, element, this.#options.requestIdOf(queue, element.head));
-  }
-
-  #begin(queue: VirtQueueState, element: QueueElement, requestId: number): BlkRequest {
-    const request = this.requests.take();
-    request.queue = queue;
-    request.generation = this.#device.generation;
-    request.element = element;
-    request.requestId = requestId;
-    element.requestId = requestId;
-    return request;
-  }
-
-  #tracePop(request: BlkRequest): void {
-    const { element, queue, requestId } = request;
-    this.#trace.emit(
-      E.virtqueue_pop,
-      requestId,
-      queue.index,
-      element.head,
-      element.inCount,
-      element.outCount,
+    return this.requests.take(
+      queue,
+      element,
+      this.#options.requestIdOf(queue, element.head),
+      this.#device.generation,
     );
   }
 
@@ -253,7 +212,7 @@ export class BlkThread {
     if (this.#turnIsOver) return this.#endTurn(queue);
     const request = this.#take(queue, ring);
     if (request === undefined) return this.#device.isBroken || this.#sleep(ring);
-    this.#tracePop(request);
+    this.#commands.popped(request);
     this.#request = request;
     this.#phase = HANDLE;
     return true;
@@ -287,7 +246,7 @@ export class BlkThread {
     this.#resume = undefined;
     const request = this.#take(queue, ring);
     if (request === undefined) return this.#device.isBroken || this.#sleep(ring);
-    this.#tracePop(request);
+    this.#commands.popped(request);
     this.#request = request;
     return this.#handle();
   }
@@ -295,10 +254,10 @@ export class BlkThread {
   /** The chain was taken and cannot be done at once. */
   #leaveShortcut(outcome: number, queue: VirtQueueState, ring: DeviceQueue): true {
     const { chain, requestId, type, sector, result, error } = this.#shortcut;
-    const request = this.#begin(queue, ring.adopt(chain), requestId);
+    const request = this.requests.take(queue, ring.adopt(chain), requestId, this.#device.generation);
     this.#request = request;
     if (outcome === TAKEN) {
-      this.#tracePop(request);
+      this.#commands.popped(request);
       return this.#handle();
     }
     this.#resume = queue;
@@ -309,8 +268,7 @@ export class BlkThread {
       this.lastFailure = error;
       this.requests.pushDone(request);
     } else {
-      request.atHost = true;
-      this.requests.atHost++;
+      this.#leaves(request);
       this.#host.expect(request.host, result);
     }
     return true;
@@ -350,15 +308,13 @@ export class BlkThread {
   }
 
   #decide(request: BlkRequest): void {
-    let forHost: boolean;
     try {
-      forHost = this.#commands.begin(request);
+      if (!this.#commands.begin(request)) {
+        this.requests.pushDone(request);
+        return;
+      }
     } catch (error) {
       this.#refuse(request, error);
-      return;
-    }
-    if (!forHost) {
-      this.requests.pushDone(request);
       return;
     }
     if (!this.single && this.#host.performNow(request.host)) {
@@ -366,9 +322,14 @@ export class BlkThread {
       this.requests.pushDone(request);
       return;
     }
+    this.#leaves(request);
+    if (this.single) this.#host.submit(request.host);
+  }
+
+  /** It is the host's now. */
+  #leaves(request: BlkRequest): void {
     request.atHost = true;
     this.requests.atHost++;
-    if (this.single) this.#host.submit(request.host);
   }
 
   /** The machine runs on: as QEMU, the request is handled once more from the start, but with the header that was copied. */
@@ -419,20 +380,11 @@ export class BlkThread {
 
   /** `rerror=` and `werror=`; false when the request has to wait for the machine to run on. */
   #obeyPolicy(request: BlkRequest): boolean {
-    const { rerror, werror, runState, onIoError } = this.#options;
-    const { error } = request.host;
-    const isRead = request.rw && !request.isWrite;
-    const errno = errnoOf(error);
-    const wanted = errorAction(isRead ? rerror : werror, isRead, errno);
-    const action = wanted === 'stop' && runState === undefined ? 'report' : wanted;
-    request.status = action === 'ignore' ? BLK_S.ok : BLK_S.ioerr;
-    if (action === 'stop') {
-      this.#phase = IDLE;
-      this.requests.retry.push(request);
-    }
-    onIoError?.({ operation: isRead ? 'read' : 'write', action, errno, error });
-    if (action === 'stop') runState?.stop('io-error');
-    return action !== 'stop';
+    if (obeyPolicy(this.#options, request) !== 'stop') return true;
+    this.#phase = IDLE;
+    this.requests.retry.push(request);
+    this.#options.runState?.stop('io-error');
+    return false;
   }
 
   #reqComplete(): boolean {
