@@ -266,8 +266,9 @@ export class ScsiDisk implements LogicalUnit {
 
 /** Which sense an I/O error becomes (QEMU: `scsi_handle_rw_error`, ENOSPC, EINVAL and the rest). */
 function senseOf(error: unknown, opcode: number): Sense {
-  const errno = error instanceof PlatterError ? error.context.errno : undefined;
-  if (errno === 'ENOSPC') {
+  const { code, context } = error instanceof PlatterError ? error : { code: '', context: {} };
+  const { errno } = context;
+  if (errno === 'ENOSPC' || code === 'storage.no-space') {
     return SENSE.spaceAllocationFailed;
   }
   if (errno === 'ENOMEDIUM') {

@@ -273,4 +273,15 @@ describe('where Platter goes further than QEMU 7.2 (tests/differential/virtio-sc
     expect(rig.device.lastFailure).toBeInstanceOf(PlatterError);
     expect(parseSense(rig.command([0x03, 0, 0, 0, 18, 0], { into: 18 }).data)).toEqual(SENSE.ioError);
   });
+
+  it('a node without space is SPACE ALLOCATION FAILED, as in QEMU', () => {
+    const node: BlockNode = {
+      ...arrayNode(1024 * 1024),
+      write: () => {
+        throw new PlatterError('storage.no-space', 'no space is left', {});
+      },
+    };
+    const answer = new ScsiRig({ node }).command(WRITE, { out: new Uint8Array(512) });
+    expect(parseSense(answer.sense)).toEqual(SENSE.spaceAllocationFailed);
+  });
 });
