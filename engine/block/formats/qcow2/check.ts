@@ -42,7 +42,11 @@ export function* inspect(state: Qcow2State): Steps<Inspection> {
   const differences = yield* compareCounts(context, blocks);
   const countable = differences.every(({ stored }) => stored !== UNCOUNTABLE);
   const soundTable = followed && countable && checkErrors === result.checkErrors;
-  yield* checkCopied(context, differences, soundRefcounts(state, blocks));
+  // The flags were noted on the way; only when something is wrong are the tables read again, to say where.
+  const damaged = result.corruptions + result.checkErrors + differences.length > 0;
+  if (damaged || state.externalData || context.references.flagsDisagree()) {
+    yield* checkCopied(context, differences, soundRefcounts(state, blocks));
+  }
   return { result, differences, soundTable };
 }
 

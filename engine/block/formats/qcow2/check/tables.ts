@@ -54,7 +54,9 @@ export function* followL1(
     }
     const offset = (high & OFFSET_HIGH) * 2 ** 32 + ((low & OFFSET_LOW) >>> 0);
     if (offset === 0) continue;
-    addReferences(context, offset, state.clusterSize);
+    if (active && offset % state.clusterSize === 0 && offset < context.fileSize) {
+      context.references.addActive(offset / state.clusterSize, (high & COPIED_HIGH) !== 0);
+    } else addReferences(context, offset, state.clusterSize);
     if (offset % state.clusterSize !== 0) {
       report.corruption(`l2_offset=${hex(offset)}: table is not cluster aligned; L1 entry corrupted`);
       continue;
@@ -122,7 +124,8 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
     }
     if (externalData) continue;
     if ((low & unaligned & OFFSET_LOW) === 0 && offset <= lastStart) {
-      context.references.add(offset / clusterSize);
+      if (active) context.references.addActive(offset / clusterSize, (high & COPIED_HIGH) !== 0);
+      else context.references.add(offset / clusterSize);
     } else addReferences(context, offset, clusterSize);
   }
 }
