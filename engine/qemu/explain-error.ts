@@ -38,7 +38,7 @@ function patternOf(rule: Rule, template: string): Pattern {
       }
       names.push(name);
       // A name in front must not swallow the program's name and the option that QEMU prints before the message.
-      return index <= 1 && template.startsWith('{') ? '([^\\s:]{1,200})' : '([^\\n]{0,300}?)';
+      return index <= 1 && /^-?\{/.test(template) ? '([^\\s:]{1,200})' : '([^\\n]{0,300}?)';
     })
     .join('');
   // A message that ends in a name takes the rest of the line.

@@ -15,6 +15,8 @@ const NOT_TRIED: Record<string, string> = {
     'an image and another one over it: both are opened read-only, where QEMU takes no exclusive lock',
   'driver=nbd,node-name=n,host=':
     'no server is connected to, so the options for one are not judged (reason server)',
+  'scsi-block,drive=q':
+    'a disk passed through stands on files here: it is left out (reason device-passthrough)',
   'vhost-user-blk-pci': 'the device talks to another process and is left out (reason device-host)',
 };
 

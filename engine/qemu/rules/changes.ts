@@ -134,6 +134,14 @@ function append<T>(map: Map<string, T[]>, key: string, item: T): void {
   else list.push(item);
 }
 
+/** Whether QEMU of that version has lost this option. */
+export function isGoneOption(option: string, version: string): boolean {
+  return CHANGES.some(
+    ({ kind, name, removed }) =>
+      kind === 'option' && name === option && removed !== undefined && compareVersions(version, removed) >= 0,
+  );
+}
+
 function* places(
   model: StorageModel,
   change: Change,

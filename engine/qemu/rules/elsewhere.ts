@@ -14,6 +14,11 @@ const MORE_GROUPS =
   'action iscsi vnc spice sandbox acpi smbios plugin audiodev';
 const FIXED = ['object', 'machine', 'smp-opts', 'boot-opts'];
 
+/** Whether QEMU refuses a `-set` of that group whatever stands in the line. */
+export function isNoGroup(group: string): boolean {
+  return !GROUPS.includes(group) && !MORE_GROUPS.split(' ').includes(group);
+}
+
 export const elsewhereRules = [
   rule({
     id: 'O09',
@@ -37,8 +42,7 @@ export const elsewhereRules = [
         const { group, id } = set;
         const params = { group, id };
         if (FIXED.includes(group)) yield { span, params, says: 2, variant: 'fixed' };
-        else if (!GROUPS.includes(group) && !MORE_GROUPS.split(' ').includes(group))
-          yield { span, params, says: 1, variant: 'group' };
+        else if (isNoGroup(group)) yield { span, params, says: 1, variant: 'group' };
         else if (GROUPS.includes(group) && setTarget(line, set, index) === undefined) {
           const later = setTarget(line, set, line.options.length);
           const json = line.options.some(

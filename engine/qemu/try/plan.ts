@@ -2,6 +2,10 @@
  * A parsed command line as the argument vector of a start that is paused, has no display and leaves this machine as it is. Pure:
  * what is known of files is handed in. The line's own program and whatever stands before it (`sudo`, variables) play no part.
  */
+import { compareVersions } from '../model/version.ts';
+import { readSet } from '../parse/elsewhere.ts';
+import { isGoneOption } from '../rules/changes.ts';
+import { isNoGroup } from '../rules/elsewhere.ts';
 import type { CommandLine, Option } from '../model.ts';
 import { readSize, readNumber } from '../model/values.ts';
 import { optionKind } from '../parse/option-table.ts';
@@ -66,7 +70,10 @@ function trialOption(option: Option, words: Words, shop: Shop): string[] | undef
   const { name } = option;
   const { changes } = shop;
   const kind = optionKind(name);
-  if (kind === undefined && !option.name.includes('\0')) {
+  if (
+    (kind === undefined || isGoneOption(name, shop.context.schema.version)) &&
+    !option.name.includes('\0')
+  ) {
     shop.plan.unknown.push({ words: plain(option), span: option.span });
     return undefined;
   }
@@ -95,7 +102,9 @@ function trialOption(option: Option, words: Words, shop: Shop): string[] | undef
       return isHarmlessGlobal(option) ? plain(option) : leaveOut('property-host');
     case 'set':
       // What it names is not in the line, or has been folded in; other groups hold options of the trial's own.
-      return /^(?:drive|device)\./.test(option.argument ?? '') ? plain(option) : leaveOut('option');
+      return /^(?:drive|device)\./.test(option.argument ?? '') || isRefusedSet(option, shop)
+        ? plain(option)
+        : leaveOut('option');
     default:
       return plain(option);
   }
@@ -104,6 +113,14 @@ function trialOption(option: Option, words: Words, shop: Shop): string[] | undef
     changes.add(option.span, optionText(option), reason, undefined, { option: `-${name}` });
     return undefined;
   }
+}
+
+/** A `-set` that QEMU refuses, whatever it names: since 6.1 objects and machines are no such options. */
+function isRefusedSet(option: Option, shop: Shop): boolean {
+  const group = readSet(option)?.group;
+  if (group === undefined) return false;
+  const fixed = group === 'object' || group === 'machine';
+  return fixed ? compareVersions(shop.context.schema.version, '6.1') >= 0 : isNoGroup(group);
 }
 
 function handled(option: Option, words: Words, shop: Shop): string[] | undefined {

@@ -25,10 +25,12 @@ export function foldSets(line: CommandLine, lists: ReadonlyMap<Option, Words>): 
     const match = /^([^.]+)\.([^.]+)\.([^=]+)=([\s\S]*)$/.exec(set.argument ?? '');
     if (match === null || !GROUPS.has(match[1])) continue;
     const [, group, id, key, value] = match;
-    for (const option of line.options) {
+    // QEMU reads in order: an option behind it is not there yet.
+    for (const option of line.options.slice(0, line.options.indexOf(set))) {
       const words = lists.get(option);
       if (option.name !== group || option.json === true || words?.get('id')?.value !== id) continue;
-      words.set(key, value);
+      // Of an old name given twice the first counts: renaming turns their order round (`qemu_opt_rename`).
+      if (key !== 'readonly' || words.get(key) === undefined) words.set(key, value);
       folded.add(set);
     }
   }
