@@ -1,137 +1,45 @@
 /** One script, two devices: Platter's virtio-scsi-pci with disks and a CD-ROM, and QEMU's, byte for byte. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { Random } from '#engine/guest/workload.ts';
 import { CdbReader } from '#engine/scsi/cdb.ts';
-import { ScsiDisk } from '#engine/scsi/disk/disk.ts';
-import { SENSE } from '#engine/scsi/sense.ts';
 import { DIRECTION, transferBytes, transferDirection } from '#engine/scsi/transfer.ts';
-import type { VirtioScsi } from '#engine/virtio/scsi/device.ts';
-import { EVENT_BYTES, QUEUE, TMF } from '#engine/virtio/scsi/protocol.ts';
-import { arrayNode } from '#engine/virtio/testing/rig.ts';
+import { TMF } from '#engine/virtio/scsi/protocol.ts';
 import { COMMON } from '#engine/virtio/transport/pci-layout.ts';
-import { qemuBoard, type Board } from './board.ts';
-import { Qmp } from './qmp.ts';
-import { QTest } from './qtest.ts';
-import { platterScsiBoard } from './virtio-scsi-board.ts';
 import {
   be32,
   blockCommands,
   inquiries,
   mmc,
   modeSelects,
-  pattern,
   randomCommand,
   rw,
   statusCommands,
 } from './virtio-scsi-cases.ts';
-import { compared, EXTENSIONS } from './virtio-scsi-differences.ts';
-import { ScsiScriptDriver } from './virtio-scsi-driver.ts';
+import { EXTENSIONS } from './virtio-scsi-differences.ts';
+import type { ScsiScriptDriver } from './virtio-scsi-driver.ts';
+import {
+  CD,
+  CD_BYTES,
+  DISK,
+  DISK_BYTES,
+  LARGE,
+  ready,
+  same as compare,
+  scsiMachines,
+  SECOND,
+  type ScsiMachines,
+} from './virtio-scsi-machines.ts';
 
-const DISK_BYTES = 4 * 1024 * 1024;
-const CD_BYTES = 1024 * 1024;
-/** Target and LUN of each unit: a disk, another one behind the same target, a CD-ROM, a 4096-byte disk at a LUN past 255. */
-const DISK = { target: 0, lun: 0 };
-const SECOND = { target: 0, lun: 3 };
-const CD = { target: 1, lun: 0 };
-const LARGE = { target: 2, lun: 300 };
 /** Seeds of the random scripts; PLATTER_SCSI_SEEDS makes it so many more. */
 const SEEDS = Array.from({ length: Number(process.env.PLATTER_SCSI_SEEDS ?? 4) }, (_, i) => i + 1);
 
-let folder: string;
-let boards: Board[];
-let qmp: Qmp;
-let platter: VirtioScsi;
-
+let machines: ScsiMachines;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'platter-qtest-'));
-  const { board, device } = platterScsiBoard();
-  const args = ['-device', 'virtio-scsi-pci,id=s0,addr=4,disable-legacy=on'];
-  const image = async (id: string, bytes: number, seed: number): Promise<ReturnType<typeof arrayNode>> => {
-    const content = pattern(bytes, seed);
-    await writeFile(join(folder, `${id}.img`), content);
-    args.push('-drive', `file=${join(folder, `${id}.img`)},if=none,id=${id},format=raw`);
-    const node = arrayNode(bytes);
-    node.disk.set(content);
-    return node;
-  };
-  const disk = await image('d0', DISK_BYTES, 1);
-  args.push('-device', 'scsi-hd,bus=s0.0,drive=d0,scsi-id=0,lun=0,serial=platter-1,wwn=0x5000c50015ea71ac');
-  device.attach(
-    0,
-    0,
-    new ScsiDisk({
-      node: disk,
-      kind: 'disk',
-      serial: 'platter-1',
-      wwn: 0x5000_c500_15ea_71acn,
-      unmap: false,
-    }),
-  );
-  const second = await image('d1', DISK_BYTES / 4, 2);
-  args.push('-device', 'scsi-hd,bus=s0.0,drive=d1,scsi-id=0,lun=3,rotation_rate=1,dpofua=on');
-  device.attach(
-    0,
-    3,
-    new ScsiDisk({ node: second, kind: 'disk', deviceId: 'd1', rotationRate: 1, dpofua: true, unmap: false }),
-  );
-  const cd = await image('d2', CD_BYTES, 3);
-  args.push('-device', 'scsi-cd,bus=s0.0,drive=d2,scsi-id=1,lun=0');
-  device.attach(1, 0, new ScsiDisk({ node: cd, kind: 'cdrom', deviceId: 'd2', unmap: false }));
-  const large = await image('d3', DISK_BYTES, 4);
-  args.push(
-    '-device',
-    'scsi-hd,bus=s0.0,drive=d3,scsi-id=2,lun=300,logical_block_size=4096,physical_block_size=4096,device_id=large',
-  );
-  device.attach(
-    2,
-    300,
-    new ScsiDisk({
-      node: large,
-      kind: 'disk',
-      deviceId: 'large',
-      logicalBlockSize: 4096,
-      physicalBlockSize: 4096,
-      unmap: false,
-    }),
-  );
-  // Disks that come while the driver is up, and one that grows.
-  await writeFile(join(folder, 'd4.img'), pattern(65536, 5));
-  args.push('-blockdev', `driver=file,filename=${join(folder, 'd4.img')},node-name=n4`);
-  args.push('-qmp', `unix:${join(folder, 'qmp.sock')},server=on,wait=off`);
-  const qtest = await QTest.start(join(folder, 'q.sock'), args);
-  qmp = await Qmp.connect(join(folder, 'qmp.sock'));
-  platter = device;
-  boards = [board, qemuBoard(qtest)];
+  machines = await scsiMachines();
 });
-
-afterAll(async () => {
-  qmp?.close();
-  for (const board of boards ?? []) await board.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-/** Runs the script on both, after a reset of the device, and compares what they answered. */
-async function same(script: (driver: ScsiScriptDriver) => Promise<void>): Promise<void> {
-  const logs: string[][] = [];
-  for (const board of boards) {
-    const driver = new ScsiScriptDriver(board);
-    await driver.start();
-    await script(driver);
-    logs.push(compared(driver.log));
-  }
-  const [platter, qemu] = logs;
-  expect(qemu.length).toBeGreaterThan(5);
-  expect(platter).toEqual(qemu);
-}
-
-/** Takes the unit attention of a reset away. */
-async function ready(driver: ScsiScriptDriver, unit: { target: number; lun: number }): Promise<void> {
-  await driver.command({ cdb: [0, 0, 0, 0, 0, 0], ...unit });
-}
+afterAll(() => machines?.close());
+const same = (script: (driver: ScsiScriptDriver) => Promise<void>): Promise<void> =>
+  compare(machines.boards, script);
 
 const UNITS = [
   ['disk', DISK],
@@ -368,116 +276,3 @@ describe('virtio-scsi-pci beside QEMU: the control queue', () => {
     });
   });
 });
-
-describe('virtio-scsi-pci beside QEMU: events (section 5.6.6.3)', () => {
-  /** A disk comes, or goes, at target 5. */
-  const change = async (driver: ScsiScriptDriver, there: boolean): Promise<void> => {
-    if (driver.board.name === 'qemu') {
-      if (there) await plug();
-      else await qmp.ask('device_del', { id: 'late' });
-    } else if (there) {
-      platter.attach(5, 0, new ScsiDisk({ node: arrayNode(65536), kind: 'disk', unmap: false }));
-    } else {
-      platter.detach(5, 0);
-    }
-    platter.process();
-  };
-  const event = async (driver: ScsiScriptDriver, label: string, place: number): Promise<void> => {
-    const used = await driver.taken(QUEUE.event);
-    driver.note(`${label} used`, used?.length ?? 0);
-    driver.note(`${label} event`, await driver.board.readBytes(place, EVENT_BYTES));
-    await driver.noteInterrupts(label);
-  };
-
-  it('hot-plug and hot-unplug, with their unit attentions', async () => {
-    await same(async (driver) => {
-      for (const unit of [DISK, SECOND, CD, LARGE]) await ready(driver, unit);
-      const [first] = await driver.offer(QUEUE.event, [EVENT_BYTES], 0);
-      const [second] = await driver.offer(QUEUE.event, [EVENT_BYTES], 1);
-      await change(driver, true);
-      await event(driver, 'plugged', first);
-      await ready(driver, CD);
-      await ready(driver, DISK);
-      await driver.command({ cdb: [0x12, 0, 0, 0, 36, 0], into: 36, target: 5 });
-      await ready(driver, { target: 5, lun: 0 });
-      await change(driver, false);
-      await event(driver, 'unplugged', second);
-      await driver.command({ cdb: [0xa0, 0, 0, 0, 0, 0, ...be32(64), 0, 0], into: 64, ...DISK });
-      await ready(driver, DISK);
-      await driver.command({ cdb: [0, 0, 0, 0, 0, 0], target: 5 });
-    });
-  });
-
-  it('an event without a buffer is missed, and told when there is one', async () => {
-    await same(async (driver) => {
-      await change(driver, true);
-      await change(driver, false);
-      const [place] = await driver.offer(QUEUE.event, [EVENT_BYTES]);
-      await driver.kick(QUEUE.event);
-      await event(driver, 'missed', place);
-      const [next] = await driver.offer(QUEUE.event, [EVENT_BYTES]);
-      await change(driver, true);
-      await event(driver, 'after it', next);
-      await change(driver, false);
-    });
-  });
-
-  it('a buffer that is too small lays the device down', async () => {
-    await same(async (driver) => {
-      await driver.offer(QUEUE.event, [EVENT_BYTES - 1]);
-      await change(driver, true);
-      driver.note('answered', (await driver.taken(QUEUE.event)) === undefined ? 0 : 1);
-      await driver.initialise([6, 1]);
-      await change(driver, false);
-      await ready(driver, DISK);
-    });
-  });
-
-  it('a driver that did not take HOTPLUG hears nothing', async () => {
-    await same(async (driver) => {
-      await driver.initialise([4, 1]);
-      await driver.offer(QUEUE.event, [EVENT_BYTES]);
-      await change(driver, true);
-      await change(driver, false);
-      await driver.noteInterrupts('quiet');
-      await ready(driver, DISK);
-      await ready(driver, DISK);
-    });
-  });
-
-  it('a disk that grows', async () => {
-    await same(async (driver) => {
-      await ready(driver, SECOND);
-      const [place] = await driver.offer(QUEUE.event, [EVENT_BYTES]);
-      if (driver.board.name === 'qemu') await qmp.ask('block_resize', { device: 'd1', size: DISK_BYTES / 2 });
-      else grow();
-      platter.process();
-      await event(driver, 'grown', place);
-      await ready(driver, SECOND);
-      await driver.command({ cdb: [0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0], into: 8, ...SECOND });
-    });
-  });
-});
-
-/** The second disk becomes twice as large. */
-function grow(): void {
-  const disk = platter.bus.unit(SECOND.target, SECOND.lun);
-  if (!(disk instanceof ScsiDisk)) throw new Error('the second disk is gone');
-  Object.assign(disk.node, { virtualSize: DISK_BYTES / 2 });
-  disk.capacityChanged();
-  platter.parametersChanged(SECOND.target, SECOND.lun, SENSE.capacityChanged);
-}
-
-/** The last one may not be quite gone yet: QEMU frees a device after the command that removes it. */
-async function plug(): Promise<void> {
-  const device = { driver: 'scsi-hd', id: 'late', bus: 's0.0', 'scsi-id': 5, lun: 0, drive: 'n4' };
-  for (let tries = 200; ; tries--) {
-    try {
-      await qmp.ask('device_add', device);
-      return;
-    } catch (error) {
-      if (tries === 0) throw error;
-      await sleep(10);
-    }
-  }
-}

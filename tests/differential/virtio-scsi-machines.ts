@@ -1,0 +1,120 @@
+/** The two machines of the virtio-scsi scripts: a disk, another one behind the same target, a CD-ROM, a disk with 4096-byte blocks. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { ScsiDisk } from '#engine/scsi/disk/disk.ts';
+import type { VirtioScsi } from '#engine/virtio/scsi/device.ts';
+import { arrayNode } from '#engine/virtio/testing/rig.ts';
+import { qemuBoard, type Board } from './board.ts';
+import { Qmp } from './qmp.ts';
+import { QTest } from './qtest.ts';
+import { platterScsiBoard } from './virtio-scsi-board.ts';
+import { pattern } from './virtio-scsi-cases.ts';
+import { compared } from './virtio-scsi-differences.ts';
+import { ScsiScriptDriver } from './virtio-scsi-driver.ts';
+
+export const DISK_BYTES = 4 * 1024 * 1024;
+export const CD_BYTES = 1024 * 1024;
+/** Target and LUN of each unit: a disk, another one behind the same target, a CD-ROM, a 4096-byte disk at a LUN past 255. */
+export const DISK = { target: 0, lun: 0 };
+export const SECOND = { target: 0, lun: 3 };
+export const CD = { target: 1, lun: 0 };
+export const LARGE = { target: 2, lun: 300 };
+
+export interface ScsiMachines {
+  boards: readonly Board[];
+  /** Platter's device, and the way to tell QEMU. */
+  platter: VirtioScsi;
+  qmp: Qmp;
+  close(): Promise<void>;
+}
+
+export async function scsiMachines(): Promise<ScsiMachines> {
+  const folder = await mkdtemp(join(tmpdir(), 'platter-qtest-'));
+  const { board, device } = platterScsiBoard();
+  const args = ['-device', 'virtio-scsi-pci,id=s0,addr=4,disable-legacy=on'];
+  const image = async (id: string, bytes: number, seed: number): Promise<ReturnType<typeof arrayNode>> => {
+    const content = pattern(bytes, seed);
+    await writeFile(join(folder, `${id}.img`), content);
+    args.push('-drive', `file=${join(folder, `${id}.img`)},if=none,id=${id},format=raw`);
+    const node = arrayNode(bytes);
+    node.disk.set(content);
+    return node;
+  };
+  const disk = await image('d0', DISK_BYTES, 1);
+  args.push('-device', 'scsi-hd,bus=s0.0,drive=d0,scsi-id=0,lun=0,serial=platter-1,wwn=0x5000c50015ea71ac');
+  device.attach(
+    0,
+    0,
+    new ScsiDisk({
+      node: disk,
+      kind: 'disk',
+      serial: 'platter-1',
+      wwn: 0x5000_c500_15ea_71acn,
+      unmap: false,
+    }),
+  );
+  const second = await image('d1', DISK_BYTES / 4, 2);
+  args.push('-device', 'scsi-hd,bus=s0.0,drive=d1,scsi-id=0,lun=3,rotation_rate=1,dpofua=on');
+  device.attach(
+    0,
+    3,
+    new ScsiDisk({ node: second, kind: 'disk', deviceId: 'd1', rotationRate: 1, dpofua: true, unmap: false }),
+  );
+  const cd = await image('d2', CD_BYTES, 3);
+  args.push('-device', 'scsi-cd,bus=s0.0,drive=d2,scsi-id=1,lun=0');
+  device.attach(1, 0, new ScsiDisk({ node: cd, kind: 'cdrom', deviceId: 'd2', unmap: false }));
+  const large = await image('d3', DISK_BYTES, 4);
+  args.push(
+    '-device',
+    'scsi-hd,bus=s0.0,drive=d3,scsi-id=2,lun=300,logical_block_size=4096,physical_block_size=4096,device_id=large',
+  );
+  device.attach(
+    2,
+    300,
+    new ScsiDisk({
+      node: large,
+      kind: 'disk',
+      deviceId: 'large',
+      logicalBlockSize: 4096,
+      physicalBlockSize: 4096,
+      unmap: false,
+    }),
+  );
+  // Disks that come while the driver is up, and one that grows.
+  await writeFile(join(folder, 'd4.img'), pattern(65536, 5));
+  args.push('-blockdev', `driver=file,filename=${join(folder, 'd4.img')},node-name=n4`);
+  args.push('-qmp', `unix:${join(folder, 'qmp.sock')},server=on,wait=off`);
+  const qtest = await QTest.start(join(folder, 'q.sock'), args);
+  const qmp = await Qmp.connect(join(folder, 'qmp.sock'));
+  const boards = [board, qemuBoard(qtest)];
+  const close = async (): Promise<void> => {
+    qmp.close();
+    for (const each of boards) await each.close();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { boards, platter: device, qmp, close };
+}
+
+/** Runs the script on both, after a reset of the device, and compares what they answered. */
+export async function same(
+  boards: readonly Board[],
+  script: (driver: ScsiScriptDriver) => Promise<void>,
+): Promise<void> {
+  const logs: string[][] = [];
+  for (const board of boards) {
+    const driver = new ScsiScriptDriver(board);
+    await driver.start();
+    await script(driver);
+    logs.push(compared(driver.log));
+  }
+  const [platter, qemu] = logs;
+  expect(qemu.length).toBeGreaterThan(5);
+  expect(platter).toEqual(qemu);
+}
+
+/** Takes the unit attention of a reset away. */
+export async function ready(driver: ScsiScriptDriver, unit: { target: number; lun: number }): Promise<void> {
+  await driver.command({ cdb: [0, 0, 0, 0, 0, 0], ...unit });
+}
