@@ -80,9 +80,6 @@ export class ScsiBus {
   setAttention(sense: Sense): void {
     this.#attention = moreUrgent(this.#attention, sense);
   }
-  forgetAttention(): void {
-    this.#attention = undefined;
-  }
 
   /**
    * Takes the unit attention that a command which could be parsed will report; most pending ones are told once, whatever becomes of

@@ -47,9 +47,7 @@ export const SENSE = {
 } as const;
 
 /** Bytes of fixed-format sense data as QEMU sends them (byte 7: additional length 10). */
-export const FIXED_SENSE_LENGTH = 18;
-/** Bytes of descriptor-format sense data without descriptors. */
-export const DESCRIPTOR_SENSE_LENGTH = 8;
+const FIXED_SENSE_LENGTH = 18;
 
 /** Fixed-format current sense data, SPC-4 section 4.5.3: 18 bytes. */
 export function fixedSense({ key, asc, ascq }: Sense): Uint8Array {

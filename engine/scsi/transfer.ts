@@ -45,19 +45,6 @@ for (const code of [
   TO_DEVICE[code] = 1;
 }
 
-export interface Transfer {
-  direction: 'none' | 'from-device' | 'to-device';
-  /** Bytes that the command asks to move, at most. */
-  bytes: number;
-}
-
-/** The transfer that a CDB asks for; `blockSize`: bytes of a logical block; `type`: the peripheral device type. */
-export function transferOf(cdb: Cdb, blockSize: number, type = 0): Transfer {
-  const bytes = transferBytes(cdb, blockSize, type);
-  const names = ['none', 'from-device', 'to-device'] as const;
-  return { direction: names[transferDirection(cdb, bytes)], bytes };
-}
-
 /** One of `DIRECTION` for a command that moves so many bytes. */
 export function transferDirection({ opcode, bytes }: Cdb, count: number): number {
   if (count === 0) return DIRECTION.none;

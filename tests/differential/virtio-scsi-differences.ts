@@ -40,18 +40,26 @@ export const EXTENSIONS: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** What is not sent because QEMU 7.2 does something that no target should do; the tests of the device show what Platter does. */
-export const NOT_SENT: readonly { what: string; reason: string }[] = [
+export const NOT_SENT: readonly {
+  what: string;
+  reason: string;
+  /** The CDBs that it means, where they alone say it. */
+  cdb?: (bytes: readonly number[]) => boolean;
+}[] = [
   {
     what: 'FORMAT UNIT with a parameter list',
+    cdb: ([code, flags]) => code === 0x04 && (flags & 0x10) !== 0,
     reason: 'QEMU 7.2 ends itself (abort in scsi_disk_emulate_write_data). Platter refuses the field.',
   },
   {
     what: 'WRITE SAME with NDOB',
+    cdb: ([code, flags]) => (code === 0x41 || code === 0x93) && (flags & 1) !== 0,
     reason:
       'QEMU 7.2 answers GOOD and writes nothing, since nothing is to be moved. Platter writes zeroes (SBC-3 section 5.49).',
   },
   {
     what: 'VERIFY past the end of the medium, or with VRPROTECT',
+    cdb: ([code, flags]) => [0x2f, 0x8f, 0xaf].includes(code) && (flags & 0xe0) !== 0,
     reason:
       'QEMU looks at BYTCHK only. Platter answers LBA OUT OF RANGE, INVALID FIELD IN CDB (SBC-3 section 5.31).',
   },
@@ -77,6 +85,7 @@ export const NOT_SENT: readonly { what: string; reason: string }[] = [
   },
   {
     what: 'GET LBA STATUS',
+    cdb: ([code, action]) => code === 0x9e && (action & 0x1f) === 0x12,
     reason: 'QEMU refuses the service action. Platter answers from the format’s own map.',
   },
 ];

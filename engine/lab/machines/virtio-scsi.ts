@@ -41,7 +41,7 @@ export function controllerProperties(properties: Properties, cpus: number): Part
 }
 
 /** The disk's properties as its option gives them. Throws `lab.bad-value`. */
-export function diskOptions(wanted: DrivableDevice, node: MachineContext['node']): ScsiDiskOptions {
+function diskOptions(wanted: DrivableDevice, node: MachineContext['node']): ScsiDiskOptions {
   const { properties, driver, drive, unmap } = wanted;
   const text = (key: string): string | undefined => properties.text(key);
   const serial = text('serial');
@@ -71,7 +71,7 @@ export function diskOptions(wanted: DrivableDevice, node: MachineContext['node']
 }
 
 /** Where the disk is: `scsi-id=` and `lun=`, 0 when left out (QEMU takes the next that is free). */
-export function placeOf({ properties }: DrivableDevice): { target: number; lun: number } {
+function placeOf({ properties }: DrivableDevice): { target: number; lun: number } {
   return {
     target: properties.number('scsi-id', { least: 0, most: MAX_TARGET }) ?? 0,
     lun: properties.number('lun', { least: 0, most: MAX_LUN }) ?? 0,

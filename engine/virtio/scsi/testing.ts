@@ -129,7 +129,7 @@ export class ScsiRig {
     return places;
   }
 
-  /** Rings the doorbell; `steps` lets the device do so many steps only. */
+  /** Rings the doorbell and lets the device work. */
   go(queue: number = QUEUE.request): void {
     this.device.notify(queue);
     this.device.process();
