@@ -17,9 +17,9 @@ import { buildMachine, type Machine } from './machine.ts';
 import type { Lab, LabOptions } from './types.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
-const SLICE_NS = 4_000_000;
-/** Steps that one slice may take whatever the clock says: some four milliseconds of cheap ones. */
-export const STEPS_PER_SLICE = 8192;
+const SLICE_NS = 2_000_000;
+/** Steps that one slice may take whatever the clock says: a millisecond or two of cheap ones. */
+export const STEPS_PER_SLICE = 4096;
 /** Most steps between two looks at the clock: some twenty microseconds. */
 const STEPS_PER_LOOK = 64;
 /** How long those steps should take at most, nanoseconds; a step in which the disk decompresses a cluster takes longer alone. */
