@@ -230,10 +230,11 @@ describe('the laboratory', () => {
     ['without ioeventfd', ',ioeventfd=off', E.virtio_pci_notify_write],
     ['without MSI-X', ',vectors=0', E.pci_set_irq],
     ['in an IOThread', ',iothread=io1', E.virtio_notify_irqfd],
-    ['without EVENT_IDX', ',event_idx=off', E.virtio_notify],
+    ['without irqfds', ',ioeventfd=off', E.virtio_notify],
+    ['without EVENT_IDX', ',event_idx=off', E.virtio_notify_irqfd],
     ['without indirect descriptors', ',indirect_desc=off', E.virtqueue_add],
     ['with a small queue', ',queue-size=4', E.block_rq_requeue],
-    ['with four queues', ',num-queues=4', E.virtio_notify],
+    ['with four queues', ',num-queues=4', E.virtio_notify_irqfd],
     ['with packed rings', ',packed=on', E.virtqueue_add],
     ['with small packed rings', ',packed=on,queue-size=8,indirect_desc=off', E.block_rq_requeue],
   ])('runs %s', async (_, options, event) => {

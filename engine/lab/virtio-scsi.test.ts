@@ -84,7 +84,7 @@ describe('a SCSI disk behind virtio-scsi', () => {
       'scsi_req_dequeue',
       'virtio_scsi_cmd_resp',
       'virtqueue_fill',
-      'virtio_notify',
+      'virtio_notify_irqfd',
       'virtqueue_get_buf',
       'scsi_dispatch_cmd_done',
       'block_rq_complete',

@@ -180,7 +180,7 @@ test('saves the trace where the person says', async () => {
   const lines = readFileSync(target, 'utf8').trimEnd().split('\n');
   const { totalEvents } = await frame(lab.id);
   expect(lines).toHaveLength(totalEvents + 1);
-  expect(lines.some((line) => line.includes('"virtio_notify"'))).toBe(true);
+  expect(lines.some((line) => line.includes('"virtio_notify_irqfd"'))).toBe(true);
   await platter.app.evaluate(({ dialog }) => {
     dialog.showSaveDialog = () => Promise.resolve({ canceled: true, filePath: '' });
   });

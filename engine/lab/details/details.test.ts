@@ -111,7 +111,7 @@ describe('the registers of a virtio-blk-pci', () => {
     const { fields } = view(it, 'msix');
     const vector = named(fields, 'vector 1');
     expect(vector.text).toBe('queue 0');
-    expect(vector.value).toBe(it.trace.counts[E.msix_notify]);
+    expect(vector.value).toBe(it.trace.counts[E.virtio_notify_irqfd]);
     expect(named(fields, 'Message Data').text).toMatch(/^vector 0x/);
   });
 

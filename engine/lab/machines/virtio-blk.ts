@@ -71,7 +71,7 @@ function createDevice(context: MachineContext): VirtioBlk {
     properties: blkProperties(wanted),
     readOnly: wanted.readOnly,
     unmap: wanted.unmap,
-    irqfd: wanted.properties.text('iothread') !== undefined,
+    irqfd: wanted.properties.on('ioeventfd', true),
   });
 }
 

@@ -113,7 +113,7 @@ export const virtioScsi: MachineKind = {
       host: context.host,
       nextRequestId: context.nextRequestId,
       properties: controllerProperties(controller.properties, wanted.cpus),
-      irqfd: controller.properties.text('iothread') !== undefined,
+      irqfd: controller.properties.on('ioeventfd', true),
       onReady: context.wakeDevice,
     });
     const place = placeOf(wanted);

@@ -26,7 +26,7 @@ export interface VirtioBlkOptions extends Pick<
   readOnly?: boolean;
   /** `discard=unmap` of the drive: discards reach the node. QEMU's default answers them without doing anything. */
   unmap?: boolean;
-  /** The device is served by an IOThread and interrupts through irqfds. */
+  /** The device interrupts through irqfds, as QEMU's does when its doorbells are ioeventfds: with an IOThread and without. */
   irqfd?: boolean;
   /** What `rerror=stop`, `werror=stop` and `werror=enospc` stop. Without it such errors are reported to the driver. */
   runState?: RunState;

@@ -28,7 +28,7 @@ export interface VirtioScsiOptions extends Pick<
 > {
   host: HostIo;
   properties?: Partial<ScsiProperties>;
-  /** The device is served by an IOThread and interrupts through irqfds. */
+  /** The device interrupts through irqfds, as QEMU's does when its doorbells are ioeventfds: with an IOThread and without. */
   irqfd?: boolean;
   /** A logical unit answered later than it was asked: there is something to do. */
   onReady?: () => void;
