@@ -1,7 +1,7 @@
 /** QED: two levels of 64-bit cluster offsets, nothing else (QEMU `block/qed.c`). */
 import { PlatterError } from '../../../errors.ts';
 import { andThen, run, wait, type Maybe, type Steps } from '../../../maybe.ts';
-import type { CheckResult, FormatDescription, OpenedBacking } from '../../format.ts';
+import type { CheckResult, ExtentSlot, FormatDescription, OpenedBacking } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { alignUp } from '../shared/check-fields.ts';
 import { ClusteredDriver, UNALLOCATED, ZERO, type ClusterState } from '../shared/clustered.ts';
@@ -39,6 +39,20 @@ export class QedDriver extends ClusteredDriver {
 
   get header(): QedHeader {
     return this.image.header;
+  }
+
+  /** Where the L1 table has nothing, one answer says so for all the clusters of those tables. */
+  override locate(offset: number, length: number, out: ExtentSlot): Maybe<void> {
+    const perTable = this.entries * this.clusterSize;
+    let end = offset;
+    while (end < offset + length) {
+      const index = Math.floor(end / perTable);
+      const table = this.entry(this.header.l1_table_offset, index);
+      if (table !== 0n) break;
+      end = (index + 1) * perTable;
+    }
+    if (end === offset) return super.locate(offset, length, out);
+    out.unallocated(Math.min(length, end - offset));
   }
 
   lookup(index: number): Maybe<ClusterState> {
