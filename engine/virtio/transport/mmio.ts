@@ -137,7 +137,7 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
         if (value < QUEUES_MAX) this.#queueSelect = value;
         break;
       case MMIO.queueNotify:
-        device.notify(value);
+        device.notify(this.#rung(value));
         break;
       case MMIO.interruptAck:
         device.isr &= ~value;
@@ -152,6 +152,11 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
       default:
         if (this.#queue !== undefined) this.#writeQueue(this.#queue, offset, value);
     }
+  }
+
+  /** Section 4.2.3.3: the queue's number; with NOTIFICATION_DATA the upper half says how far its ring is filled. */
+  #rung(value: number): number {
+    return this.device.has(F.NOTIFICATION_DATA) ? value & 0xffff : value;
   }
 
   #writeFeatures(value: number): void {
@@ -253,8 +258,8 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
     memory?.bindDoorbell(this.#doorbell, {
       queue: 0,
       ring: (queue) => {
-        this.device.notify(queue);
-        onDoorbell?.(queue);
+        this.device.notify(this.#rung(queue));
+        onDoorbell?.(this.#rung(queue));
       },
     });
   }

@@ -26,6 +26,8 @@ export class QedDriver extends ClusteredDriver {
   readonly image: QedImage;
   readonly entries: number;
   readonly #pieces: TableCache;
+  /** The file was at least so large when it was last looked at, bytes. */
+  #fileEnd = 0;
   readonly #backingError?: PlatterError;
 
   constructor(storage: Storage, image: QedImage, readOnly: boolean, backing?: OpenedBacking) {
@@ -58,11 +60,13 @@ export class QedDriver extends ClusteredDriver {
   lookup(index: number): Maybe<ClusterState> {
     return andThen(this.entry(this.header.l1_table_offset, Math.floor(index / this.entries)), (table) => {
       if (table === 0n) return UNALLOCATED;
-      return andThen(this.entry(this.#checked(table, 'L1'), index % this.entries), (cluster) => {
-        if (cluster === 0n) return UNALLOCATED;
-        if (cluster === ZERO_CLUSTER) return ZERO;
-        return { kind: 'data', hostOffset: this.#checked(cluster, 'L2') };
-      });
+      return andThen(this.#checked(table, 'L1'), (at) =>
+        andThen(this.entry(at, index % this.entries), (cluster) => {
+          if (cluster === 0n) return UNALLOCATED;
+          if (cluster === ZERO_CLUSTER) return ZERO;
+          return andThen(this.#checked(cluster, 'L2'), (hostOffset) => ({ kind: 'data', hostOffset }));
+        }),
+      );
     });
   }
 
@@ -149,7 +153,7 @@ export class QedDriver extends ClusteredDriver {
   *#tableFor(index: number): Steps<number> {
     const number = Math.floor(index / this.entries);
     const there = yield* wait(this.entry(this.header.l1_table_offset, number));
-    if (there !== 0n) return this.#checked(there, 'L1');
+    if (there !== 0n) return yield* wait(this.#checked(there, 'L1'));
     const table = yield* this.allocate();
     const bytes = this.entries * 8;
     const size = yield* wait(this.storage.size());
@@ -173,19 +177,31 @@ export class QedDriver extends ClusteredDriver {
     yield* wait(this.storage.close());
   }
 
-  #checked(offset: bigint, table: string): number {
+  /** An entry must point into the file: writing where it points elsewhere would make the file as large as it says. */
+  #checked(offset: bigint, table: string): Maybe<number> {
     const number = Number(offset);
     const first = this.header.header_size * this.clusterSize;
-    if (Number.isSafeInteger(number) && number % this.clusterSize === 0 && number >= first) return number;
+    if (!Number.isSafeInteger(number) || number % this.clusterSize !== 0 || number < first) {
+      throw this.#badEntry(offset, table);
+    }
+    if (number < this.#fileEnd) return number;
+    return andThen(this.storage.size(), (size) => {
+      this.#fileEnd = size;
+      if (number >= size) throw this.#badEntry(offset, table);
+      return number;
+    });
+  }
+
+  #badEntry(offset: bigint, table: string): PlatterError {
     const image = this.storage.name;
-    throw new PlatterError(
+    return new PlatterError(
       'qed.bad-entry',
       `An entry of an ${table} table of "${image}" points at 0x${offset.toString(16)}`,
       {
         image,
         field: `${table} table`,
         value: `0x${offset.toString(16)}`,
-        expected: `a multiple of ${this.clusterSize} after the header`,
+        expected: `a multiple of ${this.clusterSize} after the header and inside the file`,
         hint: 'Check the image and repair it.',
       },
     );

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { allowAll } from '../../gate.ts';
 import {
@@ -146,5 +146,26 @@ describe('qed', () => {
       code: 'qed.unsupported',
       context: { field: 'features', value: '0x100' },
     });
+  });
+
+  it('neither reads nor writes where an entry points past the file, and counts the leaks of a huge sparse one', async () => {
+    const path = scratch.fresh('far.qed');
+    madeByQemu(path, 'qed', '4M', 'cluster_size=4096', 'table_size=2');
+    qemuIo(path, 'qed', 'write 0 64k');
+    const l2 = Number(readFileSync(path).readBigUInt64LE(4096));
+    put(path, l2, 0x10_0000_0000_0000n);
+    const before = statSync(path).size;
+    const image = await openPath(path, { readOnly: false });
+    const bad = expect.objectContaining({ code: 'qed.bad-entry' }) as Error;
+    await expect(async () => image.read(0, new Uint8Array(512))).rejects.toThrowError(bad);
+    await expect(async () => image.write(0, new Uint8Array(512))).rejects.toThrowError(bad);
+    await image.close();
+    expect(statSync(path).size).toBe(before);
+    truncateSync(path, 2 ** 43);
+    const sparse = await openPath(path);
+    const found = await sparse.format.check?.();
+    expect(found?.corruptions).toBe(1);
+    expect(found?.leaks).toBeGreaterThan(2 ** 30);
+    await sparse.close();
   });
 });

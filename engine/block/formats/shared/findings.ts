@@ -26,6 +26,11 @@ export class Findings {
     this.#say(message);
   }
 
+  /** Whether another message would be dropped: what follows need only be counted. */
+  get full(): boolean {
+    return this.result.messages.length >= MAX_MESSAGES;
+  }
+
   error(message: string): void {
     this.result.checkErrors++;
     this.#say(message);
@@ -36,24 +41,34 @@ export class Findings {
   }
 }
 
-/** A set of small numbers as a bitmap: which blocks of a file are in use. */
-export class UsedBlocks {
-  readonly #bits: Uint8Array;
+/** Numbers of one page of a set. */
+const PAGE = 32768;
 
-  constructor(count: number) {
-    this.#bits = new Uint8Array(Math.ceil(count / 8));
-  }
+/**
+ * A set of numbers as a bitmap in pages: which blocks of a file are in use. Only what was marked takes memory, because a file may be
+ * sparse and larger than any disk.
+ */
+export class UsedBlocks {
+  /** How many are marked. */
+  count = 0;
+  readonly #pages = new Map<number, Uint8Array>();
 
   /** Marks `index`; `false` when it was marked already. */
   take(index: number): boolean {
-    const mask = 1 << (index % 8);
-    const byte = Math.floor(index / 8);
-    const free = (this.#bits[byte] & mask) === 0;
-    this.#bits[byte] |= mask;
-    return free;
+    const number = Math.floor(index / PAGE);
+    let page = this.#pages.get(number);
+    if (page === undefined) this.#pages.set(number, (page = new Uint8Array(PAGE / 8)));
+    const within = index % PAGE;
+    const mask = 1 << (within & 7);
+    if ((page[within >> 3] & mask) !== 0) return false;
+    page[within >> 3] |= mask;
+    this.count++;
+    return true;
   }
 
   has(index: number): boolean {
-    return (this.#bits[Math.floor(index / 8)] & (1 << (index % 8))) !== 0;
+    const within = index % PAGE;
+    const page = this.#pages.get(Math.floor(index / PAGE));
+    return page !== undefined && (page[within >> 3] & (1 << (within & 7))) !== 0;
   }
 }

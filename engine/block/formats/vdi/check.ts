@@ -7,7 +7,7 @@ import { VDI_DISCARDED, type VdiHeader } from './header.ts';
 
 export function* checkVdi(header: VdiHeader, blocks: PagedTable): Steps<CheckResult> {
   const findings = new Findings();
-  const used = new UsedBlocks(blocks.count);
+  const used = new UsedBlocks();
   let allocated = 0;
   for (let index = 0; index < blocks.count; index++) {
     const block = yield* wait(blocks.get(index));
