@@ -137,11 +137,11 @@ describe('what is refused', () => {
     expect((await platter(['run', '--line', line, '--device', 'disk9'])).err).toContain('disk9');
     writeFileSync(
       line,
-      `qemu-system-x86_64 -drive file=${image},if=none,id=d0,format=qcow2 -device ide-hd,drive=d0,id=disk0\n`,
+      `qemu-system-x86_64 -drive file=${image},if=none,id=d0,format=qcow2 -device nvme,drive=d0,serial=s,id=disk0\n`,
     );
     const ran = await platter(['run', '--line', line]);
     expect(ran).toMatchObject({ code: 1, out: '' });
-    expect(ran.err).toContain('ide-hd');
+    expect(ran.err).toContain('nvme');
   });
 
   it('a trace where none can be written; no half one is left', async () => {

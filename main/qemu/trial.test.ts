@@ -320,8 +320,10 @@ describe('what stays as it was', () => {
     // An id may hold anything; it stays one.
     if (!option.includes('list'))
       expect(result.argv.filter((word) => word.includes(dir) || word.includes(script))).toEqual([]);
+    // QEMU has no JSON there and no such option any more: it says so, and nothing of theirs was touched.
+    const unknown = /^-chardev '\{"backend|^-writeconfig/.test(option);
     if (!/touch \{dir\}\/shell|list/.test(option))
-      expect(result.verdict, JSON.stringify(result.messages)).toBe('accepted');
+      expect(result.verdict, JSON.stringify(result.messages)).toBe(unknown ? 'refused' : 'accepted');
   });
 
   it('starts no program that the line names', async () => {
