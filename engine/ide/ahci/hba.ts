@@ -135,7 +135,9 @@ export class Ahci implements RegisterRange {
   #check(requestId: number): void {
     const before = this.is;
     this.is = 0;
-    for (const port of this.ports) if ((port.is & port.ie) !== 0) this.is |= 1 << port.number;
+    for (const { registers, number } of this.ports) {
+      if ((registers.is & registers.ie) !== 0) this.is |= 1 << number;
+    }
     const { trace } = this.#o;
     trace.emit(E.ahci_check_irq, requestId, before, this.is, 0, 0);
     const raise = this.is !== 0 && (this.ghc & GHC.interrupts) !== 0;
@@ -184,7 +186,7 @@ export class Ahci implements RegisterRange {
     const port = this.#portAt(offset);
     if (port !== undefined) return port.read(offset % PORT_BYTES);
     if (offset >= HBA_END) return 0;
-    const value = this.#global(offset);
+    const value = this.globalValue(offset);
     this.#o.trace.emit(E.ahci_mem_read_32_host, 0, offset >> 2, value, 0, 0);
     return value;
   }
@@ -193,7 +195,8 @@ export class Ahci implements RegisterRange {
     return offset < PORTS_AT ? undefined : this.ports[Math.floor((offset - PORTS_AT) / PORT_BYTES)];
   }
 
-  #global(offset: number): number {
+  /** What the controller's own register at this offset reads as. Nothing changes by it. */
+  globalValue(offset: number): number {
     switch (offset) {
       case HBA.cap:
         return (
