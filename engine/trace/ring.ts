@@ -19,6 +19,8 @@ const CELL_WORDS = 8;
 const CELL_ARGS = 4;
 /** In `#place`. */
 const EXACT = 255;
+const PLACES_1_TO_4 = 0x0403_0201;
+const PLACES_5_TO_8 = 0x0807_0605;
 /** Places in `#now`. */
 const REAL = 0;
 const MODEL = 1;
@@ -35,13 +37,14 @@ export class TraceRing {
   enabled = true;
   /** Events so far; also the number that the next one gets. */
   total = 0;
-  /** Model cost by event number, nanoseconds. To be changed only right before `restart`: bursts are worked out with it later on. */
+  /** Model cost by event number, nanoseconds. To be changed only before the first event, and then before `restart`: bursts are worked out with it. */
   readonly costs = new Float64Array(EVENT_LIMIT);
   readonly #counts = new Float64Array(EVENT_LIMIT);
   /** Bursts by number that are not in `#counts` yet. */
   readonly #burstCounts = new Float64Array(BURSTS.length);
-  /** Model cost by burst, as of the beginning of a group. */
+  /** Model cost by burst, worked out when the first group begins. */
   readonly #burstCosts = new Float64Array(BURSTS.length);
+  #costsSummed = false;
   readonly #words: Uint32Array;
   /** The same cells by doubles, for the model time. */
   readonly #doubles: Float64Array;
@@ -50,6 +53,8 @@ export class TraceRing {
   readonly #exactReal: Float64Array;
   /** 0 for an event of its own, `EXACT` for one with a real time of its own, else its place in a burst, counted from 1. */
   readonly #place: Uint8Array;
+  /** The same places by words. */
+  readonly #places: DataView;
   /** The arguments of one event of a burst. */
   readonly #args = new Uint32Array(ROW_WORDS - ROW_ARGS);
   readonly #mask: number;
@@ -71,6 +76,7 @@ export class TraceRing {
     this.#groupReal = new Float64Array(this.capacity / GROUP);
     this.#exactReal = new Float64Array(this.capacity);
     this.#place = new Uint8Array(this.capacity);
+    this.#places = new DataView(this.#place.buffer);
     this.#clock = options.clock;
     this.restart();
   }
@@ -96,6 +102,7 @@ export class TraceRing {
   /** Forgets everything and sets both clocks to zero. */
   restart(): void {
     this.total = 0;
+    this.#costsSummed = false;
     this.#now.fill(0);
     this.#counts.fill(0);
     this.#burstCounts.fill(0);
@@ -165,16 +172,12 @@ export class TraceRing {
     const mask = this.#mask;
     const row = number & mask;
     const place = this.#place;
-    // Written out: there is nothing to loop over for the most that a burst has.
-    place[row] = 1;
-    place[(row + 1) & mask] = 2;
-    place[(row + 2) & mask] = 3;
-    if (count > 3) {
-      place[(row + 3) & mask] = 4;
-      place[(row + 4) & mask] = 5;
-      place[(row + 5) & mask] = 6;
-      place[(row + 6) & mask] = 7;
-      place[(row + 7) & mask] = 8;
+    // The usual burst is one of eight that does not wrap: its places are two words, wherever they lie.
+    if (count === 8 && row + 8 <= mask) {
+      this.#places.setUint32(row, PLACES_1_TO_4, true);
+      this.#places.setUint32(row + 4, PLACES_5_TO_8, true);
+    } else {
+      for (let i = 0; i < count; i++) place[(row + i) & mask] = i + 1;
     }
     this.#write(row * CELL_WORDS, burst.id, requestId, before, a, b, c, d);
   }
@@ -228,12 +231,14 @@ export class TraceRing {
   #beginGroup(number: number): void {
     this.readClock();
     this.#groupReal[(number & this.#mask) / GROUP] = this.#now[REAL];
-    for (let id = 0; id < BURSTS.length; id++) {
-      const { events } = BURSTS[id];
-      let cost = 0;
-      for (let i = 0; i < events.length; i++) cost += this.costs[events[i]];
-      this.#burstCosts[id] = cost;
+    if (!this.#costsSummed) this.#sumCosts();
+  }
+
+  #sumCosts(): void {
+    for (const { id, events } of BURSTS) {
+      this.#burstCosts[id] = events.reduce((sum, event) => sum + this.costs[event], 0);
     }
+    this.#costsSummed = true;
   }
 
   /** Appends a row that was made elsewhere (a loaded trace), times included. */
