@@ -20,6 +20,7 @@ import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResu
 import type { OwnersPage, SearchStep, StructureFields, StructureNode, StructurePage } from './structure.ts';
 import {
   bindingSchema,
+  configFileSchema,
   sessionSchema,
   settingsSchema,
   workloadSchema,
@@ -37,6 +38,7 @@ const byteCount = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0
 export const labConfigSchema = v.strictObject({
   line: v.pipe(v.string(), v.maxLength(1024 * 1024)),
   bindings: v.pipe(v.array(bindingSchema), v.maxLength(256)),
+  configs: v.optional(v.pipe(v.array(configFileSchema), v.maxLength(256))),
   deviceId: v.optional(v.string()),
   workload: workloadSchema,
   qemuVersion: v.pipe(v.string(), v.regex(/^\d+\.\d+$/)),
@@ -123,6 +125,8 @@ export const calls = {
   'lab.attack': call<AttackResult>()(v.strictTuple([labId, v.pipe(v.string(), v.maxLength(64))])),
   /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
   'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
+  /** Asks for the file that a `-readconfig` of the line stands for, and reads it; null when cancelled. */
+  'line.pickConfig': call<PickedConfig | null>()(none),
   /** Starts the installed QEMU with the line, paused and harmless, and tells what it says. One at a time: a new one ends the old. */
   'qemu.try': call<TryResult>()(v.strictTuple([tryRequestSchema])),
   /** Ends the trial that is under way; it answers `cancelled`. */
@@ -137,6 +141,13 @@ export type CallName = keyof typeof calls;
 export type CallArgs<N extends CallName> = v.InferOutput<(typeof calls)[N]['args']>;
 export type CallAnswer<N extends CallName> =
   NonNullable<(typeof calls)[N]['answer']> | Extract<(typeof calls)[N]['answer'], null>;
+
+/** A text file that the person chose. */
+export interface PickedConfig {
+  /** Its name without the folder. */
+  name: string;
+  text: string;
+}
 
 export interface AppStart {
   settings: Settings;

@@ -1,7 +1,7 @@
 /** The lab as the renderer sees it: configuration and state over calls, the trace and the rings over a MessagePort. */
 import type { PlainError } from './error.ts';
 import type { DetailView } from './lab-details.ts';
-import type { Binding, Workload } from './settings.ts';
+import type { Binding, ConfigFile, Workload } from './settings.ts';
 
 export type LabId = string;
 
@@ -9,6 +9,8 @@ export interface LabConfig {
   /** The command line as text; the lab parses it with the same parser as the editor. */
   line: string;
   bindings: Binding[];
+  /** What the line's `-readconfig` options name, as far as it was chosen. */
+  configs?: ConfigFile[];
   /** The `id=` of the device to work on; the first one that the lab can drive when left out. */
   deviceId?: string;
   workload: Workload;

@@ -36,6 +36,19 @@ export const bindingSchema = v.object({
 });
 export type Binding = v.InferOutput<typeof bindingSchema>;
 
+/** Longest file that `-readconfig` may name, in bytes. */
+export const MAX_CONFIG_BYTES = 1024 * 1024;
+
+/** What a `-readconfig` of the line names, as the person chose it. Nothing that a line names is opened unasked. */
+export const configFileSchema = v.object({
+  /** The name that stands in the line. */
+  name: v.string(),
+  /** The chosen file's own name. */
+  file: v.string(),
+  text: v.pipe(v.string(), v.maxLength(MAX_CONFIG_BYTES)),
+});
+export type ConfigFile = v.InferOutput<typeof configFileSchema>;
+
 /** fio's names. Sizes in bytes. */
 export const workloadSchema = v.object({
   rw: v.picklist(['read', 'write', 'randread', 'randwrite', 'rw', 'randrw']),
@@ -67,6 +80,7 @@ export const sessionSchema = v.object({
   workspace: v.optional(workspaceSchema, 'images'),
   line: v.optional(v.string(), ''),
   bindings: v.optional(v.array(bindingSchema), []),
+  configs: v.optional(v.array(configFileSchema), []),
   workload: v.optional(workloadSchema),
   selectedImage: v.optional(v.nullable(v.string()), null),
 });

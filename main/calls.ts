@@ -3,9 +3,10 @@ import { app, clipboard } from 'electron';
 import type { AppStart } from '#contract/calls.ts';
 import type { Handlers } from './ipc/dispatch.ts';
 import type { Application } from './application.ts';
-import { pickImages, pickTraceFile } from './images/dialogs.ts';
+import { pickConfigFile, pickImages, pickTraceFile } from './images/dialogs.ts';
 import { pickTarget } from './jobs/dialogs.ts';
 import { sampleCopy } from './images/sample.ts';
+import { readConfigFile } from './qemu/config-file.ts';
 
 export function handlersOf(platter: Application): Handlers {
   const { settings, images, jobs, labs, gate, window, trials } = platter;
@@ -78,6 +79,10 @@ export function handlersOf(platter: Application): Handlers {
       if (path === undefined) return false;
       await labs.saveTrace(id, path);
       return true;
+    },
+    'line.pickConfig': async () => {
+      const path = await pickConfigFile(window.electron, platter.text);
+      return path === undefined ? null : readConfigFile(path);
     },
     'qemu.try': (request) => trials.run(request),
     'qemu.cancel': async () => {

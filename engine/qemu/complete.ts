@@ -44,7 +44,7 @@ interface Offer {
 
 /** What can be written at `offset` of the text, best first. */
 export function complete(text: string, offset: number, context: LintContext): Completion[] {
-  const line = parseCommandLine(text);
+  const line = parseCommandLine(text, context.configs);
   const model = storageModel(line);
   const option = line.options.find((o) => o.span.start <= offset && offset <= o.span.end);
   const word = line.words.find((w) => w.span.start <= offset && offset <= w.span.end);

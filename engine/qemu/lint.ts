@@ -28,7 +28,7 @@ export function fixAll(text: string, context: LintContext): string {
   let now = text;
   for (let round = 0; round < 8; round++) {
     const edits: TextEdit[] = [];
-    for (const problem of lint(parseCommandLine(now), context)) {
+    for (const problem of lint(parseCommandLine(now, context.configs), context)) {
       const fix = problem.fixes[0];
       if (fix !== undefined && !editsOverlap(edits, fix.edits)) edits.push(...fix.edits);
     }

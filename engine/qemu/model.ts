@@ -122,6 +122,8 @@ export interface LintContext {
   version: string;
   /** What is known of files, by the name that stands in the line: detected format and size in bytes. */
   files?: ReadonlyMap<string, { format: string; virtualSize: number; readOnly?: boolean; backing?: string }>;
+  /** The text of files that `-readconfig` names, by the name that stands in the line. */
+  configs?: ReadonlyMap<string, string>;
   /** What the QEMU at hand knows; the bundled schema of QEMU 7.2 when left out. */
   schema?: Schema;
 }

@@ -37,6 +37,26 @@ export async function pickImages(window: BrowserWindow | undefined, text: Text):
   return answer.canceled ? [] : answer.filePaths;
 }
 
+/** The configuration file of the line, or undefined when cancelled. */
+export async function pickConfigFile(
+  window: BrowserWindow | undefined,
+  text: Text,
+): Promise<string | undefined> {
+  const options: Electron.OpenDialogOptions = {
+    title: text('dialog.config.title'),
+    buttonLabel: text('dialog.config.button'),
+    properties: ['openFile', 'dontAddToRecent'],
+    filters: [
+      { name: text('dialog.config.filter'), extensions: ['cfg', 'conf'] },
+      { name: text('dialog.attach.all'), extensions: ['*'] },
+    ],
+  };
+  const answer = await (window === undefined
+    ? dialog.showOpenDialog(options)
+    : dialog.showOpenDialog(window, options));
+  return answer.canceled ? undefined : answer.filePaths.at(0);
+}
+
 /** Where the trace is to go, or undefined when cancelled. */
 export async function pickTraceFile(
   window: BrowserWindow | undefined,

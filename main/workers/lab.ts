@@ -23,7 +23,8 @@ function running(): Lab {
 
 async function create(build: LabBuild): Promise<Lab> {
   const { config } = build;
-  const line = parseCommandLine(config.line);
+  const configs = new Map(config.configs?.map(({ name, text }) => [name, text]));
+  const line = parseCommandLine(config.line, configs);
   refuseBroken(line);
   drives = await openDrives(build, line, (handle) => server.gateOf(handle));
   return createLab({

@@ -27,7 +27,13 @@ export const useAppStore = defineStore('app', () => {
     layout: {},
     qemuVersion: '10.2',
   });
-  const session = reactive<Session>({ workspace: 'images', line: '', bindings: [], selectedImage: null });
+  const session = reactive<Session>({
+    workspace: 'images',
+    line: '',
+    bindings: [],
+    configs: [],
+    selectedImage: null,
+  });
   const start = ref<AppStart | null>(null);
   const startError = ref<PlainError | null>(null);
   const notices = ref<Notice[]>([]);

@@ -70,7 +70,9 @@ export const useLabStore = defineStore('lab', () => {
   const attackResults = shallowRef<ReadonlyMap<string, AttackResult>>(new Map());
 
   /** What the present machine was built from. */
-  const builtFrom = shallowRef<{ line: string; bindings: string; workload: string } | null>(null);
+  const builtFrom = shallowRef<{ line: string; bindings: string; configs: string; workload: string } | null>(
+    null,
+  );
 
   const rates = new Rates(STATIONS);
   const totals = new Rates(1);
@@ -88,13 +90,18 @@ export const useLabStore = defineStore('lab', () => {
   const source = computed(() => ({
     line: machine.text,
     bindings: JSON.stringify(machine.bindings),
+    configs: JSON.stringify(machine.configs),
     workload: JSON.stringify(workload.value),
   }));
   /** What was changed since the machine was built and counts from the next one on. */
   const changed = computed(() => {
     const from = status.value === null ? null : builtFrom.value;
     return {
-      line: from !== null && (from.line !== source.value.line || from.bindings !== source.value.bindings),
+      line:
+        from !== null &&
+        (from.line !== source.value.line ||
+          from.bindings !== source.value.bindings ||
+          from.configs !== source.value.configs),
       workload: from !== null && from.workload !== source.value.workload,
     };
   });
@@ -223,6 +230,7 @@ export const useLabStore = defineStore('lab', () => {
     const made = await platter.call('lab.create', {
       line: machine.text,
       bindings: machine.bindings,
+      configs: machine.configs,
       workload: workload.value,
       qemuVersion: app.settings.qemuVersion,
     });

@@ -1,7 +1,7 @@
 /** The command line that is being worked on: its text, what the engine makes of it, what is selected, what is bound. */
 import { defineStore } from 'pinia';
 import { computed, ref, shallowRef } from 'vue';
-import type { Binding, BindingMode } from '#contract/settings.ts';
+import type { Binding, BindingMode, ConfigFile } from '#contract/settings.ts';
 import { applyEdits } from '#engine/qemu/edit.ts';
 import { explain } from '#engine/qemu/explain.ts';
 import { fixAll, lint } from '#engine/qemu/lint.ts';
@@ -10,6 +10,7 @@ import { parseCommandLine } from '#engine/qemu/parse.ts';
 import { storageModel } from '#engine/qemu/storage-model.ts';
 import { topology } from '#engine/qemu/topology.ts';
 import sampleLine from '#resources/samples/line.txt?raw';
+import { platter } from '../lib/platter.ts';
 import { tidyEdits } from '../workspaces/machine/editor/tidy.ts';
 import { useAppStore } from './app.ts';
 import { useImagesStore } from './images.ts';
@@ -26,6 +27,14 @@ export interface LineDrive {
   span: Span;
 }
 
+/** A file that a `-readconfig` of the line names. */
+export interface LineConfig {
+  name: string;
+  /** The name of the file that was chosen for it, or null as long as it is not read. */
+  file: string | null;
+  span: Span;
+}
+
 export const useMachineStore = defineStore('machine', () => {
   const app = useAppStore();
   const images = useImagesStore();
@@ -37,7 +46,25 @@ export const useMachineStore = defineStore('machine', () => {
       app.session.line = value;
     },
   });
-  const line = computed(() => parseCommandLine(text.value));
+  /** The text of chosen configuration files, by the name that stands in the line. */
+  const configTexts = computed<ReadonlyMap<string, string>>(
+    () => new Map(app.session.configs.map((config) => [config.name, config.text])),
+  );
+  const line = computed(() => parseCommandLine(text.value, configTexts.value));
+  const configFiles = computed<LineConfig[]>(() => {
+    const files = new Map<string, LineConfig>();
+    for (const { name: option, argument: name, argumentSpan: span } of line.value.options) {
+      // QEMU reads `-` from standard input.
+      if (option !== 'readconfig' || name === undefined || name === '-' || span === undefined) continue;
+      const file = app.session.configs.find((config) => config.name === name)?.file ?? null;
+      if (!files.has(name)) files.set(name, { name, file, span });
+    }
+    return [...files.values()];
+  });
+  /** Those of the present line; the others wait for theirs to come back. */
+  const configs = computed<ConfigFile[]>(() =>
+    app.session.configs.filter(({ name }) => configFiles.value.some((one) => one.name === name)),
+  );
   const drives = computed<LineDrive[]>(() => {
     const model = storageModel(line.value);
     const list: LineDrive[] = model.drives.map((drive) => ({
@@ -76,7 +103,12 @@ export const useMachineStore = defineStore('machine', () => {
         files.set(file, { format: info.format, virtualSize: info.virtualSize });
     }
     const { schema } = qemu;
-    return { version: app.settings.qemuVersion, files, ...(schema === undefined ? {} : { schema }) };
+    return {
+      version: app.settings.qemuVersion,
+      files,
+      configs: configTexts.value,
+      ...(schema === undefined ? {} : { schema }),
+    };
   });
   /** The same with every attached image by its name, for completion. */
   const completionContext = computed<LintContext>(() => {
@@ -152,6 +184,20 @@ export const useMachineStore = defineStore('machine', () => {
     const others = app.session.bindings.filter((binding) => binding.driveId !== driveId);
     app.session.bindings = image === null ? others : [...others, { driveId, image, mode }];
   }
+  /** Lets the person choose the file that the line calls `name`; what was chosen for names that are gone is let go of. */
+  async function chooseConfig(name: string): Promise<void> {
+    try {
+      const picked = await platter.call('line.pickConfig');
+      if (picked === null) return;
+      const others = configs.value.filter((config) => config.name !== name);
+      app.session.configs = [...others, { name, file: picked.name, text: picked.text }];
+    } catch (error) {
+      app.report(error);
+    }
+  }
+  function forgetConfig(name: string): void {
+    app.session.configs = app.session.configs.filter((config) => config.name !== name);
+  }
   const bindingOf = (driveId: string): Binding | null =>
     bindings.value.find((binding) => binding.driveId === driveId) ?? null;
 
@@ -159,6 +205,9 @@ export const useMachineStore = defineStore('machine', () => {
     text,
     line,
     drives,
+    configFiles,
+    configs,
+    configTexts,
     bindings,
     context,
     completionContext,
@@ -180,6 +229,8 @@ export const useMachineStore = defineStore('machine', () => {
     tidy,
     applyFix,
     fixEverything,
+    chooseConfig,
+    forgetConfig,
     bind,
     bindingOf,
   };

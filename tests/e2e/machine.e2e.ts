@@ -1,4 +1,7 @@
 /** The Machine workspace: text, drawing, form and problems are views of one line. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
 import { chooseIn, goTo, pasteLine, screens } from './support/lab.ts';
@@ -14,6 +17,8 @@ const MANY = [
   ),
   '  -drive file=spare.raw,if=none,id=spare,format=raw',
 ].join('\n');
+
+const FAR = '[drive "far"]\n  file = "far.img"\n  if = "none"\n  format = "raw"\n';
 
 test.describe.serial('the command line', () => {
   let platter: Launched;
@@ -263,6 +268,88 @@ test.describe.serial('the command line', () => {
     await expect(page.getByTestId('problem').filter({ hasText: 'disk0' })).toHaveCount(0);
     await page.getByRole('button', { name: 'Undo' }).click();
     await expect(editor()).not.toContainText('slow0');
+  });
+
+  test('reads a -readconfig file once it was chosen', async () => {
+    const { app, page } = platter;
+    const folder = mkdtempSync(join(tmpdir(), 'platter-config-'));
+    const choose = (name: string, content: string | Uint8Array) => {
+      writeFileSync(join(folder, name), content);
+      return app.evaluate(
+        ({ dialog }, path) => {
+          dialog.showOpenDialog = () => Promise.resolve({ canceled: false, filePaths: [path] });
+        },
+        join(folder, name),
+      );
+    };
+    try {
+      await pasteLine(platter, '-machine pc -readconfig vm.cfg -device virtio-blk-pci,drive=far,id=near');
+      const row = page.locator('[data-testid=config][data-config="vm.cfg"]');
+      await expect(row).toContainText('not read');
+      await expect(piece('near').first()).toBeVisible();
+      await expect(page.getByTestId('problem')).toHaveCount(0);
+      await expect(page.getByTestId('binding')).toHaveCount(0);
+      await accessible(page);
+
+      await choose('disk.raw', new Uint8Array(512));
+      await row.getByRole('button', { name: 'Choose file…' }).click();
+      await expect(page.getByText('disk.raw is no UTF-8 text')).toBeVisible();
+      await page.getByRole('button', { name: 'Dismiss' }).click();
+      await expect(row).toContainText('not read');
+
+      await choose(
+        'machine.cfg',
+        `${FAR}[device "inside"]\n  driver = "virtio-blk-pci"\n  drive = "nowhere"\n`,
+      );
+      await row.getByRole('button', { name: 'Choose file…' }).click();
+      await expect(row).toContainText('machine.cfg');
+      await expect(piece('far.img').first()).toBeVisible();
+      await expect(piece('inside').first()).toBeVisible();
+      await expect(page.locator('[data-testid=binding][data-drive=far]')).toBeVisible();
+      await expect(page.getByTestId('problem').filter({ hasText: 'nowhere' })).not.toHaveCount(0);
+      await expect(page.getByTestId('problem').filter({ hasText: 'far' })).toHaveCount(0);
+      await expect(page.locator('.problem-error').first()).toHaveText('vm.cfg');
+      await accessible(page);
+      await picture(page, 'machine-readconfig');
+
+      await row.getByRole('button', { name: 'Forget machine.cfg' }).click();
+      await expect(row).toContainText('not read');
+      await expect(page.getByTestId('problem')).toHaveCount(0);
+      await expect(piece('inside')).toHaveCount(0);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+
+    // The lab builds what only the file has.
+    const image = await platter.call('images.attachSample');
+    if (!image.ok) throw new Error(image.error.message);
+    const lab = await platter.call('lab.create', {
+      line: '-machine pc -readconfig vm.cfg',
+      bindings: [{ driveId: 'far', image: image.value, mode: 'overlay' }],
+      configs: [
+        {
+          name: 'vm.cfg',
+          file: 'machine.cfg',
+          text: `${FAR}[device "inside"]\n  driver = "virtio-blk-pci"\n  drive = "far"\n`,
+        },
+      ],
+      workload: {
+        rw: 'read',
+        bs: 4096,
+        iodepth: 1,
+        numberIos: 1,
+        offset: 0,
+        size: 0,
+        rwmixread: 50,
+        seed: 1,
+        fsync: 0,
+      },
+      qemuVersion: '7.2',
+    });
+    if (!lab.ok) throw new Error(lab.error.message);
+    expect(lab.value.device).toContain('inside');
+    await platter.call('lab.close', lab.value.id);
+    await platter.call('images.detach', image.value);
   });
 
   test('fixes all at once', async () => {

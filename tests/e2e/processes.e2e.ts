@@ -131,7 +131,13 @@ test.describe('settings and open work', () => {
     const { handle } = await before.image(isOpen);
     expect(await before.call('settings.set', { theme: 'dark', locale: 'zh-CN' })).toMatchObject({ ok: true });
     const bindings = [{ driveId: 'd0', image: handle, mode: 'overlay' as const }];
-    const session = { workspace: 'machine' as const, line: '-drive id=d0', bindings, selectedImage: handle };
+    const session = {
+      workspace: 'machine' as const,
+      line: '-drive id=d0',
+      bindings,
+      configs: [],
+      selectedImage: handle,
+    };
     expect(await before.call('session.save', session)).toMatchObject({ ok: true });
     const ended = new Promise((resolve) => before.app.process().once('exit', resolve));
     process.kill(before.app.process().pid as number, 'SIGKILL');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCommandLine } from '#engine/qemu/parse.ts';
-import { convert, LINES, read, TARGETS } from './conversions.ts';
+import { convert, LINES, read, TARGETS, type Target } from './conversions.ts';
 
 describe('what a line can be turned into', () => {
   const context = { version: '7.2' };
@@ -36,6 +36,22 @@ describe('what a line can be turned into', () => {
     const { notes } = convert(parseCommandLine(text), 'libvirt', context);
     expect(notes).not.toHaveLength(0);
     for (const note of notes) expect(text.slice(note.span.start, note.span.end)).toContain('nv');
+  });
+
+  it('what a file holds goes into forms of the whole machine, and stays in the file otherwise', () => {
+    const file =
+      '[drive "d"]\n  file = "/a"\n  if = "none"\n  format = "raw"\n[device "v"]\n  driver = "virtio-blk-pci"\n  drive = "d"\n';
+    const configs = new Map([['vm.cfg', file]]);
+    const read = parseCommandLine('qemu-system-x86_64 -m 1G -readconfig vm.cfg', configs);
+    const inFile = (target: Target) => convert(read, target, { ...context, configs });
+    expect(inFile('libvirt').text).toContain("<source file='/a'/>");
+    expect(inFile('qmp').text).toContain('"id":"v"');
+    expect(inFile('config').text).toContain('[device "v"]');
+    expect(inFile('config').notes).toEqual([]);
+    for (const target of [...LINES, 'script'] as Target[]) {
+      expect(inFile(target).text).toMatch(/-readconfig vm\.cfg\s*$/);
+      expect(inFile(target).text).not.toContain('virtio-blk-pci');
+    }
   });
 
   it('XML, QMP and configuration files become lines', () => {

@@ -7,6 +7,7 @@ import { fromQmp, toJson, toQmp } from '#engine/qemu/convert/json.ts';
 import { toLongOptions } from '#engine/qemu/convert/long.ts';
 import type { Conversion } from '#engine/qemu/convert/notes.ts';
 import { toScript } from '#engine/qemu/convert/script.ts';
+import { applyEdits } from '#engine/qemu/edit.ts';
 import { fromLibvirt } from '#engine/qemu/libvirt/read.ts';
 import { toLibvirt } from '#engine/qemu/libvirt/write.ts';
 import type { CommandLine, LintContext } from '#engine/qemu/model.ts';
@@ -17,6 +18,9 @@ export type Target = (typeof TARGETS)[number];
 
 /** Results that are command lines again and can take the present one's place. */
 export const LINES: ReadonlySet<Target> = new Set<Target>(['blockdev', 'drive', 'long', 'json']);
+
+/** Forms that hold a whole machine, what stands in configuration files included. In the others the line still names those. */
+const WHOLE: ReadonlySet<Target> = new Set<Target>(['libvirt', 'config', 'qmp']);
 
 const CONVERT: Record<Target, (line: CommandLine, context: LintContext) => Conversion> = {
   blockdev: toBlockdev,
@@ -30,13 +34,22 @@ const CONVERT: Record<Target, (line: CommandLine, context: LintContext) => Conve
 };
 
 /** libvirt knows block nodes only. Notes keep to places of the present line. */
-function toXml(line: CommandLine): Conversion {
-  const nodes = toBlockdev(line);
+function toXml(line: CommandLine, { configs }: LintContext): Conversion {
+  const text = withFiles(line, configs);
+  const nodes = toBlockdev(parseCommandLine(text));
   const whole = { start: 0, end: 0 };
-  const { text, notes } = toLibvirt(parseCommandLine(nodes.text));
-  const own =
-    nodes.text === line.text ? notes : notes.map((note) => ({ ...note, span: placeOf(line, note) ?? whole }));
-  return { text, notes: [...nodes.notes, ...own] };
+  const xml = toLibvirt(parseCommandLine(nodes.text));
+  const placed = (notes: Conversion['notes'], from: string): Conversion['notes'] =>
+    from === line.text ? notes : notes.map((note) => ({ ...note, span: placeOf(line, note) ?? whole }));
+  return { text: xml.text, notes: [...placed(nodes.notes, text), ...placed(xml.notes, nodes.text)] };
+}
+
+/** The text with what the files hold in the place of each `-readconfig` that was read. */
+function withFiles(line: CommandLine, configs: LintContext['configs']): string {
+  const edits = line.options
+    .filter((option) => option.read === true)
+    .map(({ span, argument = '' }) => ({ span, text: fromConfig(configs?.get(argument) ?? '').text }));
+  return applyEdits(line.text, edits);
 }
 
 /** The option of the present line that the note is about, by the name that it gives. */
@@ -53,7 +66,14 @@ function placeOf(
 }
 
 export function convert(line: CommandLine, target: Target, context: LintContext): Conversion {
-  return CONVERT[target](line, context);
+  if (!WHOLE.has(target)) return CONVERT[target](parseCommandLine(line.text), context);
+  const { text, notes } = CONVERT[target](line, context);
+  // What was read is in the result.
+  const read = line.options.filter((option) => option.read === true).map((option) => option.span);
+  return {
+    text,
+    notes: notes.filter(({ span }) => !read.some((r) => r.start === span.start && r.end === span.end)),
+  };
 }
 
 const READ: Record<TextForm, (text: string) => Conversion> = {
