@@ -35,7 +35,7 @@ export class AhciPort implements PortParts, NcqPort {
   /** On whose behalf each slot's command is; the guest's driver writes it. */
   readonly requestOf = new Uint32Array(SLOTS);
   finished = 0;
-  readonly #engines: PortEngines;
+  readonly engines: PortEngines;
   readonly #received: ReceivedFises;
   readonly #transfers: PortTransfers;
   #slot = -1;
@@ -50,8 +50,8 @@ export class AhciPort implements PortParts, NcqPort {
     this.enabled = options.enabled;
     this.interrupt = options.interrupt;
     this.registers = new PortRegisters(() => this.drive.present);
-    this.#engines = new PortEngines(this);
-    this.#received = new ReceivedFises(this, this.#engines);
+    this.engines = new PortEngines(this);
+    this.#received = new ReceivedFises(this, this.engines);
     this.#transfers = new PortTransfers(this, this.#received, () => this.#commandDone());
     this.channel.dma = this.#transfers;
     this.queue = new CommandQueue(this, options.memory);
@@ -92,7 +92,7 @@ export class AhciPort implements PortParts, NcqPort {
         this.interrupt(0);
         break;
       case PORT.cmd:
-        this.#engines.write(value);
+        this.engines.write(value);
         if ((registers.cmd & PXCMD.fisRunning) !== 0) this.#sendRegisters();
         this.#check();
         break;
@@ -189,8 +189,8 @@ export class AhciPort implements PortParts, NcqPort {
       return;
     }
     const { memory } = this;
-    if (this.#engines.list < 0 || !this.drive.present) return;
-    const header = this.#engines.list + slot * HEADER.bytes;
+    if (this.engines.list < 0 || !this.drive.present) return;
+    const header = this.engines.list + slot * HEADER.bytes;
     this.#transfers.header = header;
     this.channel.requestId = this.requestOf[slot];
     const table = tableOf(memory, header);

@@ -8,7 +8,7 @@ import { bitFields, field, type BitName, type Section } from './section.ts';
 
 const TASK_FILE = 'ATA/ATAPI-7 volume 2, 5.2';
 const BUS_MASTER = 'Bus Master IDE 1.0, 2';
-const STATUS_BITS: readonly BitName[] = [
+export const STATUS_BITS: readonly BitName[] = [
   { bit: 7, name: 'BSY', meaning: 'ide.status.bsy' },
   { bit: 6, name: 'DRDY', meaning: 'ide.status.drdy' },
   { bit: 5, name: 'DF', meaning: 'ide.status.df', bad: true },
@@ -16,7 +16,7 @@ const STATUS_BITS: readonly BitName[] = [
   { bit: 3, name: 'DRQ', meaning: 'ide.status.drq' },
   { bit: 0, name: 'ERR', meaning: 'ide.status.err', bad: true },
 ];
-const ERROR_BITS: readonly BitName[] = [
+export const ERROR_BITS: readonly BitName[] = [
   { bit: 6, name: 'UNC', meaning: 'ide.error.unc', bad: true },
   { bit: 4, name: 'IDNF', meaning: 'ide.error.idnf', bad: true },
   { bit: 2, name: 'ABRT', meaning: 'ide.error.abrt', bad: true },

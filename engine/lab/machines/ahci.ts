@@ -2,6 +2,7 @@
 import { AhciDriver } from '../../guest/ahci.ts';
 import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
+import { ahciSections } from '../details/ahci.ts';
 import { ideDriveOptions, plainDevice } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
 
@@ -54,6 +55,10 @@ export const ahci: MachineKind = {
       port: number,
       onSlot: (slot, requestId) => (port.requestOf[slot] = requestId),
     });
-    return { device: plainDevice(wanted.label, device.pci, device, () => port.drive.status), driver };
+    const details = () => ahciSections({ device, port });
+    return {
+      device: plainDevice(wanted.label, device.pci, device, () => port.drive.status, details),
+      driver,
+    };
   },
 };
