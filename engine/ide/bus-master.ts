@@ -3,6 +3,7 @@
  * of a table of physical region descriptors, as QEMU's (hw/ide/pci.c, piix.c).
  */
 import { E } from '../trace/registry.ts';
+import { allOnes } from '../machine/address-space.ts';
 import type { GuestMemory } from '../machine/memory.ts';
 import type { IdeChannel } from './channel.ts';
 import type { DmaProvider, IdeDrive } from './drive.ts';
@@ -80,7 +81,7 @@ export class BusMaster implements DmaProvider {
   }
 
   readTable(offset: number, size: 1 | 2 | 4): number {
-    const mask = size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
+    const mask = allOnes(size);
     const value = ((this.table >>> (offset * 8)) & mask) >>> 0;
     this.#channel.trace.emit(E.bmdma_addr_read, this.#channel.requestId, value, 0, 0, 0);
     return value;
@@ -89,7 +90,7 @@ export class BusMaster implements DmaProvider {
   writeTable(offset: number, size: 1 | 2 | 4, value: number): void {
     this.#channel.trace.emit(E.bmdma_addr_write, this.#channel.requestId, value, 0, 0, 0);
     const shift = offset * 8;
-    const mask = size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
+    const mask = allOnes(size);
     this.table = ((this.table & ~(mask << shift)) | (((value & mask) << shift) & ~3)) >>> 0;
   }
 

@@ -2,7 +2,7 @@
  * The IDE controller of Intel's PIIX3 and PIIX4 as QEMU has it (hw/ide/piix.c): two channels at the ports and interrupts of the PC of
  * old, and a bus master behind base address register 4.
  */
-import type { AccessSize, AddressSpace, RegisterRange } from '../machine/address-space.ts';
+import { type AddressSpace, allOnes, type RegisterRange } from '../machine/address-space.ts';
 import type { HostIo } from '../machine/host-io.ts';
 import type { IsaInterruptSink } from '../machine/interrupts.ts';
 import type { GuestMemory } from '../machine/memory.ts';
@@ -31,8 +31,6 @@ const PCI_STATUS = 0x0280;
 const STATUS_AT = 6;
 const QUMRANET = 0x1af4;
 const SUBSYSTEM_QEMU = 0x1100;
-
-const ones = (size: AccessSize): number => (size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1);
 
 export interface PiixIdeOptions {
   name: string;
@@ -120,8 +118,8 @@ export class PiixIde {
       size: BM_BYTES,
       read: (offset, size) => {
         const [master, at] = [this.masters[offset < 8 ? 0 : 1], offset & 7];
-        if (at >= 4) return at + size > 8 ? ones(size) : master.readTable(at - 4, size);
-        return size === 1 ? master.read(at, base() + offset) : ones(size);
+        if (at >= 4) return at + size > 8 ? allOnes(size) : master.readTable(at - 4, size);
+        return size === 1 ? master.read(at, base() + offset) : allOnes(size);
       },
       write: (offset, size, value) => {
         const [master, at] = [this.masters[offset < 8 ? 0 : 1], offset & 7];
@@ -169,7 +167,7 @@ function commandRange(name: string, channel: IdeChannel, base: number, afterData
         if (offset === REGISTER.data) afterData();
         return value;
       }
-      if (size === 4) return ones(4);
+      if (size === 4) return allOnes(4);
       const low = channel.read(offset, base + offset);
       return low | (channel.read(offset + 1, base + offset + 1) << 8);
     },

@@ -32,6 +32,16 @@ interface Mapping {
 
 const ALL_ONES = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const;
 
+/** What a read of `size` bytes answers where nobody is. */
+export function allOnes(size: AccessSize): number {
+  return ALL_ONES[size];
+}
+
+/** The lowest `size` bytes of a register's 32 bits, unsigned: what a narrower access sees. */
+export function lowBytes(value: number, size: AccessSize): number {
+  return (value & ALL_ONES[size]) >>> 0;
+}
+
 export class AddressSpace {
   readonly #mappings: Mapping[] = [];
   readonly #doorbells = new Map<number, Doorbell>();
@@ -84,7 +94,7 @@ export class AddressSpace {
   /** What nobody answers reads as all ones. */
   read(address: number, size: AccessSize): number {
     const found = this.#find(address, size);
-    return found === undefined ? ALL_ONES[size] : found.range.read(address - found.base, size);
+    return found === undefined ? allOnes(size) : found.range.read(address - found.base, size);
   }
 
   /** A write that nobody wants is lost, as on a real bus. */

@@ -2,7 +2,7 @@
  * The AHCI controller of Intel's ICH9 as QEMU has it (hw/ide/ahci.c, ich.c): six ports behind base address register 5, an index and
  * data window behind 4, one interrupt by MSI or INTx.
  */
-import type { AccessSize, RegisterRange } from '../../machine/address-space.ts';
+import { type AccessSize, lowBytes, type RegisterRange } from '../../machine/address-space.ts';
 import type { HostIo } from '../../machine/host-io.ts';
 import type { InterruptSink } from '../../machine/interrupts.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
@@ -177,7 +177,7 @@ export class Ahci implements RegisterRange {
       return (this.read(offset, half) | (this.read(offset + half, half) << (half * 8))) >>> 0;
     }
     const whole = this.#word(offset & ~3) >>> ((offset & 3) * 8);
-    const value = size === 4 ? whole >>> 0 : whole & (size === 2 ? 0xffff : 0xff);
+    const value = lowBytes(whole, size);
     this.#o.trace.emit(E.ahci_mem_read, 0, offset, 0, value, size);
     return value;
   }

@@ -1,6 +1,6 @@
 /** One PCI bus: the functions in its slots. */
 import { PlatterError } from '../../errors.ts';
-import type { AccessSize, AddressSpace } from '../address-space.ts';
+import { type AccessSize, type AddressSpace, allOnes } from '../address-space.ts';
 import type { PciFunction, PinRoute } from './function.ts';
 
 /** A function with a bus behind it. */
@@ -76,7 +76,7 @@ export class PciBus {
   /** Reads configuration space of function `devfn & 7` in slot `devfn >> 3`; what is not there reads as all ones. */
   read(devfn: number, offset: number, size: AccessSize): number {
     const pci = this.#functions.get(devfn);
-    if (pci === undefined) return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
+    if (pci === undefined) return allOnes(size);
     return pci.read(offset, size);
   }
 

@@ -3,7 +3,7 @@
  * capabilities. Reads and writes behave as QEMU's `pci_default_read_config` and `pci_default_write_config` (hw/pci/pci.c).
  */
 import { PlatterError } from '../../errors.ts';
-import type { AccessSize, AddressSpace, RegisterRange } from '../address-space.ts';
+import { type AccessSize, type AddressSpace, allOnes, type RegisterRange } from '../address-space.ts';
 
 /** Offsets in the header of type 0 (PCI 3.0, section 6.1). */
 export const PCI = {
@@ -179,7 +179,7 @@ export class PciFunction {
   }
 
   read(offset: number, size: AccessSize): number {
-    if (offset + size > this.config.length) return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
+    if (offset + size > this.config.length) return allOnes(size);
     for (const { start, end, watch } of this.#watches) {
       if (offset < end && offset + size > start) watch.beforeRead?.();
     }

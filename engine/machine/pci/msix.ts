@@ -1,5 +1,5 @@
 /** MSI-X of one PCI function (PCI 3.0, section 6.8.2): the vector table, the pending bits, masking, delivery. */
-import type { AccessSize, RegisterRange } from '../address-space.ts';
+import { type AccessSize, lowBytes, type RegisterRange } from '../address-space.ts';
 
 /** Bytes of a table entry: message address low and high, data, vector control. */
 const ENTRY = 16;
@@ -82,7 +82,7 @@ export class Msix implements RegisterRange {
 
   read(offset: number, size: AccessSize): number {
     const whole = this.#word(offset & ~3) >>> ((offset & 3) * 8);
-    return size === 4 ? whole >>> 0 : whole & (size === 2 ? 0xffff : 0xff);
+    return lowBytes(whole, size);
   }
 
   #word(offset: number): number {

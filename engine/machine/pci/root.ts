@@ -1,5 +1,5 @@
 /** The root of PCI: bus 0 with configuration mechanism 1 (ports 0xCF8 and 0xCFC) and the enhanced mechanism (ECAM). */
-import type { AccessSize, AddressSpace, RegisterRange } from '../address-space.ts';
+import { type AccessSize, type AddressSpace, allOnes, type RegisterRange } from '../address-space.ts';
 import { PciBus } from './bus.ts';
 
 /** Bytes of one bus in ECAM: 32 slots, 8 functions, 4 KiB each. */
@@ -26,7 +26,7 @@ export class PciRoot extends PciBus {
 
   /** A configuration read on any bus; what is not there reads as all ones. */
   configRead(bus: number, devfn: number, register: number, size: AccessSize): number {
-    return this.#bus(bus)?.read(devfn, register, size) ?? 0xffff_ffff >>> (32 - size * 8);
+    return this.#bus(bus)?.read(devfn, register, size) ?? allOnes(size);
   }
   configWrite(bus: number, devfn: number, register: number, size: AccessSize, value: number): void {
     this.#bus(bus)?.write(devfn, register, size, value);
@@ -43,7 +43,7 @@ export class PciRoot extends PciBus {
       size: 8,
       read: (offset, size) => {
         if (offset < 4) return offset === 0 && size === 4 ? this.#address : 0xff;
-        if (!enabled()) return 0xffff_ffff >>> (32 - size * 8);
+        if (!enabled()) return allOnes(size);
         return this.configRead(bus(), devfn(), register(offset), size);
       },
       write: (offset, size, value) => {

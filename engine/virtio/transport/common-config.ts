@@ -2,7 +2,7 @@
  * The common configuration structure (virtio 1.2, section 4.1.4.3), register for register as QEMU's `virtio_pci_common_read` and
  * `_write` have it: a register answers at its own offset only, whatever the width of the access.
  */
-import type { AccessSize, RegisterRange } from '../../machine/address-space.ts';
+import { type AccessSize, lowBytes, type RegisterRange } from '../../machine/address-space.ts';
 import type { VirtioDevice, VirtQueueState } from '../device.ts';
 import { NO_VECTOR } from '../features.ts';
 import { broken } from '../queue/errors.ts';
@@ -39,7 +39,7 @@ export class CommonConfig implements RegisterRange {
 
   read(offset: number, size: AccessSize): number {
     const value = this.#readRegister(offset);
-    return size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
+    return lowBytes(value, size);
   }
 
   #readRegister(offset: number): number {

@@ -3,7 +3,7 @@
  * configuration. Register for register as QEMU's `virtio_ioport_read` and `_write` (hw/virtio/virtio-pci.c): a register answers at its
  * own offset only, whatever the width of the access.
  */
-import type { AccessSize, RegisterRange } from '../../machine/address-space.ts';
+import { type AccessSize, allOnes, lowBytes, type RegisterRange } from '../../machine/address-space.ts';
 import type { VirtioDevice, VirtQueueState } from '../device.ts';
 import { F, featureSet, NO_VECTOR, STATUS } from '../features.ts';
 import { legacyRing } from './legacy-ring.ts';
@@ -73,9 +73,9 @@ export class LegacyHeader implements RegisterRange {
     const at = offset - this.#configAt;
     if (at < 0) {
       const value = this.#readRegister(offset);
-      return size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
+      return lowBytes(value, size);
     }
-    if (at + size > this.#device.configSize) return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
+    if (at + size > this.#device.configSize) return allOnes(size);
     return this.#device.readConfig(at, size);
   }
 

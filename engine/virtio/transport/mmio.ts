@@ -2,7 +2,12 @@
  * The MMIO transport (virtio 1.2, section 4.2), version 2 and the legacy version 1: one window of registers and one interrupt line.
  * Register for register as QEMU's hw/virtio/virtio-mmio.c: registers answer to accesses of four bytes at their own offset only.
  */
-import type { AccessSize, AddressSpace, RegisterRange } from '../../machine/address-space.ts';
+import {
+  type AccessSize,
+  type AddressSpace,
+  allOnes,
+  type RegisterRange,
+} from '../../machine/address-space.ts';
 import { E } from '../../trace/registry.ts';
 import type { TransportHooks, VirtioDevice, VirtQueueState } from '../device.ts';
 import { F, featureSet, STATUS } from '../features.ts';
@@ -70,7 +75,7 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
   }
 
   #readConfig(at: number, size: AccessSize): number {
-    if (at + size > this.device.configSize) return size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
+    if (at + size > this.device.configSize) return allOnes(size);
     return this.device.readConfig(at, size);
   }
 

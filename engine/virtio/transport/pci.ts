@@ -2,7 +2,13 @@
  * The PCI transport (virtio 1.2, section 4.1): one PCI function with the virtio capabilities, the structures of the modern interface in
  * one BAR, MSI-X in another, the legacy interface in a third. Offsets, order and identity are those of QEMU's virtio-pci.
  */
-import type { AccessSize, AddressSpace, Doorbell, RegisterRange } from '../../machine/address-space.ts';
+import {
+  type AccessSize,
+  type AddressSpace,
+  type Doorbell,
+  allOnes,
+  type RegisterRange,
+} from '../../machine/address-space.ts';
 import type { InterruptSink } from '../../machine/interrupts.ts';
 import { COMMAND, PCI, PciFunction } from '../../machine/pci/function.ts';
 import { Msix } from '../../machine/pci/msix.ts';
@@ -48,8 +54,6 @@ export interface VirtioPciOptions {
   /** Called when a doorbell was rung through its ioeventfd: the device's thread wakes up. */
   onDoorbell?: (queue: number) => void;
 }
-
-const none = (size: AccessSize): number => (size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1);
 
 export class VirtioPci implements TransportHooks, RegisterRange {
   readonly pci: PciFunction;
@@ -186,7 +190,7 @@ export class VirtioPci implements TransportHooks, RegisterRange {
       case REGION.isr:
         return within === 0 ? this.#readIsr() : 0;
       case REGION.device:
-        return within + size > this.device.configSize ? none(size) : this.device.readConfig(within, size);
+        return within + size > this.device.configSize ? allOnes(size) : this.device.readConfig(within, size);
       default:
         return 0;
     }
