@@ -45,6 +45,8 @@ export interface PiixIdeOptions {
   onWork?: () => void;
   /** Primary master and slave, secondary master and slave. */
   drives: readonly (IdeDriveOptions | undefined)[];
+  /** Number of the first drive in serials that nobody gave, 1 if left out: QEMU counts every place of the machine's controllers. */
+  firstNumber?: number;
 }
 
 export class PiixIde {
@@ -97,7 +99,7 @@ export class PiixIde {
       trace: options.trace,
       io: this.#io,
       list: new ScatterList(options.memory),
-      firstNumber: 1 + index * 2,
+      firstNumber: (options.firstNumber ?? 1) + index * 2,
       drives: options.drives.slice(index * 2, index * 2 + 2),
       irq: (to) => {
         if (to) this.masters[index].interrupted();

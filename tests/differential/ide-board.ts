@@ -1,4 +1,4 @@
-/** Two PCs with an IDE controller of the PIIX3: Platter's, and QEMU's `pc` over qtest. */
+/** Two PCs with an IDE controller of the PIIX3 or the PIIX4: Platter's, and QEMU's over qtest. */
 import { AddressSpace } from '#engine/machine/address-space.ts';
 import { HostIo } from '#engine/machine/host-io.ts';
 import { createMemory } from '#engine/machine/memory.ts';
@@ -9,9 +9,13 @@ import { TraceRing } from '#engine/trace/ring.ts';
 import { MEMORY_BYTES, qemuBoard, type Board } from './board.ts';
 import type { QTest } from './qtest.ts';
 
-/** Slot and function of the IDE controller in QEMU's `pc`. */
-export const IDE_SLOT = 1;
-export const IDE_FUNCTION = 1;
+/** Where each controller is on both machines: the PIIX3's is part of QEMU's `pc`; a `q35` has numbered its twelve SATA drives before. */
+export const IDE_PLACE = {
+  'piix3-ide': { slot: 1, function: 1, firstNumber: 1 },
+  'piix4-ide': { slot: 5, function: 0, firstNumber: 13 },
+} as const;
+export type IdeModel = keyof typeof IDE_PLACE;
+export const IDE_MODELS = Object.keys(IDE_PLACE) as readonly IdeModel[];
 
 /** QEMU's side; the lines of the I/O APIC are told with their numbers. */
 export function qemuPc(qtest: QTest): Board {
@@ -24,7 +28,7 @@ export function qemuPc(qtest: QTest): Board {
   };
 }
 
-export function platterPc(drives: readonly (IdeDriveOptions | undefined)[]): Board {
+export function platterPc(drives: readonly (IdeDriveOptions | undefined)[], model: IdeModel): Board {
   const memory = createMemory(MEMORY_BYTES);
   const space = new AddressSpace();
   const io = new AddressSpace();
@@ -32,6 +36,8 @@ export function platterPc(drives: readonly (IdeDriveOptions | undefined)[]): Boa
   const levels: string[] = [];
   const device = new PiixIde({
     name: 'ide',
+    model,
+    firstNumber: IDE_PLACE[model].firstNumber,
     memory,
     trace,
     io,
@@ -40,7 +46,7 @@ export function platterPc(drives: readonly (IdeDriveOptions | undefined)[]): Boa
     drives,
   });
   device.reset();
-  new PciRoot(space, io).plug(device.pci, IDE_SLOT, IDE_FUNCTION);
+  new PciRoot(space, io).plug(device.pci, IDE_PLACE[model].slot, IDE_PLACE[model].function);
   const later = async <T>(value: T): Promise<T> => value;
   return {
     name: 'platter',

@@ -4,7 +4,7 @@ import { BM, BM_COMMAND, BM_STATUS, PRD_END } from '#engine/ide/bus-master.ts';
 import { LEGACY } from '#engine/ide/piix.ts';
 import type { AccessSize } from '#engine/machine/address-space.ts';
 import type { Board } from './board.ts';
-import { IDE_FUNCTION, IDE_SLOT } from './ide-board.ts';
+import { IDE_PLACE, type IdeModel } from './ide-board.ts';
 
 export const BM_BASE = 0xc000;
 /** The table of PRDs, and what they point to. */
@@ -36,8 +36,11 @@ export class IdeScript {
   channel: 0 | 1 = 0;
   #count = 0;
 
-  constructor(board: Board) {
+  readonly #place: (typeof IDE_PLACE)[IdeModel];
+
+  constructor(board: Board, model: IdeModel) {
     this.board = board;
+    this.#place = IDE_PLACE[model];
   }
 
   get #ports(): (typeof LEGACY)[number] {
@@ -60,7 +63,8 @@ export class IdeScript {
   // ---- configuration space ----
 
   async #select(offset: number): Promise<number> {
-    const address = 0x8000_0000 | (IDE_SLOT << 11) | (IDE_FUNCTION << 8) | (offset & 0xfc);
+    const place = (this.#place.slot << 11) | (this.#place.function << 8);
+    const address = 0x8000_0000 | place | (offset & 0xfc);
     await this.board.portWrite(0xcf8, 4, address >>> 0);
     return 0xcfc + (offset & 3);
   }

@@ -1,121 +1,17 @@
-/** One script, two controllers: Platter's PIIX3 IDE and QEMU's, register by register. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { Random } from '#engine/guest/workload.ts';
+/** One script, two controllers: Platter's PIIX IDE with its disks and QEMU's, register by register. */
+import { describe, it } from 'vitest';
 import { CMD } from '#engine/ide/ata.ts';
-import { guessGeometry } from '#engine/ide/geometry.ts';
-import type { IdeDriveOptions } from '#engine/ide/options.ts';
-import { arrayNode } from '#engine/virtio/testing/rig.ts';
-import type { Board } from './board.ts';
-import { platterPc, qemuPc } from './ide-board.ts';
-import { DATA_AT, IdeScript } from './ide-driver.ts';
-import { RandomScript } from './ide-random.ts';
-import { QTest } from './qtest.ts';
-
-const DISK = 16 * 1024 * 1024;
-const SMALL = 3 * 1024 * 1024 + 512;
-const DISC = 1024 * 1024;
-const SECTORS = DISK / 512;
-const LBA = 0xe0;
-const SECOND = 0xf0;
-const CHS = 0xa0;
-
-function content(bytes: number, seed: number): Uint8Array {
-  const data = new Uint8Array(bytes);
-  const words = new Uint32Array(data.buffer);
-  for (let i = 0; i < words.length; i++) words[i] = Math.imul(i + seed, 2654435761) ^ 0x5bd1e995;
-  return data;
-}
-
-/** A partition of 8 heads and 32 sectors a track. */
-function withTable(data: Uint8Array): Uint8Array {
-  data.fill(0, 0x1be, 0x200);
-  data.set([0x80, 1, 1, 0, 0x83, 7, 32, 10, 1, 0, 0, 0, 0, 0x10, 0, 0], 0x1be);
-  data.set([0x55, 0xaa], 510);
-  return data;
-}
-
-const CONTENT = [content(DISK, 1), withTable(content(SMALL, 2)), content(DISC, 3)];
-
-const NAMES = ['disk', 'small', 'disc'];
-
-let folder: string;
-let boards: Board[] = [];
-/** Platter's disks. */
-let disks: Uint8Array[] = [];
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'platter-ide-'));
-});
-
-afterAll(async () => {
-  await rm(folder, { recursive: true, force: true });
-});
-
-beforeEach(async () => {
-  await Promise.all(NAMES.map((name, i) => writeFile(join(folder, name), CONTENT[i])));
-  const drive = (name: string): string[] => [
-    '-drive',
-    `file=${join(folder, name)},if=none,id=${name},format=raw,discard=unmap`,
-  ];
-  const devices = [
-    'ide-hd,drive=disk,bus=ide.0,unit=0',
-    'ide-hd,drive=small,bus=ide.0,unit=1,serial=an ide disk,model=Platter,ver=1.0',
-    'ide-cd,drive=disc,bus=ide.1,unit=0',
-  ].flatMap((device) => ['-device', device]);
-  const qtest = await QTest.start(join(folder, 'q.sock'), [
-    '-machine',
-    'pc',
-    ...NAMES.flatMap(drive),
-    ...devices,
-  ]);
-  await qtest.ask('irq_intercept_in ioapic');
-  const nodes = CONTENT.map((bytes, i) => {
-    const node = arrayNode(bytes.length, i === 2);
-    node.disk.set(bytes);
-    return node;
-  });
-  disks = nodes.map(({ disk }) => disk);
-  const drives: (IdeDriveOptions | undefined)[] = [
-    { kind: 'hd', node: nodes[0], unmap: true },
-    {
-      kind: 'hd',
-      node: nodes[1],
-      unmap: true,
-      serial: 'an ide disk',
-      model: 'Platter',
-      version: '1.0',
-      geometry: await guessGeometry(nodes[1]),
-    },
-    { kind: 'cd', node: nodes[2] },
-    undefined,
-  ];
-  boards = [platterPc(drives), qemuPc(qtest)];
-});
-
-afterEach(async () => {
-  for (const board of boards) await board.close();
-});
-
-async function same(script: (driver: IdeScript) => Promise<void>): Promise<void> {
-  const logs: string[][] = [];
-  for (const board of boards) {
-    const driver = new IdeScript(board);
-    await script(driver);
-    logs.push(driver.log);
-  }
-  const [platter, qemu] = logs;
-  expect(qemu.length).toBeGreaterThan(0);
-  expect(platter).toEqual(qemu);
-}
+import { IDE_MODELS } from './ide-board.ts';
+import { DATA_AT } from './ide-driver.ts';
+import { CHS, content, LBA, machinesForEach, same, SECOND, SECTORS } from './ide-machines.ts';
 
 const data = (sectors: number, seed = 7): Uint8Array => content(sectors * 512, seed);
 
-describe('the IDE controller beside QEMU', () => {
+describe.each(IDE_MODELS)('%s beside QEMU', (model) => {
+  const machines = machinesForEach(model);
+
   it('discovery: configuration space and the bus master', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       for (let at = 0; at < 256; at += 4) driver.note(`config ${at}`, await driver.config(at, 4));
       for (let bar = 0; bar < 6; bar++) {
         await driver.setConfig(0x10 + bar * 4, 4, 0xffff_ffff);
@@ -142,7 +38,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('registers after reset, with each drive selected, and writing them', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       for (const channel of [0, 1] as const) {
         driver.channel = channel;
@@ -170,7 +66,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('IDENTIFY of every drive, and what changes it', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       await driver.pioIn(CMD.identify, { device: LBA });
       await driver.pioIn(CMD.identify, { device: SECOND }, 512, false, 2);
@@ -199,7 +95,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('resets: SRST, DEVICE RESET, EXECUTE DEVICE DIAGNOSTIC', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       for (const channel of [0, 1] as const) {
         driver.channel = channel;
@@ -220,7 +116,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('READ and WRITE by PIO: LBA28, LBA48, CHS, once, verify, multiple', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       await driver.pioIn(CMD.read, { count: 3, lba: 10, device: LBA });
       await driver.pioIn(CMD.readOnce, { count: 1, lba: 0x020304, device: 0xa0 });
@@ -246,7 +142,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('errors: past the end, no such command, wrong kind of drive, data that nobody asked for', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       await driver.pioIn(CMD.read, { count: 4, lba: SECTORS - 2, device: LBA });
       await driver.pioIn(CMD.read, { count: 1, lba: 0xff_ffff, device: 0xef });
@@ -295,7 +191,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('everything without data: native max, power, seek, parameters, flush, freeze', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       for (const device of [LBA, CHS, SECOND]) {
         await driver.command(CMD.readNativeMax, { device });
@@ -317,7 +213,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('SMART', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       const smart = (feature: number, low = 0): Promise<void> =>
         driver.command(CMD.smart, { feature, lba: 0xc2_4f00 | low, device: LBA });
@@ -344,7 +240,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('DMA: tables of one and many entries, too short, too long, odd, without memory', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       const read = async (count: number, pieces: [number, number][], lba = 20): Promise<void> => {
         await driver.board.writeBytes(DATA_AT, new Uint8Array(0x8000).fill(0xee));
@@ -413,7 +309,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('DMA: the bus master before the command, stopped before it, a table without an end', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       await driver.table([{ address: DATA_AT, bytes: 1024 }]);
       await driver.setMaster(0, 9);
@@ -441,7 +337,7 @@ describe('the IDE controller beside QEMU', () => {
   });
 
   it('TRIM', async () => {
-    await same(async (driver) => {
+    await same(machines(), async (driver) => {
       await driver.assign();
       const ranges = async (...entries: [number, number][]): Promise<void> => {
         const sector = Buffer.alloc(512);
@@ -460,135 +356,5 @@ describe('the IDE controller beside QEMU', () => {
       await ranges([0xffff_ffff_fff0, 16]);
       await driver.command(CMD.dataSetManagement, { feature: 2, count: 1 });
     });
-  });
-});
-
-describe('the CD-ROM drive beside QEMU', () => {
-  const READ10 = (lba: number, count: number): number[] => [0x28, 0, 0, 0, lba >> 8, lba & 0xff, 0, 0, count];
-
-  async function onCd(driver: IdeScript): Promise<void> {
-    await driver.assign();
-    driver.channel = 1;
-    await driver.out(6, CHS);
-  }
-
-  it('every packet command', async () => {
-    await same(async (driver) => {
-      await onCd(driver);
-      for (const packet of [
-        [0x00],
-        [0x03, 0, 0, 0, 18],
-        [0x03, 0, 0, 0, 8],
-        [0x12, 0, 0, 0, 36],
-        [0x12, 0, 0, 0, 96],
-        [0x12, 1, 0, 0, 36],
-        [0x12, 1, 0x83, 0, 255],
-        [0x12, 1, 0x83, 0, 40],
-        [0x12, 1, 0x83, 0, 10],
-        [0x12, 1, 0x80, 0, 36],
-        [0x03, 0, 0, 0, 18],
-        [0x25],
-        [0x43, 0, 0, 0, 0, 0, 0, 0, 20, 0],
-        [0x43, 2, 0, 0, 0, 0, 0xaa, 0, 20, 0],
-        [0x43, 0, 0, 0, 0, 0, 5, 0, 20, 0],
-        [0x43, 0, 0, 0, 0, 0, 0, 0, 12, 0x40],
-        [0x43, 2, 0, 0, 0, 0, 0, 0, 64, 0x80],
-        [0x43, 0, 0, 0, 0, 0, 0, 0, 64, 0x80],
-        [0x43, 0, 0, 0, 0, 0, 0, 0, 64, 0xc0],
-        [0x46, 0, 0, 0, 0, 0, 0, 0, 64],
-        [0x46, 0, 0, 0, 0, 0, 0, 0, 8],
-        [0x46, 2, 0, 3, 0, 0, 0, 0, 64],
-        [0x4a, 1, 0, 0, 0x10, 0, 0, 0, 16],
-        [0x4a, 1, 0, 0, 0x02, 0, 0, 0, 16],
-        [0x4a, 0, 0, 0, 0x10, 0, 0, 0, 16],
-        [0x51, 0, 0, 0, 0, 0, 0, 0, 34],
-        [0x51, 1, 0, 0, 0, 0, 0, 0, 34],
-        [0x5a, 0, 0x01, 0, 0, 0, 0, 0, 64],
-        [0x5a, 0, 0x0e, 0, 0, 0, 0, 0, 64],
-        [0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 64],
-        [0x5a, 0, 0x3f, 0, 0, 0, 0, 0, 64],
-        [0x5a, 0, 0x6a, 0, 0, 0, 0, 0, 64],
-        [0x5a, 0, 0xea, 0, 0, 0, 0, 0, 64],
-        [0xad, 0, 0, 0, 0, 0, 0, 0, 8, 8],
-        [0xad, 0, 0, 0, 0, 0, 0, 0xff, 0, 20],
-        [0xad, 1, 0, 0, 0, 0, 0, 0xff, 0, 20],
-        [0xbb],
-        [0xbd, 0, 0, 0, 0, 0, 0, 0, 0, 8],
-        [0x2b, 0, 0, 0, 0, 5],
-        [0x2b, 0, 0, 9, 0, 5],
-        [0x1e, 0, 0, 0, 1],
-        [0x1b, 0, 0, 0, 2],
-        [0x1e, 0, 0, 0, 0],
-        [0x1b, 0, 0, 0, 2],
-        [0x00],
-        [0x25],
-        [0x4a, 1, 0, 0, 0x10, 0, 0, 0, 16],
-        [0x1b, 0, 0, 0, 3],
-        [0x1b, 0, 0, 0, 0x12],
-        [0x00],
-        [0x04],
-        [0x55],
-        [0xff],
-      ])
-        await driver.packet(packet);
-    });
-  });
-
-  it('READ through the data port: byte count limits, raw blocks, past the end', async () => {
-    await same(async (driver) => {
-      await onCd(driver);
-      await driver.packet(READ10(3, 1), 0xfffe);
-      await driver.packet(READ10(4, 3), 2048);
-      await driver.packet(READ10(4, 3), 0x0301);
-      await driver.packet(READ10(5, 4), 0xffff);
-      await driver.packet(READ10(5, 4), 5000, 4);
-      await driver.packet(READ10(0, 0), 2048);
-      await driver.packet(READ10(511, 2), 2048);
-      await driver.packet(READ10(511, 1), 0);
-      await driver.packet([0xa8, 0, 0, 0, 0, 9, 0, 0, 0, 2], 4096);
-      await driver.packet([0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x10], 4096);
-      await driver.packet([0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0xf8], 2352);
-      await driver.packet([0xbe, 0, 0, 0, 0, 9, 0, 0, 3, 0xf8], 4096);
-      await driver.packet([0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x40], 4096);
-      await driver.packet([0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0], 0);
-      await driver.packet([0xbe, 0, 0, 0, 0, 9, 0, 0, 2, 0x10], 0);
-      await driver.packet([0x12, 0, 0, 0, 36], 10);
-    });
-  });
-
-  it('DMA', async () => {
-    await same(async (driver) => {
-      await onCd(driver);
-      await driver.packetDma(READ10(3, 1), [{ address: DATA_AT, bytes: 2048 }]);
-      await driver.packetDma(READ10(0, 80), [
-        { address: DATA_AT, bytes: 0 },
-        { address: DATA_AT + 0x2_0000, bytes: 0 },
-        { address: DATA_AT + 0x4_0000, bytes: 0x8000 },
-      ]);
-      await driver.packetDma(READ10(3, 2), [{ address: DATA_AT, bytes: 2048 }]);
-      await driver.reset();
-      await driver.packetDma([0x12, 0, 0, 0, 36], [{ address: DATA_AT, bytes: 36 }]);
-      await driver.packetDma([0x12, 0, 0, 0, 36], [{ address: DATA_AT, bytes: 2048 }]);
-      await driver.packetDma([0xbe, 0, 0, 0, 0, 9, 0, 0, 3, 0xf8], [{ address: DATA_AT, bytes: 8192 }]);
-      await driver.packetDma(READ10(511, 2), [{ address: DATA_AT, bytes: 4096 }]);
-      await driver.load({ feature: 2 });
-      await driver.command(CMD.packet);
-    });
-  });
-});
-
-describe('random scripts', () => {
-  const scripts = Number(process.env['PLATTER_IDE_SCRIPTS'] ?? 3);
-  it.each(Array.from({ length: scripts }, (_, i) => i + 1))('seed %i', async (seed) => {
-    await same(async (driver) => {
-      await driver.assign();
-      const script = new RandomScript(driver, new Random(seed));
-      for (let step = 0; step < 150; step++) await script.step();
-      await script.finish();
-    });
-    for (const [i, name] of NAMES.entries()) {
-      const file = await readFile(join(folder, name));
-      expect(file.equals(disks[i]), `the contents of ${name}`).toBe(true);
-    }
   });
 });
