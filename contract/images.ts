@@ -100,6 +100,8 @@ export interface MapExtent {
   compressed: boolean;
   /** Byte offset in the file of that depth, where the data is stored plainly. */
   offset?: number;
+  /** The file that holds it, by its base name, where that is not the image itself: an extent, an external data file. */
+  file?: string;
 }
 
 export interface MapPage {

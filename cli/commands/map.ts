@@ -2,7 +2,7 @@
 import type { ImageInfo, MapExtent } from '#contract/images.ts';
 import { allowAll } from '#engine/block/gate.ts';
 import { openImage, type OpenedImage } from '#engine/block/graph.ts';
-import { mapPage } from '#engine/block/map.ts';
+import { mapPage, mergeable } from '#engine/block/map.ts';
 import { PlatterError } from '#engine/errors.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
@@ -93,11 +93,25 @@ interface Output {
   io: Io;
 }
 
-/**
- * The extents, page by page; where two pages meet, one extent may come as two. QEMU counts a raw disk in sectors: what is missing of
- * the last one reads as zeroes.
- */
+/** The extents; one that two pages share comes in one piece. */
 async function* extents(
+  opened: OpenedImage,
+  range: { start: number; end?: number },
+): AsyncGenerator<MapExtent> {
+  let last: MapExtent | undefined;
+  for await (const extent of pages(opened, range)) {
+    if (last !== undefined && mergeable(last, extent)) {
+      last = { ...last, length: last.length + extent.length };
+      continue;
+    }
+    if (last !== undefined) yield last;
+    last = extent;
+  }
+  if (last !== undefined) yield last;
+}
+
+/** QEMU counts a raw disk in sectors: what is missing of the last one reads as zeroes. */
+async function* pages(
   opened: OpenedImage,
   range: { start: number; end?: number },
 ): AsyncGenerator<MapExtent> {
@@ -139,16 +153,27 @@ async function printText(found: AsyncIterable<MapExtent>, { path, info, io }: Ou
   io.out(`${TEXT_HEAD}\n`);
   for await (const extent of found) {
     if (!extent.data || extent.zero) continue;
-    if (extent.offset === undefined) throw notPlain(extent, names[extent.depth]);
-    io.out(`${textLine(extent, names[extent.depth])}\n`);
+    const { path, dataFile } = names[extent.depth];
+    if (extent.offset === undefined) throw notPlain(extent, path);
+    const beside = extent.file === undefined ? path : (dataFile ?? combinePath(path, extent.file));
+    io.out(`${textLine(extent, beside)}\n`);
   }
 }
 
-/** The file of each depth, as QEMU combines it from what was named. */
-function chainNames(info: ImageInfo, path: string): string[] {
-  const { backing, backingFilename } = info;
-  if (backing === undefined || backingFilename === undefined) return [path];
-  return [path, ...chainNames(backing, combinePath(path, backingFilename))];
+interface LayerNames {
+  /** As QEMU combines it from what was named. */
+  path: string;
+  /** The external data file as it stands in the image, which is how QEMU shows it. */
+  dataFile?: string;
+}
+
+/** The file of each depth. */
+function chainNames(info: ImageInfo, path: string): LayerNames[] {
+  const { backing, backingFilename, formatSpecific } = info;
+  const dataFile = formatSpecific['data-file'];
+  const names = { path, dataFile: typeof dataFile === 'string' ? dataFile : undefined };
+  if (backing === undefined || backingFilename === undefined) return [names];
+  return [names, ...chainNames(backing, combinePath(path, backingFilename))];
 }
 
 function notPlain(extent: MapExtent, file: string): PlatterError {

@@ -46,6 +46,10 @@ export class FormatNode implements BlockNode {
     return andThen(located, () => toExtent(offset, slot));
   }
 
+  holesAre(offset: number): ReturnType<NonNullable<BlockNode['holesAre']>> {
+    return this.#lock.shared(() => this.format.holesAre?.(offset));
+  }
+
   read(offset: number, target: Uint8Array): Maybe<void> {
     checkRange(this, offset, target.length);
     if (!this.#lock.idle) return this.#lock.shared(() => this.#read(offset, target, 0));

@@ -94,6 +94,8 @@ export interface FormatDriver {
   readonly storage: Storage;
   /** Fills `out` with the extent that starts at `offset`, at most `length` long. The range lies within the disk. */
   locate(offset: number, length: number, out: ExtentSlot): Maybe<void>;
+  /** As `BlockNode.holesAre`. */
+  holesAre?(offset: number): ReturnType<NonNullable<BlockNode['holesAre']>>;
   /** Reads from a `special` extent; the range lies within the one that `locate` answered for `offset`. */
   readSpecial?(offset: number, target: Uint8Array): Maybe<void>;
   /**

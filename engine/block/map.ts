@@ -2,7 +2,10 @@
 import type { MapExtent, MapPage } from '../../contract/images.ts';
 import { PlatterError } from '../errors.ts';
 import { run, wait, type Maybe, type Steps } from '../maybe.ts';
-import type { BlockNode } from './node.ts';
+import { FormatNode } from './access.ts';
+import type { BlockExtent, BlockNode } from './node.ts';
+import { FileStorage } from './storage/file.ts';
+import type { Storage } from './storage/storage.ts';
 import { UnavailableNode } from './unavailable.ts';
 
 export interface MapOptions {
@@ -70,23 +73,46 @@ export function* extentAt(node: BlockNode, offset: number, length: number, depth
   // As QEMU: where the bytes are not stored as the guest sees them no offset is told.
   if (mapped.hostOffset !== undefined && mapped.kind !== 'special' && mapped.encrypted !== true)
     extent.offset = mapped.hostOffset;
-  // Of a raw image QEMU asks the file as well: a hole in it reads as zeroes without being stored.
-  if (node.driver !== 'raw' || mapped.storage === undefined) return extent;
-  const below = yield* wait(mapped.storage.extentAt(mapped.hostOffset ?? 0, mapped.length));
-  extent.length = Math.min(extent.length, below.length);
-  if (below.kind === 'hole') {
-    extent.zero = true;
-    extent.data = false;
-  }
+  const file = fileBeside(node, mapped.storage);
+  if (file !== undefined) extent.file = file;
+  if (mapped.kind === 'data' && mapped.encrypted !== true) yield* askBelow(node, mapped, extent);
   return extent;
+}
+
+/** Of some formats QEMU asks the file as well: what is a hole there reads as zeroes (`block/io.c`, bdrv_co_block_status). */
+function* askBelow(
+  node: BlockNode,
+  { storage, hostOffset = 0 }: BlockExtent,
+  extent: MapExtent,
+): Steps<void> {
+  const meaning = yield* wait(node.holesAre?.(extent.start));
+  if (meaning === undefined || storage === undefined) return;
+  const size = yield* wait(storage.size());
+  if (hostOffset >= size) {
+    // A format may have data past the end of its file, which reads as zeroes; of a raw disk the file was cut off under us.
+    extent.zero = meaning === 'zeroes';
+    return;
+  }
+  const below = yield* wait(storage.extentAt(hostOffset, Math.min(extent.length, size - hostOffset)));
+  extent.zero = below.kind === 'hole';
+  if (meaning === 'hole') extent.data = !extent.zero;
+  const toEnd = extent.zero && hostOffset + below.length >= size;
+  if (meaning === 'hole' || !toEnd) extent.length = Math.min(extent.length, below.length);
 }
 
 const NOTHING = { present: false, zero: true, data: false, compressed: false };
 
+/** Where a format keeps data in a file beside its own. */
+function fileBeside(node: BlockNode, storage: Storage | undefined): string | undefined {
+  if (!(node instanceof FormatNode) || storage === node.format.storage) return undefined;
+  return storage instanceof FileStorage ? storage.name : undefined;
+}
+
 /** QEMU: entry_mergeable. */
-function mergeable(last: MapExtent, next: MapExtent): boolean {
+export function mergeable(last: MapExtent, next: MapExtent): boolean {
   if (
     last.depth !== next.depth ||
+    last.file !== next.file ||
     last.present !== next.present ||
     last.zero !== next.zero ||
     last.data !== next.data ||

@@ -42,6 +42,11 @@ export interface BlockNode {
   readonly backing?: BlockNode;
   /** The filtered node below, for filters. */
   readonly child?: BlockNode;
+  /**
+   * What a hole of the file below means for the data that `map` answers at `offset`: `hole`, the disk has the hole as well; `zeroes`,
+   * the bytes are stored and read as zeroes. Missing or undefined: nobody need ask. (QEMU: BDRV_BLOCK_RAW, BDRV_BLOCK_RECURSE.)
+   */
+  holesAre?(offset: number): Maybe<'hole' | 'zeroes' | undefined>;
   /** The extent that contains `offset`, at most `length` long, of this layer alone. */
   map(offset: number, length: number): Maybe<BlockExtent>;
   /** Guest-visible bytes, backing chain included. Exactly `target.length` bytes; past the end throws `block.out-of-range`. */

@@ -35,6 +35,10 @@ export abstract class FilterNode implements BlockNode {
     return this.child.map(offset, length);
   }
 
+  holesAre(offset: number): ReturnType<NonNullable<BlockNode['holesAre']>> {
+    return this.child.holesAre?.(offset);
+  }
+
   read(offset: number, target: Uint8Array): Maybe<void> {
     return this.child.read(offset, target);
   }

@@ -31,9 +31,14 @@ export class RangeNode extends FilterNode {
 
   override map(offset: number, length: number): Maybe<BlockExtent> {
     return andThen(run(extentAt(this.child, this.#start + offset, length)), (extent) => {
-      const kind = extent.data || !extent.zero ? 'data' : 'zero';
+      const kind = extent.zero ? 'zero' : 'data';
       return { offset, length: extent.length, kind };
     });
+  }
+
+  /** `map` has asked already. */
+  override holesAre(): undefined {
+    return undefined;
   }
 
   override read(offset: number, target: Uint8Array): Maybe<void> {

@@ -70,9 +70,8 @@ interface Stretch {
 async function stretch(node: BlockNode, at: number, total: number): Promise<Stretch> {
   if (at >= node.virtualSize) return { length: total - at, zero: true, status: 'end' };
   const extent = await run(extentAt(node, at, node.virtualSize - at));
-  const zero = extent.zero && !extent.data;
   const status = [extent.present, extent.data, extent.zero, extent.offset !== undefined].join();
-  return { node, length: extent.length, zero, status };
+  return { node, length: extent.length, zero: extent.zero, status };
 }
 
 /** The sector where the bytes first differ, counted from `at`, or -1. */

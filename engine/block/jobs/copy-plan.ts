@@ -27,7 +27,7 @@ export function stretchAt(source: BlockNode, offset: number, length: number, own
   }
   if (own) return ownStretch(source, offset, length);
   return andThen(run(extentAt(source, offset, length)), (extent): Stretch => {
-    if (!extent.data && extent.zero) return { length: extent.length, kind: 'zero' };
+    if (extent.zero) return { length: extent.length, kind: 'zero' };
     const stretch: Stretch = { length: extent.length, kind: 'data' };
     const holder = extent.compressed ? nodeAtDepth(source, extent.depth) : undefined;
     if (holder?.format.readSpecialLater !== undefined) stretch.packed = { node: holder, offset };

@@ -19,6 +19,8 @@ import { basename } from 'node:path';
 import { ZEROES } from '../../bytes/zeroes.ts';
 import { PlatterError } from '../../errors.ts';
 import { fileError } from './file-error.ts';
+import { HoleFinder } from './holes.ts';
+import { seekFunctions } from './seek.ts';
 import type { Storage, StorageExtent } from './storage.ts';
 
 export interface FileOpenOptions {
@@ -65,6 +67,8 @@ export class FileStorage implements Storage {
   /** The device's size; a regular file is asked anew each time. */
   readonly #deviceSize: number | undefined;
   #fd: number;
+  /** Made when somebody asks. */
+  #holes: HoleFinder | undefined;
 
   /** Takes over `fd`. */
   constructor(fd: number, path: string, readOnly: boolean) {
@@ -168,16 +172,11 @@ export class FileStorage implements Storage {
     }
   }
 
-  /**
-   * Node gives no SEEK_HOLE. The block count still tells two cases for certain: a file that occupies nothing is one hole, and
-   * what lies past it as well. Everything else is called data; who wants to know more looks for zeroes in it.
-   */
+  /** Holes of a regular file, where the system tells them; everything else is called data: who wants to know more reads it. */
   extentAt(offset: number, length: number): StorageExtent {
-    if (this.#deviceSize === undefined) {
-      const stat = fstatSync(this.#fd);
-      if (stat.blocks === 0 && stat.size > 0) return { offset, length, kind: 'hole' };
-    }
-    return { offset, length, kind: 'data' };
+    if (this.#deviceSize !== undefined) return { offset, length, kind: 'data' };
+    this.#holes ??= new HoleFinder(this.#fd, seekFunctions());
+    return this.#holes.extentAt(offset, length);
   }
 
   allocatedSize(): number {

@@ -1,5 +1,5 @@
 /** The qcow2 driver: versions 2 and 3, reading and writing (QEMU, docs/interop/qcow2.txt). */
-import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
+import { andThen, run, wait, type Maybe, type Steps } from '../../../maybe.ts';
 import type {
   ClusterPacker,
   ExtentSlot,
@@ -18,6 +18,7 @@ import { describe } from './describe.ts';
 import { locate } from './mapping.ts';
 import { openState } from './open.ts';
 import { qcow2Packer } from './packed-write.ts';
+import { isPreallocated } from './preallocated.ts';
 import type { Qcow2State } from './state.ts';
 import { flushStorages } from './order.ts';
 import { writeGuest } from './write.ts';
@@ -43,6 +44,7 @@ export class Qcow2Driver implements FormatDriver {
   readonly format = 'qcow2';
   readonly state: Qcow2State;
   readonly #compressed: CompressedReader;
+  #preallocated: Maybe<boolean> | undefined;
 
   constructor(state: Qcow2State) {
     this.state = state;
@@ -73,6 +75,12 @@ export class Qcow2Driver implements FormatDriver {
 
   locate(offset: number, length: number, out: ExtentSlot): Maybe<void> {
     return locate(this.state, offset, length, out);
+  }
+
+  /** Only of an image with clusters that were handed out and never written. */
+  holesAre(): Maybe<'zeroes' | undefined> {
+    this.#preallocated ??= run(isPreallocated(this.state));
+    return andThen(this.#preallocated, (is) => (is ? 'zeroes' : undefined));
   }
 
   readSpecial(offset: number, target: Uint8Array): Maybe<void> {

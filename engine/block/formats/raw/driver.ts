@@ -44,6 +44,10 @@ export class RawDriver implements FormatDriver {
     if (this.#guarded && offset < SECTOR) out.length = Math.min(length, SECTOR - offset);
   }
 
+  holesAre(): 'hole' {
+    return 'hole';
+  }
+
   /** Only ever asked for sector 0 of a guessed raw image. */
   write(offset: number, source: Uint8Array): Maybe<void> {
     return andThen(guardFirstSector(this.storage, this.virtualSize, offset, source, this.#context), () =>

@@ -5,7 +5,14 @@ import type { Storage } from '../../storage/storage.ts';
 import { ClusteredDriver, ZERO, type ClusterState } from '../shared/clustered.ts';
 import { PagedTable } from '../shared/table.ts';
 import { checkVdi } from './check.ts';
-import { describeVdiHeader, VDI_DISCARDED, vdiDiskSize, vdiHeader, type VdiHeader } from './header.ts';
+import {
+  describeVdiHeader,
+  VDI_DISCARDED,
+  VDI_TYPE_STATIC,
+  vdiDiskSize,
+  vdiHeader,
+  type VdiHeader,
+} from './header.ts';
 
 export class VdiDriver extends ClusteredDriver {
   readonly format = 'vdi';
@@ -30,6 +37,11 @@ export class VdiDriver extends ClusteredDriver {
     return andThen(this.blocks.get(index), (block) =>
       block >= VDI_DISCARDED ? ZERO : { kind: 'data', hostOffset: this.#offset(block) },
     );
+  }
+
+  /** A static image is made of holes. */
+  holesAre(): 'zeroes' | undefined {
+    return this.header.image_type === VDI_TYPE_STATIC ? 'zeroes' : undefined;
   }
 
   describe(): FormatDescription {

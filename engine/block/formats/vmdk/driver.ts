@@ -13,6 +13,7 @@ import type { Storage } from '../../storage/storage.ts';
 import { allocatedTogether } from '../shared/allocated.ts';
 import { checkVmdk } from './check.ts';
 import { describeDescriptor, withCid, type Descriptor } from './descriptor.ts';
+import { FlatExtent } from './flat.ts';
 import { SparseExtent, type Announcer } from './sparse.ts';
 import { StreamExtent } from './stream.ts';
 
@@ -106,6 +107,10 @@ export class VmdkDriver implements FormatDriver {
 
   get cid(): number {
     return this.#parts.session.descriptor.cid;
+  }
+
+  holesAre(offset: number): 'zeroes' | undefined {
+    return this.#at(offset).extent instanceof FlatExtent ? 'zeroes' : undefined;
   }
 
   locate(offset: number, length: number, out: ExtentSlot): Maybe<void> {

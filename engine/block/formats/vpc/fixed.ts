@@ -25,6 +25,10 @@ export class VpcFixedDriver implements FormatDriver {
     this.#area.locate(offset, length, out, !this.readOnly);
   }
 
+  holesAre(): 'zeroes' {
+    return 'zeroes';
+  }
+
   write(offset: number, source: Uint8Array): Maybe<void> {
     return this.#area.write(offset, source);
   }

@@ -1,0 +1,48 @@
+/**
+ * `lseek` of the C library, which Node does not have: called through koffi, loaded when a hole is asked for the first time (some
+ * 20 ms that no other command shall pay).
+ */
+import { createRequire } from 'node:module';
+import os from 'node:os';
+
+/** The next byte of data, or of a hole, at or after `offset` of the open file `fd`. */
+export interface Seek {
+  /** Undefined where only a hole or nothing follows; -1 where the file system does not tell. Bytes. */
+  data(fd: number, offset: number): number | undefined;
+  /** The end of the file counts as a hole. -1 where the file system does not tell. Bytes. */
+  hole(fd: number, offset: number): number;
+}
+
+/** `SEEK_DATA` and `SEEK_HOLE`: `linux/fs.h`, and `sys/unistd.h` of Darwin, which has them the other way round. */
+const WHENCE: Partial<Record<NodeJS.Platform, { data: number; hole: number }>> = {
+  linux: { data: 3, hole: 4 },
+  darwin: { data: 4, hole: 3 },
+};
+
+let found: { seek: Seek | undefined } | undefined;
+
+/** Undefined where there is none: on Windows, on 32-bit systems (their `lseek` counts 2 GiB), where koffi cannot be loaded. */
+export function seekFunctions(): Seek | undefined {
+  found ??= { seek: load() };
+  return found.seek;
+}
+
+function load(): Seek | undefined {
+  const whence = WHENCE[process.platform];
+  if (whence === undefined || ['ia32', 'arm'].includes(process.arch)) return undefined;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const lseek = koffi.load(null).func('int64_t lseek(int fd, int64_t offset, int whence)');
+    const at = (fd: number, offset: number, how: number): number => Number(lseek(fd, offset, how));
+    return {
+      data: (fd, offset) => {
+        const place = at(fd, offset, whence.data);
+        return place < 0 && koffi.errno() === os.constants.errno.ENXIO ? undefined : place;
+      },
+      hole: (fd, offset) => at(fd, offset, whence.hole),
+    };
+  } catch {
+    // No binary for this system: holes are not told, and everything is read.
+    return undefined;
+  }
+}
