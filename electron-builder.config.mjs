@@ -1,7 +1,8 @@
 /**
  * How the application is packed (`npm run dist`): asar, fuses, file associations, and the installers of each system.
  *
- * Everything that runs is bundled into `out/`, so the package holds no node_modules.
+ * Everything that runs is bundled into `out/`, but koffi, which calls the C library: its binary for the system that is packed for lies
+ * beside the archive. A package made on another system has none: npm installs one's own alone.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -57,10 +58,16 @@ const configuration = {
     '!out/**/*.map',
     // The main process copies it from here.
     'resources/samples/sample.qcow2',
-    '!node_modules/**',
+    // Of koffi what runs: neither its sources nor its documentation, and of its binaries the one that Electron can load.
+    '!node_modules/koffi/{doc,lib,vendor}/**',
+    '!node_modules/koffi/cnoke.cjs',
+    '!node_modules/koffi/**/*.{md,cc,hh,S,asm,inc,def,txt,d.ts}',
+    '!node_modules/@koromix/*/musl_*/**',
   ],
+  // A library can only be loaded from a file of its own.
+  asarUnpack: ['node_modules/@koromix/**'],
   electronLanguages: ['en-US', 'zh-CN'],
-  // There is nothing to compile: no native module.
+  // There is nothing to compile: koffi's binary goes with every Node (Node-API).
   npmRebuild: false,
   publish: null,
   // A .deb wants an address; there is none yet (RFC 2606: never resolves).

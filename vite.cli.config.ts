@@ -24,6 +24,6 @@ export default defineConfig({
       },
     },
   },
-  // Everything is bundled: the result needs Node and nothing else.
+  // Everything is bundled: the result needs Node and nothing else. (koffi is looked for when a hole is; without it nothing is lost.)
   ssr: { noExternal: true },
 });

@@ -1,6 +1,14 @@
 /** The packed application: made by electron-builder as `npm run dist` does, looked into, and started. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { extractFile, listPackage } from '@electron/asar';
@@ -64,7 +72,7 @@ test('has the fuses that let it be nothing but this application', async () => {
   expect(isOn(FuseV1Options.EnableCookieEncryption)).toBe(true);
 });
 
-test('holds what runs, and neither sources nor packages nor maps', () => {
+test('holds what runs, and neither sources nor other packages nor maps', () => {
   const files = listPackage(archive(), { isPack: false });
   const wanted = [
     '/package.json',
@@ -76,9 +84,16 @@ test('holds what runs, and neither sources nor packages nor maps', () => {
   expect(files).toEqual(expect.arrayContaining([...wanted, '/resources/samples/sample.qcow2']));
   expect(
     files.filter((file) =>
-      /^\/(node_modules|main|engine|renderer|tests|scripts|cli)\b|\.map$|\.ts$/.test(file),
+      /^\/(main|engine|renderer|tests|scripts|cli)\b|\.map$|\.ts$|\.(cc|hh|md)$/.test(file),
     ),
   ).toEqual([]);
+  // The only package is koffi, with the binary for this system, beside the archive.
+  const packages = files.filter((file) => /^\/node_modules(\/@[^/]+)?\/[^/@]+$/.test(file));
+  const binary = `@koromix/koffi-linux-${process.arch}`;
+  expect(packages).toEqual([`/node_modules/${binary}`, '/node_modules/koffi']);
+  const place = `app.asar.unpacked/node_modules/${binary}/linux_${process.arch}/koffi.node`;
+  expect(existsSync(join(unpacked(), 'resources', place))).toBe(true);
+  expect(files.filter((file) => file.includes('musl'))).toEqual([]);
   expect(JSON.parse(extractFile(archive(), 'package.json').toString())).toMatchObject({
     name: 'platter',
     main: 'out/main/main.js',
@@ -112,10 +127,15 @@ test('tells the desktop which files it opens', () => {
 test('starts, shows its window and opens a file that it was given', async () => {
   const image = join(folder, 'given.qcow2');
   execFileSync('qemu-img', ['create', '-q', '-f', 'qcow2', image, '10M']);
+  const sparse = join(folder, 'sparse.raw');
+  writeFileSync(sparse, '');
+  truncateSync(sparse, 1 << 20);
+  appendFileSync(sparse, new Uint8Array(4096).fill(1));
+  truncateSync(sparse, 4 << 20);
   const root = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   const child = spawn(
     join(unpacked(), 'platter-app'),
-    [...root, `--user-data-dir=${join(folder, 'data')}`, '--remote-debugging-port=0', image],
+    [...root, `--user-data-dir=${join(folder, 'data')}`, '--remote-debugging-port=0', image, sparse],
     {
       stdio: ['ignore', 'ignore', 'pipe'],
     },
@@ -132,6 +152,23 @@ test('starts, shows its window and opens a file that it was given', async () => 
     );
     expect(sample.ok).toBe(true);
     await expect(page.getByText(/^sample.*\.qcow2$/).first()).toBeVisible();
+    // The process of the image asks the system for holes.
+    const map = await page.evaluate(async () => {
+      const { platter } = window as unknown as { platter: Bridge };
+      const listed = await platter.call('images.list');
+      const sparse = listed.ok ? listed.value.find(({ name }) => name === 'sparse.raw') : undefined;
+      return sparse === undefined ? undefined : platter.call('images.map', sparse.handle, 0, 10);
+    });
+    expect(map).toMatchObject({
+      ok: true,
+      value: {
+        extents: [
+          { start: 0, length: 1 << 20, zero: true, data: false },
+          { start: 1 << 20, length: 4096, zero: false, data: true },
+          { start: (1 << 20) + 4096, zero: true, data: false },
+        ],
+      },
+    });
     await page.screenshot({ path: join(repository, 'artifacts/screens/packaged.png') });
     await browser.close();
   } finally {

@@ -115,12 +115,15 @@ describe('every storage behaves like bytes in a row', () => {
           else if (kind === 'zero') void storage.writeZeroes(offset, length);
           else void storage.truncate(offset);
         });
-        const got = new Uint8Array(model.length);
-        void storage.read(0, got);
         const length = storage.size();
-        void storage.close();
         // Writing nothing past the end may or may not grow a storage; the bytes are what counts.
-        return same(got, model) && (length === model.length || steps.some((one) => one.length === 0));
+        const got = new Uint8Array(Math.min(model.length, Number(length)));
+        void storage.read(0, got);
+        void storage.close();
+        return (
+          same(got, model.subarray(0, got.length)) &&
+          (length === model.length || steps.some((one) => one.length === 0))
+        );
       }),
       { numRuns: 60 },
     );
