@@ -1,13 +1,8 @@
 /** bzip2, bounded: not a byte more than a chunk may hold. */
 import bunzip from 'seek-bzip';
-import { badCompressed } from '../shared/inflate.ts';
 
-/** Exactly `size` bytes. Throws `<format>.bad-compressed`. */
-export function bunzipExactly(
-  packed: Uint8Array,
-  size: number,
-  where: { format: string; image: string; offset: number },
-): Uint8Array {
+/** Exactly `size` bytes. Throws when the stream is damaged or gives more or fewer. */
+export function unpackBzip2(packed: Uint8Array, size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   let written = 0;
   let read = 0;
@@ -27,11 +22,7 @@ export function bunzipExactly(
       bytes[written++] = byte;
     },
   };
-  try {
-    bunzip.decode(input, output);
-    if (written !== size) throw new Error(`${written} bytes came out instead of ${size}`);
-    return bytes;
-  } catch (error) {
-    throw badCompressed(where, error);
-  }
+  bunzip.decode(input, output);
+  if (written !== size) throw new Error(`${written} bytes came out instead of ${size}`);
+  return bytes;
 }

@@ -1,13 +1,16 @@
 /** dmg (UDIF), read only: chunks that are plain, zero or packed in one of several ways. */
 import { PlatterError } from '../../../errors.ts';
-import { andThen, run, type Maybe, type Steps } from '../../../maybe.ts';
+import { andThen, run, wait, type Maybe, type Steps } from '../../../maybe.ts';
+import { unpackAdc } from '../../compression/adc.ts';
+import { unpackLzfse } from '../../compression/lzfse.ts';
+import { unpackXz } from '../../compression/xz.ts';
 import type { ExtentSlot, FormatDescription } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { inflateExactly } from '../shared/inflate.ts';
+import { badCompressed, unpackZlib } from '../shared/inflate.ts';
 import { ReadOnlyDriver } from '../shared/read-only.ts';
 import { readExactly } from '../shared/storage-window.ts';
 import { LastUnpacked } from '../shared/unpacked.ts';
-import { bunzipExactly } from './bzip2.ts';
+import { unpackBzip2 } from './bzip2.ts';
 import {
   ADC,
   BZIP2,
@@ -21,10 +24,13 @@ import {
   type DmgImage,
 } from './header.ts';
 
-const NAMES = new Map([
-  [ADC, 'ADC'],
-  [LZFSE, 'LZFSE'],
-  [LZMA, 'LZMA'],
+/** By the type of a chunk: exactly so many bytes out of its packed ones, or an error. */
+const UNPACKERS = new Map<number, (packed: Uint8Array, size: number) => Maybe<Uint8Array>>([
+  [ADC, unpackAdc],
+  [ZLIB, unpackZlib],
+  [BZIP2, unpackBzip2],
+  [LZFSE, unpackLzfse],
+  [LZMA, unpackXz],
 ]);
 
 export class DmgDriver extends ReadOnlyDriver {
@@ -94,17 +100,19 @@ export class DmgDriver extends ReadOnlyDriver {
 
   *#unpack(chunk: Chunk): Steps<Uint8Array> {
     const image = this.storage.name;
-    const where = { format: 'dmg', image, offset: chunk.offset };
-    if (chunk.type !== ZLIB && chunk.type !== BZIP2) throw this.#unsupported(chunk);
+    const unpack = UNPACKERS.get(chunk.type);
+    if (unpack === undefined) throw this.#unsupported(chunk);
     const packed = yield* readExactly(this.storage, chunk.offset, chunk.packed, 'dmg', 'compressed chunk');
-    return chunk.type === ZLIB
-      ? inflateExactly(packed, chunk.length, where)
-      : bunzipExactly(packed, chunk.length, where);
+    try {
+      return yield* wait(unpack(packed, chunk.length));
+    } catch (error) {
+      throw badCompressed({ format: 'dmg', image, offset: chunk.offset }, error);
+    }
   }
 
   #unsupported(chunk: Chunk): PlatterError {
     const image = this.storage.name;
-    const name = NAMES.get(chunk.type) ?? `type 0x${chunk.type.toString(16)}`;
+    const name = `type 0x${chunk.type.toString(16)}`;
     return new PlatterError(
       'dmg.unsupported',
       `The chunk at ${chunk.start} of "${image}" is packed with ${name}, which is not read`,
@@ -113,7 +121,7 @@ export class DmgDriver extends ReadOnlyDriver {
         field: 'type',
         offset: chunk.offset,
         value: name,
-        expected: 'zlib, bzip2, plain or zero chunks',
+        expected: 'ADC, zlib, bzip2, LZFSE, LZMA, plain or zero chunks',
         hint: 'Convert it on a Mac: hdiutil convert -format UDZO.',
       },
     );

@@ -12,13 +12,18 @@ export function inflateExactly(
   where: { format: string; image: string; offset: number },
 ): Uint8Array {
   try {
-    const options = { maxOutputLength: size, chunkSize: Math.max(64, Math.min(size, 1 << 20)) };
-    const bytes = inflateSync(packed, options);
-    if (bytes.length === size) return bytes;
-    throw new Error(`${bytes.length} bytes came out instead of ${size}`);
+    return unpackZlib(packed, size);
   } catch (error) {
     throw badCompressed(where, error);
   }
+}
+
+/** The same for a caller that says itself where the stream lies. Throws when it is damaged or gives more or fewer. */
+export function unpackZlib(packed: Uint8Array, size: number): Uint8Array {
+  const options = { maxOutputLength: size, chunkSize: Math.max(64, Math.min(size, 1 << 20)) };
+  const bytes = inflateSync(packed, options);
+  if (bytes.length === size) return bytes;
+  throw new Error(`${bytes.length} bytes came out instead of ${size}`);
 }
 
 export function badCompressed(
