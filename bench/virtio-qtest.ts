@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { diskContent, DISK_BYTES, PLAIN } from '../tests/differential/blk-script.ts';
-import { platterBoard, qemuBoard, type Board } from '../tests/differential/board.ts';
+import { platterBoard } from '../tests/differential/blk-board.ts';
+import { qemuBoard, type Board } from '../tests/differential/board.ts';
 import { ScriptDriver } from '../tests/differential/driver.ts';
 import { QTest } from '../tests/differential/qtest.ts';
 
@@ -14,9 +15,8 @@ const REQUESTS = 100;
 /** Requests a second of one board: 4 KiB reads one after the other, every access an operation of its own. */
 async function measure(board: Board): Promise<number> {
   const driver = new ScriptDriver(board);
-  await driver.assign();
-  await driver.enableMsix();
-  await driver.initialise(PLAIN, true);
+  await driver.find();
+  await driver.initialise(PLAIN);
   await driver.read(0, 4096);
   const start = performance.now();
   for (let i = 0; i < REQUESTS; i++) await driver.read((i * 8) % 1024, 4096);

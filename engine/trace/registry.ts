@@ -122,7 +122,7 @@ export const E = {
     'type:blk-type segments',
   ),
   virtio_blk_unsupported: event(38, 'virtio_blk_unsupported', 5, 'platter', 'type:blk-type'),
-  virtio_error: event(39, 'virtio_error', 5, 'function', 'queue'),
+  virtio_error: event(39, 'virtio_error', 5, 'function', 'queue status:device-status'),
   // 6: the host's block layer.
   blk_co_preadv: event(45, 'blk_co_preadv', 6, 'qemu', 'offset:offset bytes:bytes'),
   blk_co_pwritev: event(46, 'blk_co_pwritev', 6, 'qemu', 'offset:offset bytes:bytes'),

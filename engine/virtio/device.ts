@@ -100,6 +100,7 @@ export abstract class VirtioDevice {
   generation = 0;
   transport: TransportHooks | undefined;
   protected readonly nextRequestId: () => number;
+  #broken = false;
 
   constructor(options: VirtioDeviceOptions) {
     this.name = options.name;
@@ -136,8 +137,9 @@ export abstract class VirtioDevice {
     return true;
   }
 
+  /** The driver broke a rule: nothing more is done until a reset. A legacy driver is not told (see `fail`). */
   get isBroken(): boolean {
-    return (this.status & STATUS.needsReset) !== 0;
+    return this.#broken;
   }
   has(feature: number): boolean {
     return hasFeature(this.acked, feature);
@@ -195,6 +197,7 @@ export abstract class VirtioDevice {
     this.acked = 0n;
     this.isr = 0;
     this.error = undefined;
+    this.#broken = false;
     this.configVector = NO_VECTOR;
     this.resetDevice();
     for (const queue of this.queues) queue.reset();
@@ -255,13 +258,18 @@ export abstract class VirtioDevice {
     this.fail(queue, error);
   }
 
-  /** Section 2.1.2: DEVICE_NEEDS_RESET, and the driver is told when it is up. */
+  /**
+   * Section 2.1.2: DEVICE_NEEDS_RESET, and the driver is told when it is up. Drivers from before virtio 1.0 know no such bit: for them
+   * the device falls silent (`virtio_error` of hw/virtio/virtio.c).
+   */
   protected fail(queue: VirtQueueState, error: unknown): void {
     if (!isRuleError(error)) throw error;
     this.error = error.within({ image: this.name });
-    this.status |= STATUS.needsReset;
-    this.trace.emit(E.virtio_error, 0, queue.index, 0, 0, 0);
-    this.configChanged();
+    this.#broken = true;
+    const legacy = (this.status & STATUS.driverOk) !== 0 && !this.has(F.VERSION_1);
+    if (!legacy) this.status |= STATUS.needsReset;
+    this.trace.emit(E.virtio_error, 0, queue.index, this.status, 0, 0);
+    if (!legacy) this.configChanged();
   }
 
   /** Section 2.5.1 and 4.1.5.4: the configuration (or the status) changed; the driver is told when it is up. */

@@ -1,6 +1,6 @@
 /** What the scripts for virtio-blk ask of a disk, whatever its transport and its ring. */
 import { BLK_T } from '#engine/virtio/blk/protocol.ts';
-import type { ScriptDriver } from './driver.ts';
+import type { BlkScript } from './driver.ts';
 
 export const DISK_BYTES = 16 * 1024 * 1024;
 /** VERSION_1 and the bits of the block device that both sides offer, without ring features: low and high word. */
@@ -29,7 +29,7 @@ export function segment(sector: number, sectors: number, flags: number): Uint8Ar
 }
 
 /** Every type of request, the good ones and the bad ones. */
-export async function everyRequest(driver: ScriptDriver, indirect: boolean): Promise<void> {
+export async function everyRequest(driver: BlkScript, indirect: boolean): Promise<void> {
   const last = DISK_BYTES / 512;
   const write = (sector: number | bigint, data: Uint8Array): Promise<void> =>
     driver.request(BLK_T.out, sector, [{ bytes: data }], indirect);
@@ -65,7 +65,7 @@ export async function everyRequest(driver: ScriptDriver, indirect: boolean): Pro
 }
 
 export async function randomRequest(
-  driver: ScriptDriver,
+  driver: BlkScript,
   pick: (most: number) => number,
   indirect: boolean,
 ): Promise<void> {

@@ -26,6 +26,16 @@ export const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
+/** What the scripts keep away from; the tests of the device show what Platter does. */
+export const NOT_COMPARED: readonly { what: string; reason: string }[] = [
+  {
+    what: 'the interrupt line of a virtio-mmio device that asks to be reset, after the driver has acknowledged it',
+    reason:
+      'QEMU leaves it up until the reset (virtio_notify_vector does nothing for a broken device). Section 4.2.2: the bits that the ' +
+      'driver writes to InterruptACK are taken back, and the line follows them.',
+  },
+];
+
 /** Requests after which `len` must be the same: reads and writes that are done in full. */
 const FULL = / type [01] /;
 

@@ -1,130 +1,62 @@
-/** The script's driver: finds the device, sets it up and makes requests through a `Board`, writing down every answer it gets. */
+/** The script's driver of virtio-blk: sets the device up and makes requests through a `Board`, writing down every answer it gets. */
 import { BLK_T } from '#engine/virtio/blk/protocol.ts';
-import { CAP_AT, COMMON, REGION } from '#engine/virtio/transport/pci-layout.ts';
-import { SLOT, type Board } from './board.ts';
+import type { Board } from './board.ts';
+import { MmioTransport } from './mmio-transport.ts';
+import { PciTransport } from './pci-transport.ts';
 import {
-  AVAIL,
-  QUEUE_AT,
+  PackedScriptRing,
   SIZE,
   SplitScriptRing,
-  USED,
+  type RingMaker,
   type ScriptBuffer,
   type ScriptRing,
 } from './script-ring.ts';
+import { negotiate, running, type ScriptTransport } from './script-transport.ts';
+import { Transcript, type Note, type Value } from './transcript.ts';
 
-export const MSIX_BASE = 0xe100_0000;
-export const BAR_BASE = 0xe000_0000;
-/** Where MSI-X messages go: ordinary memory, so that both machines can be looked at. */
-export const MESSAGES = 0x20_0000;
 const BUFFERS_AT = 0x40_0000;
 /** How long to wait for a request that QEMU works on in its own thread, milliseconds. */
 const PATIENCE = 20_000;
-
-export type Access = 1 | 2 | 4;
 
 export interface Piece {
   /** Bytes to read for the device, or how many it may write. */
   bytes: Uint8Array | number;
 }
 
-export class ScriptDriver {
+/** Rings of the two layouts. */
+export const SPLIT: RingMaker = (board, queue) => new SplitScriptRing(board, queue);
+export const PACKED: RingMaker = (board, queue) => new PackedScriptRing(board, queue);
+
+export class BlkScript<Transport extends ScriptTransport = ScriptTransport> {
   readonly board: Board;
-  /** What happened, one line each: the transcript that is compared. */
-  readonly log: string[] = [];
+  readonly transport: Transport;
+  readonly ring: ScriptRing;
   /** Numbers of the requests whose status was not OK. */
   readonly failedRequests = new Set<string>();
+  readonly #transcript = new Transcript();
   #count = 0;
-  readonly ring: ScriptRing;
 
-  /** The ring is a split one unless another is given. */
-  constructor(board: Board, ring: (board: Board) => ScriptRing = (on) => new SplitScriptRing(on)) {
+  constructor(board: Board, transport: (board: Board, note: Note) => Transport, ring: RingMaker = SPLIT) {
     this.board = board;
-    this.ring = ring(board);
+    this.transport = transport(board, this.#transcript.note);
+    this.ring = ring(board, 0);
   }
 
-  note(key: string, value: number | bigint | string | Uint8Array): void {
-    let text = String(value);
-    if (typeof value === 'number') text = `0x${(value >>> 0).toString(16)}`;
-    if (value instanceof Uint8Array) text = Buffer.from(value).toString('hex');
-    this.log.push(`${key} = ${text}`);
+  /** The transcript that is compared. */
+  get log(): readonly string[] {
+    return this.#transcript.lines;
   }
-
-  async config(offset: number, size: Access): Promise<number> {
-    await this.board.portWrite(0xcf8, 4, (0x8000_0000 | (SLOT << 11) | (offset & 0xfc)) >>> 0);
-    return this.board.portRead(0xcfc + (offset & 3), size);
-  }
-  async setConfig(offset: number, size: Access, value: number): Promise<void> {
-    await this.board.portWrite(0xcf8, 4, (0x8000_0000 | (SLOT << 11) | (offset & 0xfc)) >>> 0);
-    await this.board.portWrite(0xcfc + (offset & 3), size, value);
-  }
-  common(offset: number, size: Access): Promise<number> {
-    return this.board.read(BAR_BASE + REGION.common + offset, size);
-  }
-  setCommon(offset: number, size: Access, value: number): Promise<void> {
-    return this.board.write(BAR_BASE + REGION.common + offset, size, value);
-  }
-  device(offset: number, size: Access): Promise<number> {
-    return this.board.read(BAR_BASE + REGION.device + offset, size);
-  }
-
-  /** The whole of configuration space, in words of four bytes. */
-  async noteConfigSpace(label: string): Promise<void> {
-    for (let at = 0; at < 256; at += 4) this.note(`${label} ${at.toString(16)}`, await this.config(at, 4));
-  }
-
-  /** Sizes the BARs and puts them in their places. */
-  async assign(): Promise<void> {
-    for (let bar = 0; bar < 6; bar++) {
-      await this.setConfig(0x10 + bar * 4, 4, 0xffff_ffff);
-      this.note(`bar ${bar} size`, await this.config(0x10 + bar * 4, 4));
-      await this.setConfig(0x10 + bar * 4, 4, 0);
-    }
-    await this.setConfig(0x14, 4, MSIX_BASE);
-    await this.setConfig(0x20, 4, BAR_BASE);
-    await this.setConfig(4, 2, 7);
-  }
-
-  /** Points both MSI-X entries at memory and turns MSI-X on. */
-  async enableMsix(): Promise<void> {
-    for (const vector of [0, 1]) {
-      await this.board.write(MSIX_BASE + vector * 16, 4, MESSAGES + vector * 4);
-      await this.board.write(MSIX_BASE + vector * 16 + 4, 4, 0);
-      await this.board.write(MSIX_BASE + vector * 16 + 8, 4, 0xabc0 + vector);
-      await this.board.write(MSIX_BASE + vector * 16 + 12, 4, 0);
-    }
-    await this.setConfig(CAP_AT.msix + 2, 2, 0x8000);
-    this.note('msix control', await this.config(CAP_AT.msix + 2, 2));
+  note(key: string, value: Value): void {
+    this.#transcript.note(key, value);
   }
 
   /** Reset, negotiation and one queue; `features` as low and high words. */
-  async initialise(features: [number, number], msix: boolean): Promise<void> {
-    await this.setCommon(COMMON.status, 1, 0);
-    this.note('status after reset', await this.common(COMMON.status, 1));
-    for (const bits of [1, 3]) await this.setCommon(COMMON.status, 1, bits);
-    for (const half of [0, 1]) {
-      await this.setCommon(COMMON.driverFeatureSelect, 4, half);
-      await this.setCommon(COMMON.driverFeature, 4, features[half]);
-    }
-    await this.setCommon(COMMON.status, 1, 11);
-    this.note('status with features', await this.common(COMMON.status, 1));
-    await this.setCommon(COMMON.configVector, 2, msix ? 0 : 0xffff);
-    await this.setCommon(COMMON.queueSelect, 2, 0);
-    await this.setCommon(COMMON.queueSize, 2, SIZE);
-    await this.setCommon(COMMON.queueVector, 2, msix ? 1 : 0xffff);
-    await this.board.writeBytes(QUEUE_AT, new Uint8Array(0x2000));
-    await this.board.writeBytes(MESSAGES, new Uint8Array(8));
-    for (const [register, address] of [
-      [COMMON.queueDesc, QUEUE_AT],
-      [COMMON.queueDriver, AVAIL],
-      [COMMON.queueDevice, USED],
-    ]) {
-      await this.setCommon(register, 4, address);
-      await this.setCommon(register + 4, 4, 0);
-    }
-    await this.setCommon(COMMON.queueEnable, 2, 1);
-    await this.setCommon(COMMON.status, 1, 15);
-    this.note('status running', await this.common(COMMON.status, 1));
-    this.ring.reset();
+  async initialise(features: readonly [number, number]): Promise<void> {
+    const { transport, ring } = this;
+    await negotiate(transport, features, this.#transcript.note);
+    await ring.reset();
+    await transport.setUpQueue(0, SIZE, ring.at);
+    await running(transport, this.#transcript.note);
     this.#count = 0;
   }
 
@@ -143,17 +75,26 @@ export class ScriptDriver {
     }
     await this.ring.describe(buffers, indirect ? BUFFERS_AT : undefined);
     if (await this.kick()) await this.#noteAnswer(label, pieces, places);
-    else this.note(`${label} fault`, await this.common(COMMON.status, 1));
+    else this.note(`${label} fault`, await this.transport.status());
   }
 
   /** Offers what was described (or the chain that starts at `head`) and rings the doorbell; false: the device asks to be reset. */
   async kick(head = 0): Promise<boolean> {
+    await this.offer(head);
+    return this.answered();
+  }
+
+  async offer(head = 0): Promise<void> {
     await this.ring.offer(head);
-    await this.board.write(BAR_BASE + REGION.notify, 2, 0);
+    await this.transport.notify(0);
+  }
+
+  /** Waits for an answer; false: the device asks to be reset. */
+  async answered(): Promise<boolean> {
     const until = Date.now() + PATIENCE;
     while (Date.now() < until) {
       if (await this.ring.answered()) return true;
-      if (((await this.common(COMMON.status, 1)) & 0x40) !== 0) return false;
+      if (((await this.transport.status()) & 0x40) !== 0) return false;
     }
     throw new Error(`${this.board.name} did not answer within ${PATIENCE} ms`);
   }
@@ -164,21 +105,14 @@ export class ScriptDriver {
   }
 
   async #noteAnswer(label: string, pieces: readonly Piece[], places: readonly number[]): Promise<void> {
-    await this.ring.noteUsed((key, value) => this.note(`${label} ${key}`, value));
+    await this.ring.takeUsed((key, value) => this.note(`${label} ${key}`, value));
     for (const [i, { bytes }] of pieces.entries()) {
       if (typeof bytes === 'number')
         this.note(`${label} buffer ${i}`, await this.board.readBytes(places[i], bytes));
     }
     await this.#noteStatus(label, places[places.length - 1]);
     await this.ring.noteSuppression((key, value) => this.note(`${label} ${key}`, value));
-    await this.#noteInterrupts(label);
-  }
-
-  async #noteInterrupts(label: string): Promise<void> {
-    this.note(`${label} messages`, await this.board.readBytes(MESSAGES, 8));
-    await this.board.writeBytes(MESSAGES, new Uint8Array(8));
-    this.note(`${label} isr`, await this.board.read(BAR_BASE + REGION.isr, 1));
-    this.note(`${label} isr again`, await this.board.read(BAR_BASE + REGION.isr, 1));
+    await this.transport.noteInterrupts(label, this.#transcript.note);
   }
 
   /** A request with header and status byte. */
@@ -192,5 +126,25 @@ export class ScriptDriver {
 
   read(sector: number | bigint, bytes: number, indirect = false): Promise<void> {
     return this.request(BLK_T.in, sector, [{ bytes }], indirect);
+  }
+}
+
+/** virtio-blk-pci; the ring is a split one unless another is given. */
+export class ScriptDriver extends BlkScript<PciTransport> {
+  constructor(board: Board, ring: RingMaker = SPLIT) {
+    super(board, (on, note) => new PciTransport(on, note), ring);
+  }
+
+  /** Gives the function its addresses, and with `msix` a vector for configuration changes and one for the queue. */
+  async find(msix = true): Promise<void> {
+    await this.transport.assign();
+    if (msix) await this.transport.enableMsix(2);
+  }
+}
+
+/** virtio-blk-device on a virtio-mmio transport. */
+export class MmioScript extends BlkScript<MmioTransport> {
+  constructor(board: Board, legacy: boolean, ring: RingMaker = SPLIT) {
+    super(board, (on, note) => new MmioTransport(on, note, legacy), ring);
   }
 }

@@ -1,12 +1,10 @@
 /** Two PCs with an IDE controller of the PIIX3 or the PIIX4: Platter's, and QEMU's over qtest. */
-import { AddressSpace } from '#engine/machine/address-space.ts';
-import { HostIo } from '#engine/machine/host-io.ts';
-import { createMemory } from '#engine/machine/memory.ts';
-import { PciRoot } from '#engine/machine/pci/root.ts';
 import type { IdeDriveOptions } from '#engine/ide/options.ts';
 import { PiixIde } from '#engine/ide/piix.ts';
-import { TraceRing } from '#engine/trace/ring.ts';
-import { MEMORY_BYTES, qemuBoard, type Board } from './board.ts';
+import { HostIo } from '#engine/machine/host-io.ts';
+import { PciRoot } from '#engine/machine/pci/root.ts';
+import { qemuBoard, type Board } from './board.ts';
+import { machine } from './machine-board.ts';
 import type { QTest } from './qtest.ts';
 
 /** Where each controller is on both machines: the PIIX3's is part of QEMU's `pc`; a `q35` has numbered its twelve SATA drives before. */
@@ -29,10 +27,7 @@ export function qemuPc(qtest: QTest): Board {
 }
 
 export function platterPc(drives: readonly (IdeDriveOptions | undefined)[], model: IdeModel): Board {
-  const memory = createMemory(MEMORY_BYTES);
-  const space = new AddressSpace();
-  const io = new AddressSpace();
-  const trace = new TraceRing({ capacity: 4096 });
+  const { memory, space, io, trace, board } = machine(() => device.process());
   const levels: string[] = [];
   const device = new PiixIde({
     name: 'ide',
@@ -47,27 +42,14 @@ export function platterPc(drives: readonly (IdeDriveOptions | undefined)[], mode
   });
   device.reset();
   new PciRoot(space, io).plug(device.pci, IDE_PLACE[model].slot, IDE_PLACE[model].function);
-  const later = async <T>(value: T): Promise<T> => value;
   return {
-    name: 'platter',
-    portRead: (port, size) => {
+    ...board,
+    // A read of the data port can begin the next transfer.
+    portRead: async (port, size) => {
       const value = io.read(port, size);
       device.process();
-      return later(value);
+      return value;
     },
-    portWrite: async (port, size, value) => {
-      io.write(port, size, value);
-      device.process();
-    },
-    read: (address, size) => later(memory.readUint(address, size)),
-    write: async (address, size, value) => memory.writeUint(address, size, value),
-    readBytes: async (address, length) => {
-      const bytes = new Uint8Array(length);
-      memory.read(address, bytes);
-      return bytes;
-    },
-    writeBytes: async (address, bytes) => memory.write(address, bytes),
-    lines: () => later(levels.splice(0)),
-    close: () => later(undefined),
+    lines: async () => levels.splice(0),
   };
 }

@@ -9,7 +9,8 @@ import { PCI } from '#engine/machine/pci/function.ts';
 import { ECAM_BASE } from '#engine/machine/pci/root.ts';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { COMMON, REGION } from '#engine/virtio/transport/pci-layout.ts';
-import { BRIDGE_SLOT, platterBridgeBoard, qemuBoard, SLOT, type Board } from './board.ts';
+import { BRIDGE_SLOT, platterBridgeBoard } from './blk-board.ts';
+import { qemuBoard, SLOT, type Board } from './board.ts';
 import { QTest } from './qtest.ts';
 
 const DISK_BYTES = 1024 * 1024;

@@ -8,7 +8,8 @@ import type { OnError } from '#engine/virtio/blk/policy.ts';
 import { BLK_T } from '#engine/virtio/blk/protocol.ts';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { bytes, diskContent, DISK_BYTES, PLAIN } from './blk-script.ts';
-import { platterBoard, qemuBoard } from './board.ts';
+import { platterBoard } from './blk-board.ts';
+import { qemuBoard } from './board.ts';
 import { isCompared } from './differences.ts';
 import { ScriptDriver } from './driver.ts';
 import { QTest } from './qtest.ts';
@@ -70,9 +71,8 @@ describe('requests that fail at the host', () => {
     try {
       for (const board of boards) {
         const driver = new ScriptDriver(board);
-        await driver.assign();
-        await driver.enableMsix();
-        await driver.initialise(PLAIN, true);
+        await driver.find();
+        await driver.initialise(PLAIN);
         await driver.read(BAD - 2, 512);
         await driver.request(BLK_T.in, BAD, [{ bytes: 512 }]);
         await driver.request(BLK_T.in, BAD - 1, [{ bytes: 1536 }]);

@@ -6,7 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { LEGACY } from '#engine/virtio/transport/legacy-header.ts';
 import { CAP_AT } from '#engine/virtio/transport/pci-layout.ts';
-import { platterBoard, qemuBoard, type Board } from './board.ts';
+import { platterBoard } from './blk-board.ts';
+import { qemuBoard, type Board } from './board.ts';
 import { LegacyDriver } from './legacy-driver.ts';
 import { QTest } from './qtest.ts';
 

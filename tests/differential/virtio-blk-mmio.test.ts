@@ -1,28 +1,43 @@
-/** virtio-blk over MMIO, version 2 and legacy version 1: Platter's and that of QEMU's microvm, register by register. */
+/** virtio-blk over MMIO, version 2 with both layouts and legacy version 1: Platter's and that of QEMU's microvm, register by register. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Random } from '#engine/guest/workload.ts';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { MMIO } from '#engine/virtio/transport/mmio-layout.ts';
-import { platterMmioBoard, qemuBoard, type Board } from './board.ts';
-import { MmioDriver } from './mmio-driver.ts';
+import { platterMmioBoard } from './blk-board.ts';
+import {
+  diskContent,
+  DISK_BYTES,
+  EVENT_IDX,
+  everyRequest,
+  INDIRECT,
+  PLAIN,
+  randomRequest,
+  RING_PACKED,
+} from './blk-script.ts';
+import { qemuBoard, type Board } from './board.ts';
+import { isCompared } from './differences.ts';
+import { MmioScript, PACKED, SPLIT } from './driver.ts';
 import { QTest } from './qtest.ts';
 
-const DISK_BYTES = 4 * 1024 * 1024;
 const SERIAL = 'platter-mmio';
-const LAST_SECTOR = DISK_BYTES / 512 - 1;
 
 describe.each([
-  { name: 'version 2', legacy: false },
-  { name: 'version 1', legacy: true },
-])('virtio-blk-device over MMIO, $name, beside QEMU', ({ legacy }) => {
+  { name: 'version 2', legacy: false, packed: false },
+  { name: 'version 2, packed=on', legacy: false, packed: true },
+  { name: 'version 1', legacy: true, packed: false },
+])('virtio-blk-device over MMIO, $name, beside QEMU', ({ legacy, packed }) => {
+  const layout = packed ? RING_PACKED : 0;
+  /** Version 1 knows nothing of VERSION_1. */
+  const high = legacy ? 0 : PLAIN[1] | layout;
   let folder: string;
   let boards: Board[] = [];
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'platter-mmio-'));
-    const content = new Uint8Array(DISK_BYTES).map((_, i) => (i >> 9) + i);
+    const content = diskContent();
     await writeFile(join(folder, 'disk.img'), content);
     const options = [
       '-global',
@@ -30,12 +45,12 @@ describe.each([
       '-drive',
       `file=${join(folder, 'disk.img')},if=none,id=d0,format=raw`,
       '-device',
-      `virtio-blk-device,drive=d0,serial=${SERIAL}`,
+      `virtio-blk-device,drive=d0,serial=${SERIAL},packed=${packed ? 'on' : 'off'}`,
     ];
     const qtest = await QTest.start(join(folder, 'q.sock'), options, 'microvm,ioapic2=off');
     const node = arrayNode(DISK_BYTES);
     node.disk.set(content);
-    boards = [platterMmioBoard(node, { serial: SERIAL }, legacy), qemuBoard(qtest)];
+    boards = [platterMmioBoard(node, { serial: SERIAL, packed }, legacy), qemuBoard(qtest)];
     await qtest.ask('irq_intercept_in ioapic');
   });
 
@@ -44,12 +59,13 @@ describe.each([
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function same(script: (driver: MmioDriver) => Promise<void>): Promise<void> {
+  async function same(script: (driver: MmioScript) => Promise<void>): Promise<void> {
     const logs: string[][] = [];
     for (const board of boards) {
-      const driver = new MmioDriver(board, legacy);
+      const driver = new MmioScript(board, legacy, packed ? PACKED : SPLIT);
       await script(driver);
-      logs.push(driver.log);
+      const failed = driver.failedRequests;
+      logs.push(driver.log.filter((line) => isCompared(line, !failed.has(line.split(' ')[1]))));
     }
     const [platter, qemu] = logs;
     expect(qemu.length).toBeGreaterThan(0);
@@ -58,47 +74,74 @@ describe.each([
 
   it('registers at every width, selectors, sizes', async () => {
     await same(async (driver) => {
-      await driver.noteRegisters('fresh');
-      for (const half of [0, 1, 7]) {
-        await driver.write(MMIO.deviceFeaturesSelect, half);
-        driver.note(`offered ${half}`, await driver.read(MMIO.deviceFeatures));
+      const { transport } = driver;
+      await transport.noteRegisters('fresh');
+      for (const half of [0, 1, 7] as const) {
+        await transport.write(MMIO.deviceFeaturesSelect, half);
+        driver.note(`offered ${half}`, await transport.read(MMIO.deviceFeatures));
       }
       for (const queue of [0, 1, 1023, 1024]) {
-        await driver.write(MMIO.queueSelect, queue);
-        driver.note(`queue ${queue} size`, await driver.read(MMIO.queueSizeMax));
-        driver.note(`queue ${queue} ready`, await driver.read(MMIO.queueReady));
+        await transport.write(MMIO.queueSelect, queue);
+        driver.note(`queue ${queue} size`, await transport.read(MMIO.queueSizeMax));
+        driver.note(`queue ${queue} ready`, await transport.read(MMIO.queueReady));
       }
       for (const status of [1, 3, 11, 0]) {
-        await driver.write(MMIO.status, status);
-        driver.note(`status ${status}`, await driver.read(MMIO.status));
+        await transport.write(MMIO.status, status);
+        driver.note(`status ${status}`, await transport.read(MMIO.status));
       }
-      await driver.write(MMIO.status, 1, 1);
-      driver.note('status written as a byte', await driver.read(MMIO.status));
+      await transport.write(MMIO.status, 1, 1);
+      driver.note('status written as a byte', await transport.read(MMIO.status));
     });
   });
 
-  it('requests, with the interrupt line and its acknowledgement', async () => {
+  it.each([
+    ['plain rings', 0, false],
+    ['indirect descriptors', INDIRECT, true],
+    ['EVENT_IDX', EVENT_IDX, false],
+  ])('requests with %s, the interrupt line and its acknowledgement', async (_, features, indirect) => {
     await same(async (driver) => {
-      await driver.initialise(0x0000_0244, 1);
-      await driver.request(0, 8, 4096);
-      await driver.request(1, 3, new Uint8Array(1024).fill(0x5a));
-      await driver.request(0, 3, 1024);
-      await driver.request(8, 0, 20);
-      await driver.request(0, LAST_SECTOR, 1024);
-      await driver.request(99, 0, 512);
-      await driver.noteRegisters('running');
+      await driver.initialise([PLAIN[0] | features, high]);
+      await everyRequest(driver, indirect);
+      await driver.transport.noteRegisters('running');
+    });
+  });
+
+  it('a broken request lays the device down until it is reset', async () => {
+    await same(async (driver) => {
+      await driver.initialise([PLAIN[0], high]);
+      await driver.ring.describe([{ address: 0x40_0000, length: 8, writable: false }]);
+      await driver.offer();
+      // A driver of version 1 is not told.
+      if (!legacy) driver.note('answered', (await driver.answered()) ? 1 : 0);
+      driver.note('status', await driver.transport.status());
+      driver.note('interrupt status', await driver.transport.read(MMIO.interruptStatus));
+      await driver.initialise([PLAIN[0], high]);
+      // The line of a broken device stays up in QEMU though it was acknowledged: see the list of differences.
+      await driver.board.lines();
+      await driver.read(0, 512);
     });
   });
 
   it('a reset in between, and another start', async () => {
     await same(async (driver) => {
-      await driver.initialise(0x0000_0244, 1);
-      await driver.request(0, 1, 512);
-      await driver.write(legacy ? MMIO.queuePage : MMIO.status, 0);
-      driver.note('status', await driver.read(MMIO.status));
-      driver.note('page', await driver.read(MMIO.queuePage));
-      await driver.initialise(0, 1);
-      await driver.request(0, 2, 512);
+      const { transport } = driver;
+      await driver.initialise([PLAIN[0], high]);
+      await driver.read(1, 512);
+      await transport.write(legacy ? MMIO.queuePage : MMIO.status, 0);
+      driver.note('status', await transport.read(MMIO.status));
+      driver.note('page', await transport.read(MMIO.queuePage));
+      await driver.initialise([0, high]);
+      await driver.read(2, 512);
+    });
+  });
+
+  it('random requests', async () => {
+    await same(async (driver) => {
+      const random = new Random(packed ? 21 : 22);
+      const pick = (most: number): number => Math.floor(random.next() * most);
+      const indirect = pick(2) === 1;
+      await driver.initialise([PLAIN[0] | EVENT_IDX | (indirect ? INDIRECT : 0), high]);
+      for (let i = 0; i < 40; i++) await randomRequest(driver, pick, indirect);
     });
   });
 });

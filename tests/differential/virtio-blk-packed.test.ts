@@ -16,11 +16,11 @@ import {
   randomRequest,
   RING_PACKED,
 } from './blk-script.ts';
-import { platterBoard, qemuBoard, type Board } from './board.ts';
+import { platterBoard } from './blk-board.ts';
+import { qemuBoard, type Board } from './board.ts';
 import { isCompared } from './differences.ts';
-import { ScriptDriver } from './driver.ts';
+import { PACKED as PACKED_RING, ScriptDriver } from './driver.ts';
 import { QTest } from './qtest.ts';
-import { PackedScriptRing } from './script-ring.ts';
 
 const PACKED = PLAIN[1] | RING_PACKED;
 
@@ -49,17 +49,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-type Ring = { driver: ScriptDriver; ring: PackedScriptRing };
-
 /** Runs the script on both and compares what they answered. */
-async function same(script: (on: Ring) => Promise<void>): Promise<void> {
+async function same(script: (driver: ScriptDriver) => Promise<void>): Promise<void> {
   const logs: string[][] = [];
   for (const board of boards) {
-    const ring = new PackedScriptRing(board);
-    const driver = new ScriptDriver(board, () => ring);
-    await driver.assign();
-    await driver.enableMsix();
-    await script({ driver, ring });
+    const driver = new ScriptDriver(board, PACKED_RING);
+    await driver.find();
+    await script(driver);
     const failed = driver.failedRequests;
     logs.push(driver.log.filter((line) => isCompared(line, !failed.has(line.split(' ')[1]))));
   }
@@ -70,10 +66,10 @@ async function same(script: (on: Ring) => Promise<void>): Promise<void> {
 
 describe('virtio-blk-pci with packed=on beside QEMU', () => {
   it('offers the same features', async () => {
-    await same(async ({ driver }) => {
+    await same(async (driver) => {
       for (const half of [0, 1]) {
-        await driver.setCommon(COMMON.deviceFeatureSelect, 4, half);
-        driver.note(`offered ${half}`, await driver.common(COMMON.deviceFeature, 4));
+        await driver.transport.setCommon(COMMON.deviceFeatureSelect, 4, half);
+        driver.note(`offered ${half}`, await driver.transport.common(COMMON.deviceFeature, 4));
       }
     });
   });
@@ -86,8 +82,8 @@ describe('virtio-blk-pci with packed=on beside QEMU', () => {
   ])(
     'requests with %s: data, status, used descriptors, suppression, MSI-X, ISR',
     async (_, features, indirect) => {
-      await same(async ({ driver }) => {
-        await driver.initialise([PLAIN[0] | features, PACKED], true);
+      await same(async (driver) => {
+        await driver.initialise([PLAIN[0] | features, PACKED]);
         await everyRequest(driver, indirect);
       });
     },
@@ -100,24 +96,24 @@ describe('virtio-blk-pci with packed=on beside QEMU', () => {
     ['an address that wraps', [0xffff_fff8, 0xffff_ffff, 16, 0]],
     ['no writable buffer', [0x40_0000, 0, 16, 0]],
   ])('a broken ring: %s', async (_, words) => {
-    await same(async ({ driver, ring }) => {
-      await driver.initialise([PLAIN[0] | INDIRECT, PACKED], true);
-      await ring.raw(words);
+    await same(async (driver) => {
+      await driver.initialise([PLAIN[0] | INDIRECT, PACKED]);
+      await driver.ring.raw(words);
       driver.note('answered', (await driver.kick()) ? 1 : 0);
-      driver.note('status', await driver.common(COMMON.status, 1));
+      driver.note('status', await driver.transport.common(COMMON.status, 1));
       driver.note('messages', await driver.board.readBytes(0x20_0000, 8));
-      await driver.initialise([PLAIN[0], PACKED], true);
+      await driver.initialise([PLAIN[0], PACKED]);
       await driver.read(0, 512);
     });
   });
 
   it.each([11, 12])('random requests, seed %i', async (seed) => {
-    await same(async ({ driver }) => {
+    await same(async (driver) => {
       const random = new Random(seed);
       const pick = (most: number): number => Math.floor(random.next() * most);
       const indirect = pick(2) === 1;
       const features = PLAIN[0] | (indirect ? INDIRECT : 0) | (pick(2) === 1 ? EVENT_IDX : 0);
-      await driver.initialise([features, PACKED], true);
+      await driver.initialise([features, PACKED]);
       for (let i = 0; i < 60; i++) await randomRequest(driver, pick, indirect);
     });
   });

@@ -1,14 +1,12 @@
-/** Platter's side of a machine with a virtio-scsi-pci in slot 4, as board.ts makes one with a virtio-blk-pci. */
-import type { AccessSize } from '#engine/machine/address-space.ts';
-import { AddressSpace } from '#engine/machine/address-space.ts';
+/** Platter's side of a machine with a virtio-scsi: in slot 4 of the root bus, or on a virtio-mmio transport. */
 import { HostIo } from '#engine/machine/host-io.ts';
-import { createMemory } from '#engine/machine/memory.ts';
 import { PciRoot } from '#engine/machine/pci/root.ts';
-import { TraceRing } from '#engine/trace/ring.ts';
 import { VirtioScsi } from '#engine/virtio/scsi/device.ts';
 import type { ScsiProperties } from '#engine/virtio/scsi/options.ts';
+import { VirtioMmio } from '#engine/virtio/transport/mmio.ts';
 import { VirtioPci } from '#engine/virtio/transport/pci.ts';
-import { MEMORY_BYTES, SLOT, type Board } from './board.ts';
+import { MMIO_AT, SLOT, type Board } from './board.ts';
+import { machine, type Machine } from './machine-board.ts';
 
 export interface ScsiBoard {
   board: Board;
@@ -20,57 +18,32 @@ export function platterScsiBoard(
   interfaces: { legacy: boolean; modern: boolean } = { legacy: false, modern: true },
   irqfd = false,
 ): ScsiBoard {
-  const memory = createMemory(MEMORY_BYTES);
-  const space = new AddressSpace();
-  const io = new AddressSpace();
-  const trace = new TraceRing({ capacity: 4096 });
-  const device = new VirtioScsi({
+  const { device, interrupts, space, io, board } = withHost(properties, irqfd);
+  const transport = new VirtioPci(device, { interrupts, memory: space, classCode: 0x01_0000, ...interfaces });
+  new PciRoot(space, io).plug(transport.pci, SLOT);
+  return { board, device };
+}
+
+/** Version 2 of the transport. */
+export function platterScsiMmioBoard(properties: Partial<ScsiProperties>): ScsiBoard {
+  const { device, space, line, board } = withHost(properties, false);
+  space.map(MMIO_AT, new VirtioMmio(device, { memory: space, line }));
+  return { board, device };
+}
+
+/** The transport is the caller's. */
+function withHost(properties: Partial<ScsiProperties>, irqfd: boolean): Machine & { device: VirtioScsi } {
+  const process = (): void => void device.process();
+  const parts = machine(process);
+  const { memory, trace } = parts;
+  const device: VirtioScsi = new VirtioScsi({
     name: 'scsi',
     memory,
     trace,
-    host: new HostIo(trace, { onReady: () => device.process() }),
-    onReady: () => device.process(),
+    host: new HostIo(trace, { onReady: process }),
+    onReady: process,
     properties,
     irqfd,
   });
-  const levels: string[] = [];
-  const transport = new VirtioPci(device, {
-    interrupts: {
-      message: (address, data) => memory.writeUint(address, 4, data),
-      line: (_slot, _pin, level) => void levels.push(level ? 'IRQ raise' : 'IRQ lower'),
-    },
-    memory: space,
-    classCode: 0x01_0000,
-    ...interfaces,
-  });
-  new PciRoot(space, io).plug(transport.pci, SLOT);
-  const board: Board = {
-    name: 'platter',
-    portRead: async (port, size) => io.read(port, size),
-    portWrite: async (port, size, value) => {
-      io.write(port, size, value);
-      device.process();
-    },
-    read: async (address: number, size: AccessSize) =>
-      memory.locate(address, size) >= 0 ? memory.readUint(address, size) : space.read(address, size),
-    write: async (address, size, value) => {
-      if (memory.locate(address, size) >= 0) {
-        memory.writeUint(address, size, value);
-        return;
-      }
-      const doorbell = space.doorbellAt(address);
-      if (doorbell === undefined) space.write(address, size, value);
-      else doorbell.ring(value);
-      device.process();
-    },
-    readBytes: async (address, length) => {
-      const bytes = new Uint8Array(length);
-      memory.read(address, bytes);
-      return bytes;
-    },
-    writeBytes: async (address, bytes) => memory.write(address, bytes),
-    lines: async () => levels.splice(0),
-    close: async () => undefined,
-  };
-  return { board, device };
+  return { ...parts, device };
 }

@@ -1,22 +1,36 @@
-/** The script's driver of a virtio-scsi-pci: finds it, sets its queues up, sends commands and control requests, writes every answer down. */
+/** The script's driver of virtio-scsi: sets its queues up, sends commands and control requests, writes every answer down. */
 import { encodeAddress, QUEUE, TMF_REQ } from '#engine/virtio/scsi/protocol.ts';
-import { CAP_AT, COMMON, REGION } from '#engine/virtio/transport/pci-layout.ts';
 import type { Board } from './board.ts';
-import { BAR_BASE, MESSAGES, MSIX_BASE, ScriptDriver, type Access } from './driver.ts';
+import { PACKED, SPLIT } from './driver.ts';
+import { MmioTransport } from './mmio-transport.ts';
+import { PciTransport } from './pci-transport.ts';
+import { SIZE, type ScriptRing, type UsedElement } from './script-ring.ts';
+import { negotiate, running, type Access, type ScriptTransport } from './script-transport.ts';
+import { Transcript, type Value } from './transcript.ts';
 
-const SIZE = 16;
-/** Each queue has 8 KiB: descriptors, available ring, and the used ring in its second half. */
-const queueAt = (queue: number): number => 0x30_0000 + queue * 0x2000;
-const availAt = (queue: number): number => queueAt(queue) + SIZE * 16;
-const usedAt = (queue: number): number => queueAt(queue) + 0x1000;
 const BUFFERS_AT = 0x40_0000;
-const VECTORS = 4;
+/** Each queue's buffers, then its indirect tables. */
+const QUEUE_BUFFERS = 0x10_0000;
+const TABLES = 0xf_0000;
+const QUEUES = [QUEUE.control, QUEUE.event, QUEUE.request] as const;
 /** How long to wait for a request that QEMU works on in its own thread, milliseconds. */
 const PATIENCE = 20_000;
+const NEEDS_RESET = 0x40;
 export const SENSE_SIZE = 96;
 export const CDB_SIZE = 32;
 /** What memory that the device may write holds before. */
 const UNTOUCHED = 0xee;
+
+/** HOTPLUG and CHANGE, VERSION_1: low and high word. */
+export const SCSI_PLAIN = [6, 1] as const;
+/** In the high word. */
+const RING_PACKED = 1 << 2;
+
+/** How the device is connected. */
+export interface ScsiConnection {
+  transport: 'pci' | 'mmio';
+  packed: boolean;
+}
 
 export interface ScsiCommandScript {
   cdb: readonly number[];
@@ -40,127 +54,97 @@ export interface ScsiResult {
 
 export class ScsiScriptDriver {
   readonly board: Board;
-  readonly base: ScriptDriver;
-  readonly #avail = [0, 0, 0];
-  readonly #used = [0, 0, 0];
+  readonly transport: ScriptTransport;
+  readonly rings: readonly ScriptRing[];
+  readonly #pci: PciTransport | undefined;
+  readonly #packed: boolean;
+  readonly #transcript = new Transcript();
   #count = 0;
   cdbSize = CDB_SIZE;
   senseSize = SENSE_SIZE;
+  /** Chains go through indirect tables. */
+  indirect = false;
 
-  constructor(board: Board) {
+  constructor(board: Board, connection: ScsiConnection = { transport: 'pci', packed: false }) {
     this.board = board;
-    this.base = new ScriptDriver(board);
+    const { note } = this.#transcript;
+    this.#packed = connection.packed;
+    this.rings = QUEUES.map((queue) => (connection.packed ? PACKED : SPLIT)(board, queue));
+    if (connection.transport === 'pci') this.#pci = new PciTransport(board, note);
+    this.transport = this.#pci ?? new MmioTransport(board, note);
   }
-  get log(): string[] {
-    return this.base.log;
+
+  /** Throws when the device is on another transport. */
+  get pci(): PciTransport {
+    if (this.#pci === undefined) throw new Error('the device is no PCI function');
+    return this.#pci;
   }
-  note(key: string, value: number | bigint | string | Uint8Array): void {
-    this.base.note(key, value);
+  get log(): readonly string[] {
+    return this.#transcript.lines;
+  }
+  note(key: string, value: Value): void {
+    this.#transcript.note(key, value);
   }
   config(offset: number, size: Access): Promise<number> {
-    return this.base.device(offset, size);
+    return this.transport.device(offset, size);
   }
   setConfig(offset: number, size: Access, value: number): Promise<void> {
-    return this.board.write(BAR_BASE + REGION.device + offset, size, value);
+    return this.transport.setDevice(offset, size, value);
   }
 
-  async start(features: [number, number] = [6, 1]): Promise<void> {
-    await this.base.assign();
-    await this.#enableMsix();
-    await this.initialise(features);
-  }
-
-  async #enableMsix(): Promise<void> {
-    for (let vector = 0; vector < VECTORS; vector++) {
-      const at = MSIX_BASE + vector * 16;
-      for (const [offset, value] of [
-        [0, MESSAGES + vector * 4],
-        [4, 0],
-        [8, 0xabc0 + vector],
-        [12, 0],
-      ]) {
-        await this.board.write(at + offset, 4, value);
-      }
+  async start(): Promise<void> {
+    if (this.#pci !== undefined) {
+      await this.#pci.assign();
+      await this.#pci.enableMsix(QUEUES.length + 1);
     }
-    await this.base.setConfig(CAP_AT.msix + 2, 2, 0x8000);
+    await this.initialise();
   }
 
   /** Reset, negotiation, and three queues with a vector each. */
-  async initialise([low, high]: [number, number]): Promise<void> {
-    const { base } = this;
-    await base.setCommon(COMMON.status, 1, 0);
-    this.note('status after reset', await base.common(COMMON.status, 1));
-    for (const bits of [1, 3]) await base.setCommon(COMMON.status, 1, bits);
-    for (const [half, bits] of [low, high].entries()) {
-      await base.setCommon(COMMON.driverFeatureSelect, 4, half);
-      await base.setCommon(COMMON.driverFeature, 4, bits);
+  async initialise([low, high]: readonly [number, number] = SCSI_PLAIN): Promise<void> {
+    const { transport } = this;
+    await negotiate(transport, [low, high | (this.#packed ? RING_PACKED : 0)], this.#transcript.note);
+    for (const [queue, ring] of this.rings.entries()) {
+      await ring.reset();
+      await transport.setUpQueue(queue, SIZE, ring.at);
     }
-    await base.setCommon(COMMON.status, 1, 11);
-    this.note('status with features', await base.common(COMMON.status, 1));
-    await base.setCommon(COMMON.configVector, 2, 0);
-    await this.board.writeBytes(MESSAGES, new Uint8Array(VECTORS * 4));
-    for (const queue of [0, 1, 2]) await this.#setUpQueue(queue);
-    await base.setCommon(COMMON.status, 1, 15);
-    this.note('status running', await base.common(COMMON.status, 1));
+    await running(transport, this.#transcript.note);
     this.cdbSize = CDB_SIZE;
     this.senseSize = SENSE_SIZE;
   }
 
-  async #setUpQueue(queue: number): Promise<void> {
-    const { base } = this;
-    await this.board.writeBytes(queueAt(queue), new Uint8Array(0x2000));
-    await base.setCommon(COMMON.queueSelect, 2, queue);
-    await base.setCommon(COMMON.queueSize, 2, SIZE);
-    await base.setCommon(COMMON.queueVector, 2, queue + 1);
-    for (const [register, address] of [
-      [COMMON.queueDesc, queueAt(queue)],
-      [COMMON.queueDriver, availAt(queue)],
-      [COMMON.queueDevice, usedAt(queue)],
-    ]) {
-      await base.setCommon(register, 4, address);
-      await base.setCommon(register + 4, 4, 0);
-    }
-    await base.setCommon(COMMON.queueEnable, 2, 1);
-    this.#avail[queue] = this.#used[queue] = 0;
-  }
-
-  /** Puts a chain of buffers into the ring from descriptor `first` on; where each buffer lies. */
+  /** Puts a chain of buffers into the ring, a split one from descriptor `first` on; where each buffer lies. */
   async offer(queue: number, pieces: readonly (Uint8Array | number)[], first = 0): Promise<number[]> {
-    const table = new DataView(new ArrayBuffer(pieces.length * 16));
-    let at = BUFFERS_AT + queue * 0x10_0000 + first * 0x1000;
-    const places: number[] = [];
-    for (const [i, piece] of pieces.entries()) {
-      const readable = typeof piece !== 'number';
-      const bytes = readable ? piece : new Uint8Array(piece).fill(UNTOUCHED);
+    const base = BUFFERS_AT + queue * QUEUE_BUFFERS;
+    let at = base + first * 0x1000;
+    const buffers = [];
+    for (const piece of pieces) {
+      const writable = typeof piece === 'number';
+      const bytes = writable ? new Uint8Array(piece).fill(UNTOUCHED) : piece;
       await this.board.writeBytes(at, bytes);
-      table.setUint32(i * 16, at, true);
-      table.setUint32(i * 16 + 8, bytes.length, true);
-      table.setUint16(i * 16 + 12, (readable ? 0 : 2) | (i < pieces.length - 1 ? 1 : 0), true);
-      table.setUint16(i * 16 + 14, first + i + 1, true);
-      places.push(at);
+      buffers.push({ address: at, length: bytes.length, writable });
       at += Math.ceil((bytes.length + 1) / 64) * 64;
     }
-    await this.board.writeBytes(queueAt(queue) + first * 16, new Uint8Array(table.buffer));
-    await this.board.write(availAt(queue) + 4 + (this.#avail[queue] % SIZE) * 2, 2, first);
-    this.#avail[queue] = (this.#avail[queue] + 1) & 0xffff;
-    await this.board.write(availAt(queue) + 2, 2, this.#avail[queue]);
-    return places;
+    const table = this.indirect ? base + TABLES + first * SIZE * 16 : undefined;
+    await this.rings[queue].describe(buffers, table, first);
+    await this.rings[queue].offer(first);
+    return buffers.map(({ address }) => address);
   }
 
-  async kick(queue: number): Promise<void> {
-    await this.board.write(BAR_BASE + REGION.notify + queue * 4, 2, queue);
+  kick(queue: number): Promise<void> {
+    return this.transport.notify(queue);
   }
 
-  /** Waits for the next used element; its length, or undefined when the device asks to be reset. */
-  async taken(queue: number): Promise<{ id: number; length: number } | undefined> {
+  /** Waits for the next used element; undefined when the device asks to be reset. Its length is the caller's to compare. */
+  async taken(queue: number): Promise<UsedElement | undefined> {
     const until = Date.now() + PATIENCE;
     while (Date.now() < until) {
-      if ((await this.board.read(usedAt(queue) + 2, 2)) !== this.#used[queue]) {
-        const element = usedAt(queue) + 4 + (this.#used[queue] % SIZE) * 8;
-        this.#used[queue] = (this.#used[queue] + 1) & 0xffff;
-        return { id: await this.board.read(element, 4), length: await this.board.read(element + 4, 4) };
+      if (await this.rings[queue].answered()) {
+        return this.rings[queue].takeUsed((key, value) => {
+          if (key !== 'used.len') this.note(`queue ${queue} ${key}`, value);
+        });
       }
-      if (((await this.base.common(COMMON.status, 1)) & 0x40) !== 0) return undefined;
+      if (((await this.transport.status()) & NEEDS_RESET) !== 0) return undefined;
     }
     throw new Error(`${this.board.name} did not answer within ${PATIENCE} ms`);
   }
@@ -185,7 +169,7 @@ export class ScsiScriptDriver {
     await this.kick(QUEUE.request);
     const used = await this.taken(QUEUE.request);
     if (used === undefined) {
-      this.note(`${label} fault`, await this.base.common(COMMON.status, 1));
+      this.note(`${label} fault`, await this.transport.status());
       return undefined;
     }
     const answerAt = places[out === undefined ? 1 : 2];
@@ -193,7 +177,6 @@ export class ScsiScriptDriver {
     const view = new DataView(answer.buffer);
     const senseLength = Math.min(view.getUint32(0, true), this.senseSize);
     const sense = answer.subarray(12, 12 + senseLength);
-    this.note(`${label} used.id`, used.id);
     this.note(`${label} answer`, answer.subarray(0, 12));
     this.note(`${label} sense`, sense);
     const data = into > 0 ? await this.board.readBytes(places.at(-1) ?? 0, into) : new Uint8Array(0);
@@ -216,7 +199,7 @@ export class ScsiScriptDriver {
     await this.kick(QUEUE.control);
     const used = await this.taken(QUEUE.control);
     if (used === undefined) {
-      this.note(`${label} fault`, await this.base.common(COMMON.status, 1));
+      this.note(`${label} fault`, await this.transport.status());
       return;
     }
     this.note(`${label} used.len`, used.length);
@@ -232,9 +215,12 @@ export class ScsiScriptDriver {
     return this.control(`tmf ${subtype} ${target}:${lun}`, bytes, 1);
   }
 
-  async noteInterrupts(label: string): Promise<void> {
-    this.note(`${label} messages`, await this.board.readBytes(MESSAGES, VECTORS * 4));
-    await this.board.writeBytes(MESSAGES, new Uint8Array(VECTORS * 4));
-    this.note(`${label} isr`, await this.board.read(BAR_BASE + REGION.isr, 1));
+  noteInterrupts(label: string): Promise<void> {
+    return this.transport.noteInterrupts(label, this.#transcript.note);
+  }
+  /** What the device says about the doorbells of its queues. */
+  async noteSuppression(label: string): Promise<void> {
+    for (const [queue, ring] of this.rings.entries())
+      await ring.noteSuppression((key, value) => this.note(`${label} queue ${queue} ${key}`, value));
   }
 }

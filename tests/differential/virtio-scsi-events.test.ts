@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => machines?.close());
 const same = (script: (driver: ScsiScriptDriver) => Promise<void>): Promise<void> =>
-  compare(machines.boards, script);
+  compare(machines, script);
 
 describe('virtio-scsi-pci beside QEMU: events (section 5.6.6.3)', () => {
   /** A disk comes, or goes, at target 5. */
@@ -85,7 +85,7 @@ describe('virtio-scsi-pci beside QEMU: events (section 5.6.6.3)', () => {
       await driver.offer(QUEUE.event, [EVENT_BYTES - 1]);
       await change(driver, true);
       driver.note('answered', (await driver.taken(QUEUE.event)) === undefined ? 0 : 1);
-      await driver.initialise([6, 1]);
+      await driver.initialise();
       await change(driver, false);
       await ready(driver, DISK);
     });

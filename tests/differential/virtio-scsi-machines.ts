@@ -9,10 +9,10 @@ import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { qemuBoard, type Board } from './board.ts';
 import { Qmp } from './qmp.ts';
 import { QTest } from './qtest.ts';
-import { platterScsiBoard } from './virtio-scsi-board.ts';
+import { platterScsiBoard, platterScsiMmioBoard } from './virtio-scsi-board.ts';
 import { pattern } from './virtio-scsi-cases.ts';
 import { compared } from './virtio-scsi-differences.ts';
-import { ScsiScriptDriver } from './virtio-scsi-driver.ts';
+import { ScsiScriptDriver, type ScsiConnection } from './virtio-scsi-driver.ts';
 
 export const DISK_BYTES = 4 * 1024 * 1024;
 export const CD_BYTES = 1024 * 1024;
@@ -23,6 +23,7 @@ export const CD = { target: 1, lun: 0 };
 export const LARGE = { target: 2, lun: 300 };
 
 export interface ScsiMachines {
+  connection: ScsiConnection;
   boards: readonly Board[];
   /** Platter's device, and the way to tell QEMU. */
   platter: VirtioScsi;
@@ -30,10 +31,25 @@ export interface ScsiMachines {
   close(): Promise<void>;
 }
 
-export async function scsiMachines(): Promise<ScsiMachines> {
+/** The machine types on which QEMU has the transports, and the device's option. */
+const QEMU = {
+  pci: { machine: 'q35', option: 'virtio-scsi-pci,id=s0,addr=4,disable-legacy=on', globals: [] },
+  mmio: {
+    machine: 'microvm,ioapic2=off',
+    option: 'virtio-scsi-device,id=s0',
+    globals: ['-global', 'virtio-mmio.force-legacy=off'],
+  },
+} as const;
+
+export async function scsiMachines(
+  connection: ScsiConnection = { transport: 'pci', packed: false },
+): Promise<ScsiMachines> {
   const folder = await mkdtemp(join(tmpdir(), 'platter-qtest-'));
-  const { board, device } = platterScsiBoard();
-  const args = ['-device', 'virtio-scsi-pci,id=s0,addr=4,disable-legacy=on'];
+  const { packed } = connection;
+  const { machine, option, globals } = QEMU[connection.transport];
+  const { board, device } =
+    connection.transport === 'pci' ? platterScsiBoard({ packed }) : platterScsiMmioBoard({ packed });
+  const args = [...globals, '-device', `${option},packed=${packed ? 'on' : 'off'}`];
   const image = async (id: string, bytes: number, seed: number): Promise<ReturnType<typeof arrayNode>> => {
     const content = pattern(bytes, seed);
     await writeFile(join(folder, `${id}.img`), content);
@@ -86,7 +102,9 @@ export async function scsiMachines(): Promise<ScsiMachines> {
   await writeFile(join(folder, 'd4.img'), pattern(65536, 5));
   args.push('-blockdev', `driver=file,filename=${join(folder, 'd4.img')},node-name=n4`);
   args.push('-qmp', `unix:${join(folder, 'qmp.sock')},server=on,wait=off`);
-  const qtest = await QTest.start(join(folder, 'q.sock'), args);
+  const qtest = await QTest.start(join(folder, 'q.sock'), args, machine);
+  // The lines of MMIO; messages go to memory.
+  if (connection.transport === 'mmio') await qtest.ask('irq_intercept_in ioapic');
   const qmp = await Qmp.connect(join(folder, 'qmp.sock'));
   const boards = [board, qemuBoard(qtest)];
   const close = async (): Promise<void> => {
@@ -94,17 +112,17 @@ export async function scsiMachines(): Promise<ScsiMachines> {
     for (const each of boards) await each.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { boards, platter: device, qmp, close };
+  return { connection, boards, platter: device, qmp, close };
 }
 
 /** Runs the script on both, after a reset of the device, and compares what they answered. */
 export async function same(
-  boards: readonly Board[],
+  { boards, connection }: ScsiMachines,
   script: (driver: ScsiScriptDriver) => Promise<void>,
 ): Promise<void> {
   const logs: string[][] = [];
   for (const board of boards) {
-    const driver = new ScsiScriptDriver(board);
+    const driver = new ScsiScriptDriver(board, connection);
     await driver.start();
     await script(driver);
     logs.push(compared(driver.log));

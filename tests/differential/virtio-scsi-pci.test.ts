@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => machines?.close());
 const same = (script: (driver: ScsiScriptDriver) => Promise<void>): Promise<void> =>
-  compare(machines.boards, script);
+  compare(machines, script);
 
 const UNITS = [
   ['disk', DISK],
@@ -51,12 +51,12 @@ const UNITS = [
 describe('virtio-scsi-pci beside QEMU: the device', () => {
   it('discovery: configuration space, features, queues, configuration fields', async () => {
     await same(async (driver) => {
-      await driver.base.noteConfigSpace('assigned');
+      await driver.pci.noteConfigSpace('assigned');
       for (const half of [0, 1, 2]) {
-        await driver.base.setCommon(COMMON.deviceFeatureSelect, 4, half);
-        driver.note(`offered ${half}`, await driver.base.common(COMMON.deviceFeature, 4));
+        await driver.pci.setCommon(COMMON.deviceFeatureSelect, 4, half);
+        driver.note(`offered ${half}`, await driver.pci.common(COMMON.deviceFeature, 4));
       }
-      driver.note('queues', await driver.base.common(COMMON.numQueues, 2));
+      driver.note('queues', await driver.pci.common(COMMON.numQueues, 2));
       for (const size of [1, 2, 4] as const) {
         for (let at = 0; at < 40; at += size)
           driver.note(`device ${size} ${at}`, await driver.config(at, size));
@@ -67,7 +67,7 @@ describe('virtio-scsi-pci beside QEMU: the device', () => {
   it('negotiation: T10_PI and INOUT cannot be had', async () => {
     await same(async (driver) => {
       await driver.initialise([0xf, 1]);
-      driver.note('written', await driver.base.common(COMMON.driverFeature, 4));
+      driver.note('written', await driver.pci.common(COMMON.driverFeature, 4));
       await ready(driver, DISK);
     });
   });
@@ -97,10 +97,10 @@ describe('virtio-scsi-pci beside QEMU: the device', () => {
       await driver.setConfig(20, 4, 0);
       driver.senseSize = 0;
       await driver.command({ cdb: [] });
-      await driver.initialise([6, 1]);
+      await driver.initialise();
       for (const at of [20, 24]) driver.note(`size after reset ${at}`, await driver.config(at, 4));
       await driver.setConfig(20, 4, 65536);
-      driver.note('status', await driver.base.common(COMMON.status, 1));
+      driver.note('status', await driver.pci.common(COMMON.status, 1));
       driver.note('sense size', await driver.config(20, 4));
     });
   });
@@ -118,9 +118,9 @@ describe('virtio-scsi-pci beside QEMU: the device', () => {
       await driver.offer(queue, pieces);
       await driver.kick(queue);
       driver.note('answered', (await driver.taken(queue)) === undefined ? 0 : 1);
-      driver.note('status', await driver.base.common(COMMON.status, 1));
+      driver.note('status', await driver.pci.common(COMMON.status, 1));
       await driver.noteInterrupts('fault');
-      await driver.initialise([6, 1]);
+      await driver.initialise();
       await ready(driver, DISK);
       await driver.command({ cdb: rw.read10(0, 1), into: 512 });
     });

@@ -44,7 +44,7 @@ export class StatusLife {
     const before = this.writes.at(-1)?.value ?? 0;
     const write: StatusWrite =
       event === E.virtio_error
-        ? { value: before | STATUS.needsReset, by: 'device', modelNs }
+        ? { value: args[1], by: 'device', modelNs }
         : { value: args[0] === 0 ? 0 : args[0] | (before & STATUS.needsReset), by: 'driver', modelNs };
     this.writes.push(write);
     if (this.writes.length > KEPT) this.writes.shift();
