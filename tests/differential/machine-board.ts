@@ -15,7 +15,7 @@ export interface Machine {
   /** Messages are written to memory, as QEMU does; the level of lines is told by `Board.lines`. */
   readonly interrupts: InterruptSink;
   /** The level of a line without a number changed. */
-  line(level: boolean): void;
+  line: (level: boolean) => void;
   readonly board: Board;
 }
 

@@ -1,10 +1,8 @@
 /** Events of virtio-scsi beside QEMU's: hot-plug, hot-unplug, missed ones, changed parameters. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { ScsiDisk } from '#engine/scsi/disk/disk.ts';
 import { SENSE } from '#engine/scsi/sense.ts';
 import { EVENT_BYTES, QUEUE } from '#engine/virtio/scsi/protocol.ts';
-import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { be32 } from './virtio-scsi-cases.ts';
 import type { ScsiScriptDriver } from './virtio-scsi-driver.ts';
 import {
@@ -12,6 +10,7 @@ import {
   DISK,
   DISK_BYTES,
   LARGE,
+  lateDisk,
   ready,
   same as compare,
   scsiMachines,
@@ -28,18 +27,8 @@ const same = (script: (driver: ScsiScriptDriver) => Promise<void>): Promise<void
   compare(machines, script);
 
 describe('virtio-scsi-pci beside QEMU: events (section 5.6.6.3)', () => {
-  /** A disk comes, or goes, at target 5. */
-  const change = async (driver: ScsiScriptDriver, there: boolean): Promise<void> => {
-    if (driver.board.name === 'qemu') {
-      if (there) await plug();
-      else await machines.qmp.ask('device_del', { id: 'late' });
-    } else if (there) {
-      machines.platter.attach(5, 0, new ScsiDisk({ node: arrayNode(65536), kind: 'disk', unmap: false }));
-    } else {
-      machines.platter.detach(5, 0);
-    }
-    machines.platter.process();
-  };
+  const change = (driver: ScsiScriptDriver, there: boolean): Promise<void> =>
+    lateDisk(machines, driver, there);
   const event = async (driver: ScsiScriptDriver, label: string, place: number): Promise<void> => {
     const used = await driver.taken(QUEUE.event);
     driver.note(`${label} used`, used?.length ?? 0);
@@ -125,18 +114,4 @@ function grow(): void {
   Object.assign(disk.node, { virtualSize: DISK_BYTES / 2 });
   disk.capacityChanged();
   machines.platter.parametersChanged(SECOND.target, SECOND.lun, SENSE.capacityChanged);
-}
-
-/** The last one may not be quite gone yet: QEMU frees a device after the command that removes it. */
-async function plug(): Promise<void> {
-  const device = { driver: 'scsi-hd', id: 'late', bus: 's0.0', 'scsi-id': 5, lun: 0, drive: 'n4' };
-  for (let tries = 200; ; tries--) {
-    try {
-      await machines.qmp.ask('device_add', device);
-      return;
-    } catch (error) {
-      if (tries === 0) throw error;
-      await sleep(10);
-    }
-  }
 }

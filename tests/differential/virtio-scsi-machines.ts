@@ -2,8 +2,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { CdbReader } from '#engine/scsi/cdb.ts';
 import { ScsiDisk } from '#engine/scsi/disk/disk.ts';
+import { DIRECTION, transferBytes, transferDirection } from '#engine/scsi/transfer.ts';
 import type { VirtioScsi } from '#engine/virtio/scsi/device.ts';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { qemuBoard, type Board } from './board.ts';
@@ -135,4 +138,45 @@ export async function same(
 /** Takes the unit attention of a reset away. */
 export async function ready(driver: ScsiScriptDriver, unit: { target: number; lun: number }): Promise<void> {
   await driver.command({ cdb: [0, 0, 0, 0, 0, 0], ...unit });
+}
+
+/** A disk comes, or goes, at target 5. */
+export async function lateDisk(
+  { platter, qmp }: ScsiMachines,
+  { board }: ScsiScriptDriver,
+  there: boolean,
+): Promise<void> {
+  if (board.name === 'qemu') {
+    if (there) await plug(qmp);
+    else await qmp.ask('device_del', { id: 'late' });
+    return;
+  }
+  if (there) platter.attach(5, 0, new ScsiDisk({ node: arrayNode(65536), kind: 'disk', unmap: false }));
+  else platter.detach(5, 0);
+  platter.process();
+}
+
+/** The last one may not be quite gone yet: QEMU frees a device after the command that removes it. */
+async function plug(qmp: Qmp): Promise<void> {
+  const device = { driver: 'scsi-hd', id: 'late', bus: 's0.0', 'scsi-id': 5, lun: 0, drive: 'n4' };
+  for (let tries = 200; ; tries--) {
+    try {
+      await qmp.ask('device_add', device);
+      return;
+    } catch (error) {
+      if (tries === 0) throw error;
+      await sleep(10);
+    }
+  }
+}
+
+/** How many bytes a command moves, and which way, on a unit with blocks of `block` bytes; `type`: 0 a disk, 5 a CD-ROM. */
+export function bytesOfCommand(
+  source: Uint8Array,
+  block: number,
+  type: 0 | 5,
+): { bytes: number; toDevice: boolean } {
+  const cdb = new CdbReader();
+  const count = cdb.load(source, 0, source.length) ? transferBytes(cdb, block, type) : 0;
+  return { bytes: count, toDevice: transferDirection(cdb, count) === DIRECTION.toDevice };
 }

@@ -1,8 +1,6 @@
 /** One script, two devices: Platter's virtio-scsi-pci with disks and a CD-ROM, and QEMU's, byte for byte. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '#engine/guest/workload.ts';
-import { CdbReader } from '#engine/scsi/cdb.ts';
-import { DIRECTION, transferBytes, transferDirection } from '#engine/scsi/transfer.ts';
 import { TMF } from '#engine/virtio/scsi/protocol.ts';
 import { COMMON } from '#engine/virtio/transport/pci-layout.ts';
 import {
@@ -18,6 +16,7 @@ import {
 import { EXTENSIONS, NOT_SENT } from './virtio-scsi-differences.ts';
 import type { ScsiScriptDriver } from './virtio-scsi-driver.ts';
 import {
+  bytesOfCommand,
   CD,
   CD_BYTES,
   DISK,
@@ -227,13 +226,10 @@ describe.each(UNITS)('virtio-scsi-pci beside QEMU: %s', (name, unit) => {
     await same(async (driver) => {
       const random = new Random(seed * 1000 + unit.target * 10 + unit.lun);
       const pick = (most: number): number => Math.floor(random.next() * most);
-      const cdb = new CdbReader();
       for (let i = 0; i < 60; i++) {
-        const script = randomCommand(pick, bytes / block, (source) => {
-          const known = cdb.load(source, 0, source.length);
-          const count = known ? transferBytes(cdb, block, unit === CD ? 5 : 0) : 0;
-          return { bytes: count, toDevice: transferDirection(cdb, count) === DIRECTION.toDevice };
-        });
+        const script = randomCommand(pick, bytes / block, (source) =>
+          bytesOfCommand(source, block, unit === CD ? 5 : 0),
+        );
         await driver.command({ ...script, ...unit });
         if (pick(15) === 0) await driver.tmf(pick(9), unit.target, pick(4) === 0 ? pick(5) : unit.lun);
       }
