@@ -8,15 +8,26 @@ import type { PlainError } from './error.ts';
 export type AttackOutcome = 'needs-reset' | 'error' | 'ignored' | 'served' | 'dropped';
 
 export interface AttackInfo {
-  /** Names it, and its texts: `lab-attacks.<id>.title` and `.text`. */
+  /** Names it, and its texts: `lab-attacks.<id>.title`, `.text` (what is tried) and `.rule` (what the specification says). */
   id: string;
-  group: 'ring' | 'request' | 'registers' | 'time';
+  group: 'ring' | 'table' | 'request' | 'control' | 'registers' | 'time';
   /** What a sound device answers. */
   expects: AttackOutcome;
   /** Known failures of device models at this: `CVE-2016-6490`. */
   cves: readonly string[];
-  /** The section that forbids it: `virtio 1.2, 2.7.5.2`. */
+  /** The section that says so: `virtio 1.2, 2.7.5.2`. */
   source: string;
+}
+
+/** Something that the driver can read after an attack. */
+export interface AttackAnswer {
+  /** The specification's name for it: `device_status`, `PxTFD`, `sense key`. */
+  name: string;
+  value: number;
+  /** Hexadecimal digits. */
+  digits: number;
+  /** The value in the specification's words; may be empty. */
+  words: string;
 }
 
 export interface AttackResult {
@@ -24,10 +35,8 @@ export interface AttackResult {
   outcome: AttackOutcome;
   /** As a sound device does. */
   expected: boolean;
-  /** The device's status register after it. */
-  status: number;
-  /** The request's status byte, when it was answered. */
-  answer: number | null;
+  /** What the driver found after it: registers, and the request's own answer when there is one. */
+  answers: readonly AttackAnswer[];
   /** What the device said, when it broke off. */
   error: PlainError | null;
   /** Numbers of the events from the attack to the end of the recovery. */

@@ -70,6 +70,8 @@ export class VirtioScsiDriver extends VirtqueueDriver {
   disk!: ScannedUnit;
   /** Task management goes through it. */
   control!: GuestQueue;
+  /** The device tells of events through it. */
+  events!: GuestQueue;
   readonly #options: VirtioScsiDriverOptions;
   /** A page of zeroes for WRITE SAME. */
   #zeroes = 0;
@@ -118,7 +120,8 @@ export class VirtioScsiDriver extends VirtqueueDriver {
 
   /** Section 5.6.5: the event queue is filled with buffers. */
   #setUpEvents(): void {
-    const { ring } = this.setUpQueue(QUEUE.event, 0);
+    this.events = this.setUpQueue(QUEUE.event, 0);
+    const { ring } = this.events;
     const buffers = this.allocator.take(EVENT_BUFFERS * EVENT_BYTES);
     for (let i = 0; i < EVENT_BUFFERS && ring.begin(1); i++) {
       ring.add(buffers + i * EVENT_BYTES, EVENT_BYTES, true);

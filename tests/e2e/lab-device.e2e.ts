@@ -59,7 +59,8 @@ test.describe.serial('the device of the laboratory', () => {
     await page.getByTestId('attack-run').click();
     const result = page.getByTestId('attack-result');
     await expect(result).toHaveAttribute('data-outcome', 'needs-reset');
-    await expect(result).toContainText('DEVICE_NEEDS_RESET');
+    await expect(page.getByTestId('attack-answers')).toContainText('DEVICE_NEEDS_RESET');
+    await expect(page.getByTestId('attack-alive')).toContainText('read its first sector');
     await expect(page.locator('[data-attack=loop]')).toContainText('works again');
     await accessible(page);
     await screens(platter, 'lab-hostile');

@@ -2,30 +2,18 @@
 import type { AttackOutcome } from '#contract/lab-attacks.ts';
 import { BLK_T } from '../../virtio/blk/protocol.ts';
 import { DESC_F_NEXT, DESC_F_WRITE } from '../../virtio/queue/layout.ts';
-import type { Attack } from './attack.ts';
 import type { Hostile } from './hostile.ts';
-
-const BLOCK = 2;
+import { attempt, DEVICE, type VirtioAttack, type VirtioAttackMore } from './virtio-attack.ts';
 
 const request = (
   id: string,
   expects: AttackOutcome,
   run: (hostile: Hostile) => void,
-  more: Partial<Pick<Attack, 'cves' | 'group' | 'source'>> = {},
-): Attack => ({
-  id,
-  group: 'request',
-  deviceId: BLOCK,
-  layout: 'split',
-  expects,
-  cves: [],
-  source: 'virtio 1.2, 5.2.6',
-  ...more,
-  run: (hostile) => {
-    run(hostile);
-    return undefined;
-  },
-});
+  more: VirtioAttackMore & { section?: string } = {},
+): VirtioAttack => {
+  const { section = '5.2.6', ...rest } = more;
+  return attempt(id, expects, section, run, { group: 'request', deviceId: DEVICE.block, ...rest });
+};
 
 /** A discard or a write of zeroes with one range of `bytes` bytes. */
 function ranges(hostile: Hostile, sector: number, sectors: number, flags: number, bytes = 16): void {
@@ -36,7 +24,7 @@ function ranges(hostile: Hostile, sector: number, sectors: number, flags: number
   hostile.submit(hostile.soundChain(BLK_T.discard, 0, bytes));
 }
 
-export const BLK_ATTACKS: readonly Attack[] = [
+export const BLK_ATTACKS: readonly VirtioAttack[] = [
   request('short-header', 'needs-reset', (hostile) => {
     const [, data, status] = hostile.soundChain(BLK_T.in, 0);
     hostile.submit([[hostile.header, 8, DESC_F_NEXT, 1], data, status]);
@@ -61,32 +49,33 @@ export const BLK_ATTACKS: readonly Attack[] = [
     'changed-header',
     'served',
     (hostile) => {
-      hostile.describe(hostile.soundChain(BLK_T.in, 0));
-      hostile.offer(0);
-      hostile.ring();
+      const { requests } = hostile;
+      requests.offerChain(hostile.soundChain(BLK_T.in, 0));
+      requests.kick();
       // The device looks at the request, the driver turns it into another one behind its back.
       for (let steps = 0; steps < 3; steps++) hostile.device.step();
       hostile.writeHeader(BLK_T.out, 0xffff_ffff_ffff_ffffn);
-      hostile.describe([[2 ** 40, 16, DESC_F_NEXT | DESC_F_WRITE, 0xfffe]]);
+      requests.describe([[2 ** 40, 16, DESC_F_NEXT | DESC_F_WRITE, 0xfffe]]);
       hostile.settle();
     },
-    { group: 'time', source: 'virtio 1.2, 2.7.5' },
+    { group: 'time', section: '2.7.5' },
   ),
   {
     ...request('reset-in-flight', 'dropped', () => undefined, {
       group: 'time',
       cves: ['CVE-2022-26354'],
-      source: 'virtio 1.2, 2.4',
+      section: '2.4',
     }),
     run: (hostile) => {
-      hostile.describe(hostile.soundChain(BLK_T.in, 0));
-      hostile.offer(0);
-      hostile.ring();
+      const { requests } = hostile;
+      requests.offerChain(hostile.soundChain(BLK_T.in, 0));
+      requests.kick();
       for (let steps = 0; steps < 5; steps++) hostile.device.step();
-      const used = hostile.usedIdx;
+      const before = hostile.memory.bytes.slice();
       hostile.write('status', 1, 0);
       hostile.settle();
-      return hostile.usedIdx === used && hostile.answer === null ? 'dropped' : hostile.outcome;
+      const untouched = Buffer.compare(hostile.memory.bytes, before) === 0;
+      return untouched && hostile.answer === null ? 'dropped' : hostile.outcome;
     },
   },
 ];

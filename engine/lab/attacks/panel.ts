@@ -1,19 +1,8 @@
-/** The hostile driver of one virtio disk: which attacks there are, one run of one of them, and the recovery after it. */
+/** The hostile driver of one device: which attacks there are, one run of one of them, and the recovery after it. */
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import { PlatterError, toPlainError } from '../../errors.ts';
-import type { GuestAllocator } from '../../guest/allocator.ts';
-import type { GuestBus } from '../../guest/bus.ts';
-import { VirtioPciDriver } from '../../guest/virtio-pci.ts';
-import type { VirtqueueDriver } from '../../guest/virtqueue-driver.ts';
-import { BLK_S, BLK_T } from '../../virtio/blk/protocol.ts';
-import type { VirtioDevice } from '../../virtio/device.ts';
-import type { RegisterMap } from '../details/registers.ts';
-import type { Attack } from './attack.ts';
-import { BLK_ATTACKS } from './blk.ts';
-import { Hostile, SCRATCH_BYTES } from './hostile.ts';
-import { PACKED_ATTACKS } from './packed.ts';
-import { REGISTER_ATTACKS } from './registers.ts';
-import { RING_ATTACKS } from './rings.ts';
+import type { TraceRing } from '../../trace/ring.ts';
+import type { Attack, HostileDriver } from './attack.ts';
 
 export interface AttackPanel {
   list(): AttackInfo[];
@@ -24,50 +13,30 @@ export interface AttackPanel {
   run(id: string): Promise<AttackResult>;
 }
 
-export interface PanelOptions {
-  device: VirtioDevice;
-  driver: VirtqueueDriver;
-  registers: RegisterMap;
-  bus: GuestBus;
-  allocator: GuestAllocator;
-  settle: () => void;
-  quiet: () => Promise<void>;
-  probeAgain: () => void;
+/** What the panel needs of a device's kind. */
+export interface HostileTarget<H extends HostileDriver> {
+  readonly trace: TraceRing;
+  /** Those that can be tried on it, as it is set up now. */
+  attacks(): readonly Attack<H>[];
+  /** A driver for one attack. */
+  hostile(): H;
+  /** Lets device and disk work until nothing is left to do, block nodes that answer later included. */
+  quiet(): Promise<void>;
+  /** Lets the guest's own driver initialise the device as at boot. */
+  recover(): void;
+  /** Whether the device, just initialised, reads its first sector. */
+  works(): Promise<boolean>;
 }
 
-/** The number of a block device (virtio 1.2, chapter 5). */
-const BLOCK = 2;
+export class HostilePanel<H extends HostileDriver> implements AttackPanel {
+  readonly #target: HostileTarget<H>;
 
-export const ATTACKS: readonly Attack[] = [
-  ...RING_ATTACKS,
-  ...PACKED_ATTACKS,
-  ...BLK_ATTACKS,
-  ...REGISTER_ATTACKS,
-];
-
-export class VirtioAttacks implements AttackPanel {
-  readonly #o: PanelOptions;
-  #scratch = 0;
-
-  constructor(options: PanelOptions) {
-    this.#o = options;
-  }
-
-  get #layout(): 'split' | 'packed' {
-    return this.#o.driver.queues[0].ring.layout;
-  }
-
-  #fits({ layout, deviceId, interfaces }: Attack): boolean {
-    const { device, registers } = this.#o;
-    return (
-      (layout === undefined || layout === this.#layout) &&
-      (deviceId === undefined || deviceId === device.deviceId) &&
-      (interfaces === undefined || interfaces.includes(registers.interface))
-    );
+  constructor(target: HostileTarget<H>) {
+    this.#target = target;
   }
 
   list(): AttackInfo[] {
-    return ATTACKS.filter((attack) => this.#fits(attack)).map(({ id, group, expects, cves, source }) => ({
+    return this.#target.attacks().map(({ id, group, expects, cves, source }) => ({
       id,
       group,
       expects,
@@ -76,56 +45,32 @@ export class VirtioAttacks implements AttackPanel {
     }));
   }
 
-  #hostile(): Hostile {
-    if (this.#scratch === 0) this.#scratch = this.#o.allocator.take(SCRATCH_BYTES);
-    const { queues, transport } = this.#o.driver;
-    const slot = transport instanceof VirtioPciDriver ? transport.slot : undefined;
-    return new Hostile({ ...this.#o, queue: queues[0], slot, scratch: this.#scratch });
-  }
-
   async run(id: string): Promise<AttackResult> {
-    const { device } = this.#o;
-    const attack = ATTACKS.find((entry) => entry.id === id && this.#fits(entry));
+    const target = this.#target;
+    const attack = target.attacks().find((entry) => entry.id === id);
     if (attack === undefined) {
       throw new PlatterError('lab.unknown-attack', `this device has no attack called ${id}`, { value: id });
     }
-    const firstEvent = device.trace.total;
-    // These begin at the beginning of the ring.
-    if (attack.layout === 'packed') this.#probeAgain();
-    const hostile = this.#hostile();
+    const firstEvent = target.trace.total;
+    // Rings begin at their beginning, registers as the guest's driver left them.
+    target.recover();
+    const hostile = target.hostile();
     const seen = attack.run(hostile);
-    await this.#o.quiet();
+    await target.quiet();
     const outcome = seen ?? hostile.outcome;
-    const { status, error } = device;
+    const { answers, error } = hostile;
     const result = {
       id,
       outcome,
       expected: outcome === attack.expects,
-      status,
-      answer: hostile.answer,
+      answers: [...answers],
       error: error === undefined ? null : toPlainError(error),
       firstEvent,
     };
-    this.#probeAgain();
-    const recovered = await this.#works();
+    target.recover();
+    const recovered = await target.works();
     // The proof went past the driver's own books.
-    this.#probeAgain();
-    return { ...result, recovered, lastEvent: device.trace.total - 1 };
-  }
-
-  #probeAgain(): void {
-    this.#o.driver.queues.length = 0;
-    this.#o.probeAgain();
-  }
-
-  /** Whether the device reads its first sector; where that is not tried, whether it takes its driver. */
-  async #works(): Promise<boolean> {
-    const { device } = this.#o;
-    if (device.isBroken) return false;
-    if (device.deviceId !== BLOCK || this.#layout === 'packed') return true;
-    const hostile = this.#hostile();
-    hostile.submit(hostile.soundChain(BLK_T.in, 0));
-    await this.#o.quiet();
-    return hostile.answer === BLK_S.ok && hostile.usedIdx === 1;
+    target.recover();
+    return { ...result, recovered, lastEvent: target.trace.total - 1 };
   }
 }

@@ -26,7 +26,7 @@ export type VirtioRegister =
 export interface RegisterMap {
   /** The place of a register, null when this transport has none; `offset` bytes into it. */
   place(register: VirtioRegister, offset?: number): DetailPlace | null;
-  readonly interface: 'modern' | 'legacy' | 'mmio';
+  readonly interface: 'modern' | 'legacy' | 'mmio' | 'mmio-legacy';
   /** The section that lays the registers out. */
   readonly source: string;
 }
@@ -93,13 +93,24 @@ const MMIO_AT: Partial<Record<VirtioRegister, number>> = {
   config: MMIO.config,
 };
 
+/** Version 1 (virtio 1.2, section 4.2.4): the queue's page takes the place of three addresses, and nothing is "ready". */
+const MMIO_LEGACY_AT: typeof MMIO_AT = {
+  ...MMIO_AT,
+  queueDesc: MMIO.queuePage,
+  queueEnable: undefined,
+  queueDriver: undefined,
+  queueDevice: undefined,
+  configGeneration: undefined,
+};
+
 /** `base`: guest physical address of the register window. */
-export function mmioRegisters(base: number): RegisterMap {
+export function mmioRegisters(base: number, version: 1 | 2): RegisterMap {
+  const registers = version === 1 ? MMIO_LEGACY_AT : MMIO_AT;
   return {
-    interface: 'mmio',
-    source: 'virtio 1.2, 4.2.2',
+    interface: version === 1 ? 'mmio-legacy' : 'mmio',
+    source: version === 1 ? 'virtio 1.2, 4.2.4' : 'virtio 1.2, 4.2.2',
     place: (register, offset = 0) => {
-      const at = MMIO_AT[register];
+      const at = registers[register];
       return at === undefined ? null : { space: 'memory', address: base + at + offset };
     },
   };

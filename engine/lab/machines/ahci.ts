@@ -2,6 +2,7 @@
 import { AhciDriver } from '../../guest/ahci.ts';
 import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
+import { ahciPanel } from '../attacks/ata-target.ts';
 import { ahciSections } from '../details/ahci.ts';
 import { ideDriveOptions, plainDevice } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
@@ -45,19 +46,21 @@ export const ahci: MachineKind = {
       ),
     });
     const port = device.ports[number];
+    const found = plug(context, device);
     const driver = new AhciDriver({
       bus,
       memory,
       allocator,
       trace,
       settle: context.settle,
-      ...plug(context, device),
+      ...found,
       port: number,
       onSlot: (slot, requestId) => (port.requestOf[slot] = requestId),
     });
     const details = () => ahciSections({ device, port });
+    const attacks = ahciPanel(context, { registers: found.registers, port: number });
     return {
-      device: plainDevice(wanted.label, device.pci, device, () => port.drive.status, details),
+      device: plainDevice(wanted.label, device.pci, device, () => port.drive.status, details, attacks),
       driver,
     };
   },

@@ -6,6 +6,8 @@ import type { IdeDriveOptions } from '../../ide/options.ts';
 import { BM_BAR, LEGACY, PiixIde } from '../../ide/piix.ts';
 import { isPromise } from '../../maybe.ts';
 import { COMMAND, PCI, PciFunction } from '../../machine/pci/function.ts';
+import { idePanel } from '../attacks/ata-target.ts';
+import type { AttackPanel } from '../attacks/panel.ts';
 import { ideSections } from '../details/ide.ts';
 import { pciSections } from '../details/pci.ts';
 import type { Section } from '../details/section.ts';
@@ -83,6 +85,7 @@ export function plainDevice(
   device: { step(): boolean },
   status: () => number,
   details: () => Section[] = () => [],
+  attacks?: AttackPanel,
 ): LabDevice {
   return {
     pci,
@@ -93,6 +96,7 @@ export function plainDevice(
     vectors: () => [],
     summary: () => ({ name, ...NO_SUMMARY, status: status() }),
     details: () => [...pciSections(pci), ...details()],
+    attacks,
   };
 }
 
@@ -152,17 +156,19 @@ export const piixIde: MachineKind = {
       onRequest: (requestId) => (line.requestId = requestId),
     });
     const { command, control } = LEGACY[channel];
+    const masterPort = BUS_MASTER + channel * 8;
     const details = (): Section[] =>
       ideSections({
         channel: line,
         command,
         control,
         master: device.masters[channel],
-        masterPort: BUS_MASTER + channel * 8,
+        masterPort,
         memory,
       });
+    const attacks = idePanel(context, { command, control, master: masterPort, unit }, line.drive.isCd);
     return {
-      device: plainDevice(wanted.label, device.pci, device, () => line.drive.status, details),
+      device: plainDevice(wanted.label, device.pci, device, () => line.drive.status, details, attacks),
       driver,
     };
   },

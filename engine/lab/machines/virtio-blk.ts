@@ -103,6 +103,13 @@ export const virtioBlkMmio: MachineKind = {
     space.map(MMIO_AT, transport);
     const driver = new VirtioMmioDriver(context.bus, MMIO_AT);
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, mmioRegisters(MMIO_AT), blk, BLK_DETAILS, context);
+    return virtioHardware(
+      wanted.label,
+      device,
+      mmioRegisters(MMIO_AT, wanted.mmioVersion),
+      blk,
+      BLK_DETAILS,
+      context,
+    );
   },
 };

@@ -4,7 +4,8 @@ import type { VirtioDevice } from '../../virtio/device.ts';
 import type { VirtioPci } from '../../virtio/transport/pci.ts';
 import { virtioDetails, type VirtioParts } from '../details/device.ts';
 import { pciRegisters, type RegisterMap } from '../details/registers.ts';
-import { VirtioAttacks } from '../attacks/panel.ts';
+import { HostilePanel } from '../attacks/panel.ts';
+import { VirtioTarget } from '../attacks/virtio.ts';
 import { queueView, vectorViews } from '../views.ts';
 import type { LabDevice, LabHardware, MachineContext } from './kind.ts';
 
@@ -34,7 +35,10 @@ export function virtioHardware(
     queue: (nth) =>
       driver.queues[nth] === undefined ? null : queueView(device, driver, driver.queues[nth].index),
     vectors: () => (pci === undefined ? [] : vectorViews(device, pci)),
-    attacks: context === undefined ? undefined : new VirtioAttacks({ ...context, device, driver, registers }),
+    attacks:
+      context === undefined
+        ? undefined
+        : new HostilePanel(new VirtioTarget({ ...context, device, driver, registers })),
     details: virtioDetails({ device, driver, transport, ...details }),
     summary: () => ({
       name,
