@@ -37,7 +37,7 @@ async function lab(devices: string): Promise<{ it: Lab; changed: () => boolean }
   });
   const changed = (): boolean => {
     const now = new Uint8Array(DISK_BYTES);
-    void storage.read(0, now);
+    storage.read(0, now);
     return Buffer.compare(now, CONTENT) !== 0;
   };
   return { it, changed };

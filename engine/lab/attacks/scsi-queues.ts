@@ -27,7 +27,7 @@ function manage(
   hostile: Hostile,
   subtype: number,
   address: Uint8Array,
-  { type = CTRL_TYPE.tmf as number, bytes = TMF_REQ.bytes as number } = {},
+  { type, bytes }: { type: number; bytes: number } = { type: CTRL_TYPE.tmf, bytes: TMF_REQ.bytes },
 ): void {
   const request = new Uint8Array(TMF_REQ.bytes);
   const view = new DataView(request.buffer);
@@ -115,9 +115,11 @@ export const SCSI_QUEUE_ATTACKS: readonly VirtioAttack[] = [
   control('tmf-nobody', 'error', (hostile) => manage(hostile, TMF.abortTask, encodeAddress(200, 7))),
   control('tmf-unknown', 'error', (hostile) => manage(hostile, 99, encodeAddress(hostile.place.target, 0))),
   control('tmf-short', 'needs-reset', (hostile) =>
-    manage(hostile, TMF.abortTask, encodeAddress(0, 0), { bytes: 8 }),
+    manage(hostile, TMF.abortTask, encodeAddress(0, 0), { type: CTRL_TYPE.tmf, bytes: 8 }),
   ),
-  control('control-type', 'ignored', (hostile) => manage(hostile, 0, encodeAddress(0, 0), { type: 0x1234 })),
+  control('control-type', 'ignored', (hostile) =>
+    manage(hostile, 0, encodeAddress(0, 0), { type: 0x1234, bytes: TMF_REQ.bytes }),
+  ),
   control('control-loop', 'needs-reset', (hostile) => loop(hostile, hostile.control), '2.7.5.2'),
   control(
     'control-indirect',
