@@ -4,7 +4,8 @@ import { allowAll } from '#engine/block/gate.ts';
 import { amendSpecs } from '#engine/block/formats/create-specs.ts';
 import { amendImage } from '#engine/block/jobs/amend.ts';
 import { asksForHelp, optionValues, splitOptions } from '../convert/create-options.ts';
-import { OBJECT_OPTION, Secrets } from '../convert/secrets.ts';
+import { Secrets } from '../convert/secrets.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { progressLine } from '../frame/progress.ts';
@@ -22,13 +23,13 @@ export const amend = defineCommand({
     '-o help with -f says what can be changed. Every step leaves the image sound.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     options: {
       kind: 'list',
       short: 'o',
       value: 'KEY=VALUE,…',
       help: 'what shall be different; help lists it',
     },
-    ...OBJECT_OPTION,
     force: { kind: 'flag', help: 'allow what may lose the contents: emptying the last key slot' },
     shrink: { kind: 'flag', help: 'allow a smaller size: what lies behind it is lost' },
     ...FOLLOW_OPTION,
@@ -59,8 +60,9 @@ export const amend = defineCommand({
     const progress = values.progress && !values.quiet ? progressLine(io) : undefined;
     try {
       const secrets = new Secrets(values.object);
-      const { node } = await openImage(path, {
-        format: values.format,
+      const image = namedImage(path, values);
+      const { node } = await openImage(image.source, {
+        format: image.open.format,
         readOnly: false,
         gate: values.follow ? allowAll : undefined,
         backing: values.follow ? 'require' : 'tolerate',

@@ -1,6 +1,7 @@
 /** `platter bitmap`: persistent dirty bitmaps of a qcow2 image. */
 import { openImage } from '#engine/block/graph.ts';
 import { changeBitmap, type BitmapAction } from '#engine/block/jobs/bitmap.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { parseSize } from '../frame/numbers.ts';
@@ -16,6 +17,7 @@ export const bitmap = defineCommand({
     'done in the order in which they stand below.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     add: { kind: 'flag', help: 'a new bitmap, enabled' },
     clear: { kind: 'flag', help: 'nothing counts as written any more' },
     merge: { kind: 'list', value: 'BITMAP', help: 'what is set in that bitmap is set in this one too' },
@@ -56,7 +58,8 @@ export const bitmap = defineCommand({
     if (!values.add && !values.clear && values.merge.length === 0 && simple.length === 0)
       throw new UsageError('give one of --add, --clear, --merge, --enable, --disable and --remove');
     try {
-      const { node } = await openImage(path, { format: values.format, backing: 'skip', readOnly: false });
+      const image = namedImage(path, values);
+      const { node } = await openImage(image.source, { ...image.open, backing: 'skip', readOnly: false });
       try {
         const other = values['source-file'];
         const opened =

@@ -4,6 +4,7 @@ import { checkImage } from '#engine/block/check.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { repairImage } from '#engine/block/jobs/repair.ts';
 import { PlatterError } from '#engine/errors.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { checkObject, checkText, repairText, type Fixed } from '../qemu-img/check-text.ts';
@@ -24,6 +25,7 @@ export const check = defineCommand({
     'replays the log of a VHDX.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     ...OUTPUT_OPTIONS,
     repair: {
       kind: 'text',
@@ -49,8 +51,9 @@ export const check = defineCommand({
   async run({ values, operands: [path], io }) {
     try {
       const repair = values.repair === 'leaks' || values.repair === 'all' ? values.repair : undefined;
-      const { node } = await openImage(path, {
-        format: values.format,
+      const image = namedImage(path, values);
+      const { node } = await openImage(image.source, {
+        ...image.open,
         share: values['force-share'],
         backing: 'skip',
         readOnly: repair === undefined,

@@ -2,6 +2,7 @@
 import { allowAll } from '#engine/block/gate.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { CHECKSUMS, checksumImage, type ChecksumAlgorithm } from '#engine/block/jobs/checksum.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { interruptible } from '../frame/interrupt.ts';
@@ -18,6 +19,7 @@ export const checksum = defineCommand({
     'The disk of an image with a backing file is its own contents over those of the backing file: it needs --follow.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     algorithm: {
       kind: 'text',
       short: 'a',
@@ -48,8 +50,9 @@ export const checksum = defineCommand({
       const progress = values.progress ? progressLine(io) : undefined;
       try {
         const ended = await interruptible(io, 'nothing was changed', async (signal) => {
-          const { node } = await openImage(path, {
-            format: values.format,
+          const image = namedImage(path, values);
+          const { node } = await openImage(image.source, {
+            ...image.open,
             snapshot: values.snapshot,
             share: values['force-share'],
             gate: values.follow ? allowAll : undefined,

@@ -1,6 +1,7 @@
 /** `platter commit`: what an overlay holds into an image below it. */
 import { allowAll } from '#engine/block/gate.ts';
 import { commitImage } from '#engine/block/jobs/commit.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { interruptible } from '../frame/interrupt.ts';
@@ -19,6 +20,7 @@ export const commit = defineCommand({
     'file show something else afterwards.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     base: {
       kind: 'text',
       short: 'b',
@@ -52,8 +54,9 @@ export const commit = defineCommand({
     const progress = values.progress && !values.quiet ? progressLine(io) : undefined;
     try {
       return await interruptible(io, 'the overlay shows what it showed', async (signal) => {
-        await commitImage(path, {
-          format: values.format,
+        const image = namedImage(path, values);
+        await commitImage(image.source, {
+          ...image.open,
           base: values.base,
           keep: values.keep,
           rate,

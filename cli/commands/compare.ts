@@ -2,6 +2,7 @@
 import { allowAll } from '#engine/block/gate.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { compareImages, type Comparison } from '#engine/block/jobs/compare.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failureText } from '../frame/failure.ts';
 import { progressLine } from '../frame/progress.ts';
@@ -18,6 +19,7 @@ export const compare = defineCommand({
     'longer than the other counts as the same while the rest is zero.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     'second-format': { kind: 'text', short: 'F', value: 'FMT', help: "the second image's format" },
     strict: { kind: 'flag', short: 's', help: 'sizes and what is allocated must be the same too' },
     ...FOLLOW_OPTION,
@@ -42,10 +44,12 @@ export const compare = defineCommand({
     let code = 2;
     let path = first;
     try {
-      const one = await openImage(first, { format: values.format, gate, share });
+      const left = namedImage(first, values);
+      const one = await openImage(left.source, { ...left.open, gate, share });
       try {
         path = second;
-        const two = await openImage(second, { format: values['second-format'], gate, share });
+        const right = namedImage(second, { ...values, format: values['second-format'] });
+        const two = await openImage(right.source, { ...right.open, gate, share });
         try {
           code = 4;
           const found = await compareImages(one.node, two.node, {

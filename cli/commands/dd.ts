@@ -3,6 +3,7 @@ import { allowAll } from '#engine/block/gate.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { ddImage } from '#engine/block/jobs/dd.ts';
 import { targetPath } from '../convert/target.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { interruptible } from '../frame/interrupt.ts';
@@ -23,6 +24,7 @@ export const dd = defineCommand({
     'The target appears under its name only when it is complete.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     target: { kind: 'text', short: 'O', value: 'FMT', help: "the target's format (default raw)" },
     ...FOLLOW_OPTION,
     progress: { kind: 'flag', short: 'p', help: 'show how far it is' },
@@ -49,8 +51,9 @@ export const dd = defineCommand({
     const progress = values.progress ? progressLine(io) : undefined;
     try {
       return await interruptible(io, 'no target was left', async (signal) => {
-        const { node } = await openImage(source, {
-          format: values.format,
+        const image = namedImage(source, values);
+        const { node } = await openImage(image.source, {
+          ...image.open,
           share: values['force-share'],
           gate: values.follow ? allowAll : undefined,
         });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MapExtent } from '#contract/images.ts';
 import { qemuImg, qemuIo, workFolder } from '../testing/qemu-img.ts';
-import { platter } from '../testing/run-command.ts';
+import { platterIn, type Ran } from '../testing/run-command.ts';
 
 const { folder, remove } = workFolder();
 afterAll(remove);
@@ -83,15 +83,7 @@ beforeAll(() => {
 });
 
 /** As `platter …`, run where the images are. */
-async function here(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  const before = process.cwd();
-  process.chdir(folder);
-  try {
-    return await platter(words);
-  } finally {
-    process.chdir(before);
-  }
-}
+const here = (...words: string[]): Promise<Ran> => platterIn(folder, words);
 
 const formatOf = (name: string): string[] => (name.endsWith('.raw') ? ['-f', 'raw'] : []);
 

@@ -2,6 +2,7 @@
 import type { ImageInfo } from '#contract/images.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { allowAll } from '#engine/block/gate.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import type { Io } from '../frame/io.ts';
@@ -20,6 +21,7 @@ export const info = defineCommand({
     'Only the header is read. The backing file that an image names is looked into with --backing-chain alone.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     ...OUTPUT_OPTIONS,
     'backing-chain': { kind: 'flag', help: 'the backing file too, and its backing file, and so on' },
     follow: { kind: 'flag', help: 'the same' },
@@ -41,15 +43,19 @@ export const info = defineCommand({
     const chain = values['backing-chain'] || values.follow;
     const json = wantsJson(values);
     try {
-      const opened = await openImage(path, {
-        format: values.format,
+      const image = namedImage(path, values);
+      const opened = await openImage(image.source, {
+        ...image.open,
         share: values['force-share'],
         gate: chain ? allowAll : undefined,
         backing: chain ? 'require' : 'skip',
       });
       await opened.node.close();
-      if (chain) printChain(opened.info, path, json, io);
-      else printOne(opened.info, path, json, io);
+      // Of a file itself QEMU names the protocol as its format.
+      const info = image.bare ? { ...opened.info, format: 'file' } : opened.info;
+      const name = image.name(opened.info.format);
+      if (chain) printChain(info, name, json, io);
+      else printOne(info, name, json, io);
       return 0;
     } catch (error) {
       return failed(io, error, path);

@@ -143,7 +143,7 @@ describe.skipIf(process.platform !== 'linux').each(places)('in %s', (place) => {
     expect(measured.out).toBe(qemuImg(folder, 'measure', '-O', 'qcow2', '-f', format, path));
   });
 
-  it.each(IMAGES)('%s holds the same bytes in a copy', async (name, format) => {
+  it.each(place === places[0] ? IMAGES : [])('%s holds the same bytes in a copy', async (name, format) => {
     const path = join(folder, name);
     const copy = `${path}.copy`;
     expect(await platter(['convert', '--follow', '-f', format, '-O', 'qcow2', path, copy])).toMatchObject({

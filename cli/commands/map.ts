@@ -4,6 +4,7 @@ import { allowAll } from '#engine/block/gate.ts';
 import { openImage, type OpenedImage } from '#engine/block/graph.ts';
 import { mapPage, mergeable } from '#engine/block/map.ts';
 import { PlatterError } from '#engine/errors.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import type { Io } from '../frame/io.ts';
@@ -26,6 +27,7 @@ export const map = defineCommand({
     'present.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     ...OUTPUT_OPTIONS,
     ...FOLLOW_OPTION,
     'start-offset': {
@@ -62,8 +64,9 @@ export const map = defineCommand({
     const length =
       values['max-length'] === undefined ? undefined : parseSize(values['max-length'], '--max-length');
     try {
-      const opened = await openImage(path, {
-        format: values.format,
+      const image = namedImage(path, values);
+      const opened = await openImage(image.source, {
+        ...image.open,
         share: values['force-share'],
         gate: values.follow ? allowAll : undefined,
         backing: values.follow ? 'require' : 'skip',
@@ -71,7 +74,7 @@ export const map = defineCommand({
       try {
         const range = { start, end: length === undefined ? undefined : start + length };
         const print = wantsJson(values) ? printJson : printText;
-        await print(extents(opened, range), { path, info: opened.info, start, io });
+        await print(extents(opened, range), { path: image.file, info: opened.info, start, io });
       } finally {
         await opened.node.close();
       }

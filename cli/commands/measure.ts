@@ -4,8 +4,9 @@ import { allowAll } from '#engine/block/gate.ts';
 import { openImage } from '#engine/block/graph.ts';
 import { measureImage, type Measured } from '#engine/block/jobs/measure.ts';
 import { asksForHelp, optionValues, splitOptions } from '../convert/create-options.ts';
-import { OBJECT_OPTION, Secrets } from '../convert/secrets.ts';
+import { Secrets } from '../convert/secrets.ts';
 import { snapshotName } from '../convert/plan.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { parseSize } from '../frame/numbers.ts';
@@ -23,6 +24,7 @@ export const measure = defineCommand({
     'written, and only tables are read.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     target: {
       kind: 'text',
       short: 'O',
@@ -38,7 +40,6 @@ export const measure = defineCommand({
     size: { kind: 'text', value: 'BYTES', help: 'for an empty disk of this size' },
     snapshot: { kind: 'text', short: 'l', value: 'NAME', help: 'for the disk as a snapshot keeps it' },
     ...OUTPUT_OPTIONS,
-    ...OBJECT_OPTION,
     ...FOLLOW_OPTION,
     ...SHARE_OPTION,
   },
@@ -69,11 +70,11 @@ export const measure = defineCommand({
       let measured: Measured;
       if (values.size !== undefined) measured = await measureImage(parseSize(values.size, '--size'), wanted);
       else {
-        const { node } = await openImage(path, {
-          format: values.format,
+        const image = namedImage(path, values);
+        const { node } = await openImage(image.source, {
+          ...image.open,
           snapshot: snapshotName(values.snapshot),
           gate: values.follow ? allowAll : undefined,
-          secret: () => secrets.only,
         });
         try {
           measured = await measureImage(node, wanted);

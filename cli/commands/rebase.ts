@@ -1,6 +1,7 @@
 /** `platter rebase`: another backing file under an overlay. */
 import { allowAll } from '#engine/block/gate.ts';
 import { rebaseImage } from '#engine/block/jobs/rebase.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { interruptible } from '../frame/interrupt.ts';
@@ -18,6 +19,7 @@ export const rebase = defineCommand({
     'The old backing file is read, and whatever the new one names: --follow is needed, except with --unsafe.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     backing: {
       kind: 'text',
       short: 'b',
@@ -56,8 +58,9 @@ export const rebase = defineCommand({
     const progress = values.progress && !values.quiet ? progressLine(io) : undefined;
     try {
       return await interruptible(io, 'the overlay has its old backing file', async (signal) => {
-        await rebaseImage(path, {
-          format: values.format,
+        const image = namedImage(path, values);
+        await rebaseImage(image.source, {
+          ...image.open,
           backing: values.backing ?? '',
           backingFormat: values['backing-format'],
           unsafe: values.unsafe,

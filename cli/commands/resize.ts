@@ -2,6 +2,7 @@
 import { openImage } from '#engine/block/graph.ts';
 import { allowAll } from '#engine/block/gate.ts';
 import { resizeImage } from '#engine/block/jobs/resize.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { parseSize } from '../frame/numbers.ts';
@@ -19,6 +20,7 @@ export const resize = defineCommand({
     'An image with a backing file needs --follow: what lies in the backing file must not show through behind the old end.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     shrink: {
       kind: 'flag',
       help: 'allow a smaller size: what lies behind it is lost. Shrink the file system and partitions first',
@@ -44,8 +46,9 @@ export const resize = defineCommand({
     const relative = text.startsWith('+') || text.startsWith('-');
     const bytes = parseSize(relative ? text.slice(1) : text, 'SIZE');
     try {
-      const { node } = await openImage(path, {
-        format: values.format,
+      const image = namedImage(path, values);
+      const { node } = await openImage(image.source, {
+        ...image.open,
         readOnly: false,
         gate: values.follow ? allowAll : undefined,
       });

@@ -1,6 +1,7 @@
 /** `platter snapshot`: internal snapshots of a qcow2 image. */
 import { openImage } from '#engine/block/graph.ts';
 import { applySnapshot, createSnapshot, deleteSnapshot } from '#engine/block/jobs/snapshot.ts';
+import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { UsageError } from '../frame/usage-error.ts';
@@ -17,6 +18,7 @@ export const snapshot = defineCommand({
     'lost unless another snapshot keeps it.',
   options: {
     ...FORMAT_OPTION,
+    ...IMAGE_OPTS_OPTION,
     list: { kind: 'flag', short: 'l', help: 'list them (the default)' },
     create: { kind: 'text', short: 'c', value: 'NAME', help: 'keep the disk as it is now' },
     apply: { kind: 'text', short: 'a', value: 'NAME', help: 'make the disk what it was' },
@@ -38,8 +40,9 @@ export const snapshot = defineCommand({
     if (actions > 1 || (actions === 1 && values.list))
       throw new UsageError('give one of --list, --create, --apply and --delete');
     try {
-      const { node, info } = await openImage(path, {
-        format: values.format,
+      const image = namedImage(path, values);
+      const { node, info } = await openImage(image.source, {
+        ...image.open,
         share: values['force-share'],
         backing: 'skip',
         readOnly: actions === 0,

@@ -1,13 +1,15 @@
 /** The options of `platter convert`: those of `qemu-img convert`, and --follow. */
 import type { OptionSpecs } from '../frame/command.ts';
 import { FOLLOW_OPTION, FORMAT_OPTION, SHARE_OPTION } from '../commands/shared.ts';
-import { OBJECT_OPTION } from './secrets.ts';
+import { IMAGE_OPTS_OPTION } from '../image-opts/named-image.ts';
 
 /** What `-t` and `-T` may say; the page cache is used in any case. */
 const CACHE_MODES = ['none', 'writeback', 'unsafe', 'directsync', 'writethrough'] as const;
 
 export const CONVERT_OPTIONS = {
   ...FORMAT_OPTION,
+  ...IMAGE_OPTS_OPTION,
+  'target-image-opts': { kind: 'flag', help: 'with -n: TARGET is such options, too' },
   target: { kind: 'text', short: 'O', value: 'FMT', help: "the target's format (default raw)" },
   options: {
     kind: 'list',
@@ -40,7 +42,6 @@ export const CONVERT_OPTIONS = {
   'skip-broken-bitmaps': { kind: 'flag', help: 'with --bitmaps: leave out those that cannot be trusted' },
   salvage: { kind: 'flag', help: 'what cannot be read becomes zeroes, and is told of' },
   'rate-limit': { kind: 'text', short: 'r', value: 'BYTES', help: 'bytes a second at most' },
-  ...OBJECT_OPTION,
   ...FOLLOW_OPTION,
   progress: { kind: 'flag', short: 'p', help: 'show how far it is' },
   quiet: { kind: 'flag', short: 'q', help: 'say nothing beside errors' },

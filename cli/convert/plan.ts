@@ -5,20 +5,20 @@ import type { Values } from '../frame/command.ts';
 import { parseCount, parseSize } from '../frame/numbers.ts';
 import { UsageError } from '../frame/usage-error.ts';
 import { optionValues, splitOptions, type GivenOptions } from './create-options.ts';
+import { namedImage, type NamedImage } from '../image-opts/named-image.ts';
 import type { CONVERT_OPTIONS } from './options.ts';
 import { Secrets } from './secrets.ts';
 
 export interface Conversion {
-  sources: string[];
+  sources: NamedImage[];
+  /** As it was named. */
   target: string;
-  /** Of the sources; undefined: found out. */
-  sourceFormat?: string;
+  /** In place: what is to be opened. */
+  into?: NamedImage;
   format: string;
   create: Record<string, string | number | boolean>;
-  secrets: Secrets;
   snapshot?: string;
   compress: boolean;
-  inPlace: boolean;
   zeroed: boolean;
   sparse?: number;
   bitmaps?: 'all' | 'skip-broken';
@@ -37,23 +37,24 @@ export function planConversion(
 ): Conversion {
   const format = formatByName(values.target ?? 'raw').name;
   const inPlace = values['no-create'];
+  const target = operands[operands.length - 1];
   if (values.coroutines !== undefined) parseCount(values.coroutines, '-m', 1, MOST_COROUTINES);
   checkTogether(values, operands.length - 1);
+  if (!inPlace && target.startsWith('json:'))
+    throw new UsageError('a new image is a file: json:{…} names one that is there, with -n');
   const secrets = new Secrets(values.object);
   const specs = inPlace ? [] : createSpecs(format);
   const given = splitOptions(values.options, specs);
   if (given.has('size')) throw new UsageError("option '-o' cannot set the size: it is that of the source");
   nameBacking(values, given, format);
   return {
-    sources: operands.slice(0, -1),
-    target: operands[operands.length - 1],
-    sourceFormat: values.format,
+    sources: operands.slice(0, -1).map((source) => namedImage(source, values)),
+    target,
+    into: inPlace ? targetImage(target, values) : undefined,
     format,
     create: inPlace ? Object.fromEntries(given) : optionValues(given, specs, secrets),
-    secrets,
     snapshot: snapshotName(values.snapshot),
     compress: values.compress,
-    inPlace,
     zeroed: values['target-is-zero'],
     sparse: sparseBytes(values.sparse),
     bitmaps: values['skip-broken-bitmaps'] ? 'skip-broken' : values.bitmaps ? 'all' : undefined,
@@ -63,12 +64,23 @@ export function planConversion(
   };
 }
 
+/** The format is said by -O, which is raw when left out, or by the options. */
+function targetImage(target: string, values: Values<typeof CONVERT_OPTIONS>): NamedImage {
+  const options = values['target-image-opts'];
+  return namedImage(target, {
+    'image-opts': options,
+    object: values.object,
+    format: options || target.startsWith('json:') ? undefined : formatByName(values.target ?? 'raw').name,
+  });
+}
+
 function checkTogether(values: Values<typeof CONVERT_OPTIONS>, sources: number): void {
   const refuse = (when: boolean, message: string): void => {
     if (when) throw new UsageError(message);
   };
   refuse(values['skip-broken-bitmaps'] && !values.bitmaps, '--skip-broken-bitmaps goes with --bitmaps');
   refuse(values['no-create'] && values.options.length > 0, '-o says how a target is made: not with -n');
+  refuse(values['target-image-opts'] && !values['no-create'], '--target-image-opts goes with -n');
   refuse(values['target-is-zero'] && !values['no-create'], '--target-is-zero goes with -n');
   refuse(
     values['target-is-zero'] && values.backing !== undefined,

@@ -20,7 +20,7 @@ export interface ConversionReports {
 export async function runConversion(plan: Conversion, reports: ConversionReports): Promise<void> {
   const source = await openSources(plan);
   try {
-    const path = targetPath(plan.target, source);
+    const path = targetPath(plan.into?.file ?? plan.target, source);
     const shared = {
       compress: plan.compress,
       sparse: plan.sparse,
@@ -31,13 +31,8 @@ export async function runConversion(plan: Conversion, reports: ConversionReports
       onUnreadable: plan.salvage ? unreadable(reports.warn) : undefined,
     };
     const gate = targetGate(plan, path);
-    if (plan.inPlace) {
-      const { node } = await openImage(path, {
-        format: plan.format,
-        readOnly: false,
-        gate,
-        secret: () => plan.secrets.only,
-      });
+    if (plan.into !== undefined) {
+      const { node } = await openImage(plan.into.source, { ...plan.into.open, readOnly: false, gate });
       try {
         const backed = plan.create['backing_file'] !== undefined;
         await convertInto(source, node, { ...shared, zeroed: plan.zeroed, backed });
@@ -61,14 +56,13 @@ export async function runConversion(plan: Conversion, reports: ConversionReports
 async function openSources(plan: Conversion): Promise<BlockNode> {
   const nodes: FormatNode[] = [];
   try {
-    for (const path of plan.sources) {
-      const { node } = await openImage(path, {
-        format: plan.sourceFormat,
+    for (const image of plan.sources) {
+      const { node } = await openImage(image.source, {
+        ...image.open,
         snapshot: plan.snapshot,
         gate: plan.follow ? allowAll : undefined,
         // Only what lies over the backing file is wanted: it need not be opened.
         backing: plan.create['backing_file'] === undefined || plan.follow ? 'require' : 'tolerate',
-        secret: () => plan.secrets.only,
       });
       nodes.push(node);
     }

@@ -50,6 +50,14 @@ export function qemuJson(value: QemuValue, indent = ''): string {
   return typeof value === 'string' ? qemuString(value) : String(value);
 }
 
+/** JSON on one line, as in `json:{…}`. */
+export function qemuLine(value: QemuValue): string {
+  if (Array.isArray(value)) return `[${value.map(qemuLine).join(', ')}]`;
+  if (typeof value !== 'object') return typeof value === 'string' ? qemuString(value) : String(value);
+  const members = qemuEntries(value).map(([name, member]) => `${qemuString(name)}: ${qemuLine(member)}`);
+  return `{${members.join(', ')}}`;
+}
+
 /** QEMU escapes everything beyond ASCII, in capitals. */
 export function qemuString(text: string): string {
   return JSON.stringify(text).replace(/[\u007f-\uffff]|\\u[0-9a-f]{4}/g, (found) =>

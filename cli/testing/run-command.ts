@@ -22,6 +22,17 @@ export async function platter(words: readonly string[], input = ''): Promise<Ran
   return ran;
 }
 
+/** The same, run where `folder` is: names are as short as the real program prints them. */
+export async function platterIn(folder: string, words: readonly string[]): Promise<Ran> {
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    return await platter(words);
+  } finally {
+    process.chdir(before);
+  }
+}
+
 /** Waits until a command listens for Ctrl-C and had some turns of the event loop to work, and presses it. */
 export async function pressControlC(): Promise<void> {
   const before = process.listenerCount('SIGINT');

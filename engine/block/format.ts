@@ -9,6 +9,7 @@ import type { BitmapInfo, HeaderField, CheckResult, SnapshotInfo } from '../../c
 import type { PlatterError } from '../errors.ts';
 import type { Maybe } from '../maybe.ts';
 import type { Gate, GateRequest } from './gate.ts';
+import type { RawWindow } from './image-tree.ts';
 import type { Limits } from './limits.ts';
 import type { BlockNode } from './node.ts';
 import type { Storage } from './storage/storage.ts';
@@ -141,6 +142,10 @@ export interface OpenContext {
   readonly repair?: boolean;
   /** The internal snapshot that is meant instead of the present state. */
   readonly snapshot?: string;
+  /** A person said what stands below, or that nothing does: what the image names does not count. */
+  readonly backing?: 'given' | 'none';
+  /** Of a raw disk: the stretch of its file. */
+  readonly window?: RawWindow;
   /** The format was guessed, not given: raw then guards sector 0. */
   readonly probed: boolean;
   readonly gate: Gate;

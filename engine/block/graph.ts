@@ -11,11 +11,13 @@ import { FormatNode } from './access.ts';
 import type { OpenContext, OpenedBacking } from './format.ts';
 import { bestFormat, formatByName, probeFormat } from './formats/registry.ts';
 import { denyAll, type Gate, type GateRequest } from './gate.ts';
+import { isLeaf, leafOf, type ImageTree } from './image-tree.ts';
 import { imageInfo } from './info.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { resolveReference } from './references.ts';
 import { FileStorage, openFile } from './storage/file.ts';
 import { holderName, imageHolders, refuseHeld } from './storage/locks.ts';
+import { NodeStorage } from './storage/node-storage.ts';
 import type { Storage } from './storage/storage.ts';
 import { WriteBehind } from './storage/write-behind.ts';
 import { UnavailableNode } from './unavailable.ts';
@@ -58,21 +60,35 @@ interface Place {
   path?: string;
   /** Identities of the files above and of this one. */
   seen: string[];
+  /** What a person says about this layer. */
+  tree?: ImageTree;
 }
 
-/** Opens an image and its chain. A failure leaves nothing open. Takes over a `Storage` that it is given. */
-export function openImage(source: string | Storage, options: OpenOptions = {}): Maybe<OpenedImage> {
+/**
+ * Opens an image and its chain: a file by its path, bytes, or layers as a person describes them. A failure leaves nothing open. Takes
+ * over a `Storage` that it is given.
+ */
+export function openImage(
+  source: string | Storage | ImageTree,
+  options: OpenOptions = {},
+): Maybe<OpenedImage> {
   return run(openSteps(source, options));
 }
 
-function* openSteps(source: string | Storage, options: OpenOptions): Steps<OpenedImage> {
+function* openSteps(source: string | Storage | ImageTree, options: OpenOptions): Steps<OpenedImage> {
   const write = options.readOnly === false;
-  if (typeof source === 'string' && (write || options.share === false)) {
-    refuseHeld(source, basename(source), write);
+  let node: FormatNode;
+  if (typeof source !== 'string' && !isStorage(source)) {
+    node = yield* openTree(source, options, { depth: 0, seen: [] });
+  } else {
+    const storage = typeof source === 'string' ? openNamed(source, options) : source;
+    node = yield* openNode(storage, options, {
+      depth: 0,
+      path: fileOf(storage)?.path,
+      seen: [identity(storage)],
+    });
   }
-  const storage = typeof source === 'string' ? openFile(source, { readOnly: options.readOnly }) : source;
-  const path = fileOf(storage)?.path;
-  const node = yield* openNode(storage, options, { depth: 0, path, seen: [identity(storage)] });
+  const path = fileOf(node.format.storage)?.path;
   try {
     const info = yield* wait(imageInfo(node));
     const writers = write || path === undefined ? [] : imageHolders(path).filter((holder) => holder.writes);
@@ -82,6 +98,46 @@ function* openSteps(source: string | Storage, options: OpenOptions): Steps<Opene
     yield* wait(node.close());
     throw error;
   }
+}
+
+function isStorage(source: Storage | ImageTree): source is Storage {
+  return 'extentAt' in source;
+}
+
+/** A file that a person named. */
+function openNamed(path: string, options: OpenOptions): FileStorage {
+  const write = options.readOnly === false;
+  if (write || options.share === false) refuseHeld(path, basename(path), write);
+  return openFile(path, { readOnly: !write });
+}
+
+/** The layers from the file up. Whoever described them named every file: the gate is not asked. */
+function* openTree(tree: ImageTree, options: OpenOptions, above: Place): Steps<FormatNode> {
+  const storage = yield* treeStorage(tree, options);
+  const file = fileOf(storage);
+  const place = { depth: above.depth, path: file?.path, seen: [...above.seen, identity(storage)], tree };
+  const given = tree.secret;
+  return yield* openNode(
+    storage,
+    {
+      ...options,
+      format: isLeaf(tree) ? 'raw' : (tree.driver ?? options.format),
+      readOnly: tree.readOnly === true ? true : options.readOnly,
+      secret: given === undefined ? options.secret : () => given,
+    },
+    place,
+  );
+}
+
+/** What a layer lies in: a file, or another layer's disk. */
+function* treeStorage(tree: ImageTree, options: OpenOptions): Steps<Storage> {
+  const below = isLeaf(tree) ? tree : tree.file;
+  if (below !== undefined && !isLeaf(below)) {
+    const { snapshot: _, format: __, ...inner } = options;
+    return new NodeStorage(yield* openTree(below, inner, { depth: 0, seen: [] }));
+  }
+  const readOnly = tree.readOnly === true || options.readOnly !== false;
+  return openNamed(leafOf(tree).filename, { ...options, readOnly });
 }
 
 /** A node over `storage`; closes it when that fails. */
@@ -121,6 +177,8 @@ class Context implements OpenContext {
   readonly secret?: OpenOptions['secret'];
   readonly snapshot: string | undefined;
   readonly repair: boolean;
+  readonly backing: OpenContext['backing'];
+  readonly window: OpenContext['window'];
   readonly #options: OpenOptions;
   readonly #place: Place;
 
@@ -130,6 +188,9 @@ class Context implements OpenContext {
     this.repair = options.repair === true && place.depth === 0;
     this.readOnly = storage.readOnly || options.snapshot !== undefined || (options.readOnly ?? true);
     this.probed = options.format === undefined;
+    this.window = place.tree?.window;
+    const below = place.tree?.backing;
+    this.backing = below === null ? 'none' : below?.file === undefined ? undefined : 'given';
     this.gate = options.gate ?? denyAll;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.secret = options.secret;
@@ -150,6 +211,10 @@ class Context implements OpenContext {
   }
 
   openStorage(reference: string, role: GateRequest['role']): Maybe<Storage> {
+    const given = this.#place.tree?.dataFile;
+    if (role === 'data-file' && given !== undefined) {
+      return run(treeStorage({ file: given }, { ...this.#options, readOnly: this.readOnly }));
+    }
     return andThen(this.#ask(reference, role, 'raw'), (path) => {
       if (!this.readOnly || this.#options.share === false) refuseHeld(path, basename(path), !this.readOnly);
       return openFile(path, { readOnly: this.readOnly, noFollow: true });
@@ -181,6 +246,17 @@ class Context implements OpenContext {
         },
       );
     }
+    const tree = place.tree?.backing ?? undefined;
+    if (tree?.file !== undefined) {
+      const options = {
+        ...this.#options,
+        format: undefined,
+        readOnly: true,
+        snapshot: undefined,
+        secret: undefined,
+      };
+      return yield* openTree(tree, options, { ...place, depth: place.depth + 1 });
+    }
     if (format !== undefined) formatByName(format);
     const path = yield* wait(this.#ask(reference, role, format));
     if (this.#options.share === false) refuseHeld(path, basename(path), false);
@@ -197,8 +273,12 @@ class Context implements OpenContext {
         },
       );
     }
-    const options = { ...this.#options, format, readOnly: true, snapshot: undefined };
-    const below = { depth: place.depth + 1, path, seen: [...place.seen, storage.identity] };
+    const options = { ...this.#options, format: tree?.driver ?? format, readOnly: true, snapshot: undefined };
+    const passphrase = tree?.secret;
+    if (passphrase !== undefined) options.secret = () => passphrase;
+    // The passphrase of this layer is not that of the next one.
+    else if (place.tree?.secret !== undefined) options.secret = undefined;
+    const below = { depth: place.depth + 1, path, seen: [...place.seen, storage.identity], tree };
     return yield* openNode(storage, options, below);
   }
 

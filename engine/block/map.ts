@@ -5,6 +5,7 @@ import { run, wait, type Maybe, type Steps } from '../maybe.ts';
 import { FormatNode } from './access.ts';
 import type { BlockExtent, BlockNode } from './node.ts';
 import { FileStorage } from './storage/file.ts';
+import { NodeStorage } from './storage/node-storage.ts';
 import type { Storage } from './storage/storage.ts';
 import { UnavailableNode } from './unavailable.ts';
 
@@ -87,6 +88,12 @@ function* askBelow(
 ): Steps<void> {
   const meaning = yield* wait(node.holesAre?.(extent.start));
   if (meaning === undefined || storage === undefined) return;
+  if (meaning === 'hole' && storage instanceof NodeStorage) {
+    // Another disk that is shown as it is: what that says counts.
+    const shown = yield* extentAt(storage.node, storage.start + hostOffset, extent.length);
+    Object.assign(extent, { offset: undefined }, shown, { start: extent.start, depth: extent.depth });
+    return;
+  }
   const size = yield* wait(storage.size());
   if (hostOffset >= size) {
     // A format may have data past the end of its file, which reads as zeroes; of a raw disk the file was cut off under us.

@@ -12,6 +12,7 @@ import type { FormatNode } from '../access.ts';
 import { emptyQcow2 } from '../formats/qcow2/empty.ts';
 import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { openImage, type OpenOptions } from '../graph.ts';
+import type { ImageTree } from '../image-tree.ts';
 import { extentAt } from '../map.ts';
 import { chainOf, findInChain, type ChainImage } from './chain.ts';
 import { JobPace, type JobOptions } from './job.ts';
@@ -38,17 +39,21 @@ export interface CommitResult {
 const PIECE = 2 << 20;
 
 /**
- * `path`: the overlay. Opens it and its backing image for writing, everything through the gate. Throws `commit.no-backing`,
+ * `image`: the overlay. Opens it and its backing image for writing, everything through the gate. Throws `commit.no-backing`,
  * `commit.not-in-chain`, `storage.*`, `job.cancelled`; the overlay then still shows what it showed.
  */
-export async function commitImage(path: string, options: CommitOptions = {}): Promise<CommitResult> {
+export async function commitImage(
+  image: string | ImageTree,
+  options: CommitOptions = {},
+): Promise<CommitResult> {
   const { format, gate, secret, limits } = options;
-  const { node: top } = await openImage(path, { format, gate, secret, limits, readOnly: false });
+  const { node: top } = await openImage(image, { format, gate, secret, limits, readOnly: false });
   try {
     const base = await findBase(top, options.base);
     const target = base.path ?? '';
     const below: OpenOptions = { format: base.node.driver, gate, secret, limits, readOnly: false };
-    const grown = await openGrown(target, top.virtualSize, below);
+    const described = typeof image === 'string' ? undefined : treeBelow(image, base.depth);
+    const grown = await openGrown(described ?? target, top.virtualSize, below);
     try {
       await copyAbove(top, grown, base, options);
       await grown.flush();
@@ -82,16 +87,23 @@ async function findBase(top: FormatNode, name: string | undefined): Promise<Chai
   });
 }
 
+/** What a person said of the layer that many images further down, where that names the file. */
+function treeBelow(tree: ImageTree, depth: number): ImageTree | undefined {
+  let at: ImageTree | null | undefined = tree;
+  for (let count = 0; count < depth; count++) at = at?.backing;
+  return at?.file === undefined ? undefined : at;
+}
+
 /** The base, of at least `size` bytes; what is added reads as zeroes. */
-async function openGrown(path: string, size: number, options: OpenOptions): Promise<FormatNode> {
-  const { node } = await openImage(path, options);
+async function openGrown(image: string | ImageTree, size: number, options: OpenOptions): Promise<FormatNode> {
+  const { node } = await openImage(image, options);
   if (node.virtualSize >= size) return node;
   try {
     await resizeImage(node, size);
   } finally {
     await node.close();
   }
-  const grown = await openImage(path, options);
+  const grown = await openImage(image, options);
   return grown.node;
 }
 

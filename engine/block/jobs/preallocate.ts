@@ -3,6 +3,7 @@ import { PlatterError } from '../../errors.ts';
 import { run } from '../../maybe.ts';
 import type { FormatNode } from '../access.ts';
 import type { CreateOptions } from '../format.ts';
+import { RawDriver } from '../formats/raw/driver.ts';
 import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { preallocateQcow2 } from '../formats/qcow2/preallocate.ts';
 import { writeZeroes } from '../formats/raw/create.ts';
@@ -65,7 +66,8 @@ export async function preallocateFrom(node: FormatNode, from: number, mode: Prea
   checkPreallocation(node, mode, node.virtualSize);
   const { storage } = format;
   const end = await storage.size();
-  await run(writeZeroes(storage, from, end));
+  const start = format instanceof RawDriver ? format.start : 0;
+  await run(writeZeroes(storage, start + from, end));
 }
 
 function badMode(value: string, expected: string): PlatterError {

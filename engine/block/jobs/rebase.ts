@@ -16,9 +16,10 @@ import { pinZeroes } from '../formats/qcow2/zero.ts';
 import { changeQedBacking } from '../formats/qed/backing.ts';
 import { QedDriver } from '../formats/qed/driver.ts';
 import { openImage, type OpenOptions } from '../graph.ts';
+import type { ImageTree } from '../image-tree.ts';
 import { extentAt } from '../map.ts';
 import { readOrZero } from '../range.ts';
-import { realPath, resolveReference } from '../references.ts';
+import { resolveReference } from '../references.ts';
 import { chainOf, type ChainImage } from './chain.ts';
 import { JobPace, type JobOptions } from './job.ts';
 
@@ -37,10 +38,10 @@ const PIECE = 2 << 20;
 const UNIT = 4096;
 
 /**
- * `path`: the overlay. Throws `rebase.*`, `storage.*`, `gate.*`, `job.cancelled`; the overlay then keeps its old backing file and
+ * `image`: the overlay. Throws `rebase.*`, `storage.*`, `gate.*`, `job.cancelled`; the overlay then keeps its old backing file and
  * shows what it showed.
  */
-export async function rebaseImage(path: string, options: RebaseOptions): Promise<void> {
+export async function rebaseImage(image: string | ImageTree, options: RebaseOptions): Promise<void> {
   const { format, gate, secret, limits } = options;
   const unsafe = options.unsafe === true;
   if (options.backing !== '' && options.backingFormat === undefined) {
@@ -52,10 +53,10 @@ export async function rebaseImage(path: string, options: RebaseOptions): Promise
   }
   if (options.backingFormat !== undefined) formatByName(options.backingFormat);
   const open: OpenOptions = { format, secret, limits, readOnly: false };
-  const { node } = await openImage(path, { ...open, gate, backing: unsafe ? 'skip' : 'require' });
+  const { node } = await openImage(image, { ...open, gate, backing: unsafe ? 'skip' : 'require' });
   try {
     checkPossible(node, options.backing);
-    if (!unsafe) await keepContents(node, path, options);
+    if (!unsafe) await keepContents(node, options);
     await node.flush();
     await node.alone(() => changeName(node, options));
   } finally {
@@ -85,18 +86,18 @@ function changeName(node: FormatNode, { backing, backingFormat }: RebaseOptions)
 }
 
 /** Opens the new backing image and takes over what it does not have. */
-async function keepContents(node: FormatNode, path: string, options: RebaseOptions): Promise<void> {
+async function keepContents(node: FormatNode, options: RebaseOptions): Promise<void> {
   const { backing, backingFormat, gate, secret, limits } = options;
   if (backing === '') {
     await takeOver(node, undefined, undefined, options);
     return;
   }
-  const target = resolveReference(backing, path, node.name);
   const chain = chainOf(node);
+  const own = chain[0].path;
+  const target = resolveReference(backing, own, node.name);
   const { node: below } = await openImage(target, { format: backingFormat, gate, secret, limits });
   try {
-    const own = realPath(path);
-    if (chainOf(below).some((image) => image.path === own)) throw cycle(node, backing);
+    if (own !== undefined && chainOf(below).some((image) => image.path === own)) throw cycle(node, backing);
     const known = chain.find(({ depth, path: there }) => depth > 0 && there === target);
     await takeOver(node, below, known, options);
   } finally {

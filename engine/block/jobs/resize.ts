@@ -6,6 +6,7 @@ import { LuksDriver } from '../formats/luks/driver.ts';
 import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { resizeQcow2 } from '../formats/qcow2/resize.ts';
 import { QedDriver } from '../formats/qed/driver.ts';
+import { RawDriver } from '../formats/raw/driver.ts';
 import { tableEntries } from '../formats/qed/header.ts';
 import { checkPreallocation, preallocateFrom, preallocationMode } from './preallocate.ts';
 import { qcow2State } from './qcow2-state.ts';
@@ -57,7 +58,7 @@ function change(node: FormatNode, size: number): Maybe<void> {
   if (format instanceof Qcow2Driver) return run(resizeQcow2(qcow2State(node, 'resizing'), size));
   if (format instanceof QedDriver) return run(growQed(format, size));
   if (format instanceof LuksDriver) return format.storage.truncate(format.payload + size);
-  if (node.driver === 'raw') return format.storage.truncate(size);
+  if (format instanceof RawDriver && !format.fixedSize) return format.storage.truncate(format.start + size);
   throw new PlatterError(
     'resize.not-possible',
     `The disk of a ${node.driver} image has the size that it was made with`,

@@ -2,7 +2,7 @@
 import type { Maybe } from '../../maybe.ts';
 import { PlatterError } from '../../errors.ts';
 import { andThen } from '../../maybe.ts';
-import type { BlockNode } from '../node.ts';
+import type { BlockExtent, BlockNode } from '../node.ts';
 import type { Storage, StorageExtent } from './storage.ts';
 
 export interface Window {
@@ -16,21 +16,22 @@ export class NodeStorage implements Storage {
   readonly name: string;
   readonly protocol = 'node';
   readonly readOnly: boolean;
-  readonly #node: BlockNode;
-  readonly #start: number;
+  readonly node: BlockNode;
+  /** The first byte of the node that is shown. */
+  readonly start: number;
   readonly #length: number;
 
   /** Takes over `node`: closing the storage closes it. */
   constructor(node: BlockNode, window: Window = {}) {
-    this.#node = node;
+    this.node = node;
     this.name = node.name;
     this.readOnly = node.readOnly;
-    this.#start = window.offset ?? 0;
-    this.#length = window.length ?? node.virtualSize - this.#start;
-    if (this.#start < 0 || this.#length < 0 || this.#start + this.#length > node.virtualSize) {
+    this.start = window.offset ?? 0;
+    this.#length = window.length ?? node.virtualSize - this.start;
+    if (this.start < 0 || this.#length < 0 || this.start + this.#length > node.virtualSize) {
       throw new PlatterError('block.out-of-range', `The window does not lie within "${node.name}"`, {
         image: node.name,
-        offset: this.#start,
+        offset: this.start,
         value: `${this.#length} bytes`,
         expected: `at most ${node.virtualSize} bytes`,
       });
@@ -43,17 +44,17 @@ export class NodeStorage implements Storage {
 
   read(offset: number, target: Uint8Array): Maybe<void> {
     this.#check(offset, target.length);
-    return this.#node.read(this.#start + offset, target);
+    return this.node.read(this.start + offset, target);
   }
 
   write(offset: number, source: Uint8Array): Maybe<void> {
     this.#check(offset, source.length);
-    return this.#node.write(this.#start + offset, source);
+    return this.node.write(this.start + offset, source);
   }
 
   writeZeroes(offset: number, length: number): Maybe<void> {
     this.#check(offset, length);
-    return this.#node.writeZeroes(this.#start + offset, length);
+    return this.node.writeZeroes(this.start + offset, length);
   }
 
   truncate(size: number): void {
@@ -62,15 +63,15 @@ export class NodeStorage implements Storage {
   }
 
   flush(): Maybe<void> {
-    return this.#node.flush();
+    return this.node.flush();
   }
 
   extentAt(offset: number, length: number): Maybe<StorageExtent> {
     this.#check(offset, length);
-    return andThen(this.#node.map(this.#start + offset, length), (extent) => ({
+    return andThen(this.node.map(this.start + offset, length), (extent) => ({
       offset,
       length: extent.length,
-      kind: extent.kind === 'zero' ? ('hole' as const) : ('data' as const),
+      kind: readsAsZero(extent, this.node) ? ('hole' as const) : ('data' as const),
     }));
   }
 
@@ -79,7 +80,7 @@ export class NodeStorage implements Storage {
   }
 
   close(): Maybe<void> {
-    return this.#node.close();
+    return this.node.close();
   }
 
   #check(offset: number, length: number): void {
@@ -89,4 +90,8 @@ export class NodeStorage implements Storage {
       offset: this.#length,
     });
   }
+}
+
+function readsAsZero({ kind }: BlockExtent, { backing }: BlockNode): boolean {
+  return kind === 'zero' || (kind === 'unallocated' && backing === undefined);
 }

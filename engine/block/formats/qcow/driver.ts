@@ -2,7 +2,7 @@
 import type { PlatterError } from '../../../errors.ts';
 import { andThen, type Maybe } from '../../../maybe.ts';
 import { inflateCluster } from '../../compression/deflate.ts';
-import type { ExtentSlot, FormatDescription, OpenedBacking } from '../../format.ts';
+import type { ExtentSlot, FormatDescription, OpenContext, OpenedBacking } from '../../format.ts';
 import type { BlockNode } from '../../node.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { badCompressed } from '../shared/inflate.ts';
@@ -106,8 +106,9 @@ export class QcowDriver extends ReadOnlyDriver {
 export function* openQcow(
   storage: Storage,
   image: QcowImage,
-  openBacking: (reference: string) => Maybe<OpenedBacking>,
+  context: Pick<OpenContext, 'backing' | 'openBacking'>,
 ): Steps<QcowDriver> {
-  const backing = image.backingFile === undefined ? undefined : yield* wait(openBacking(image.backingFile));
+  const name = context.backing === 'none' ? undefined : image.backingFile;
+  const backing = name === undefined ? undefined : yield* wait(context.openBacking(name));
   return new QcowDriver(storage, image, backing);
 }

@@ -17,5 +17,5 @@ export const qcow: FormatDescriptor = {
 
 function* open(storage: Storage, context: OpenContext): Steps<FormatDriver> {
   const image = yield* readQcowHeader(storage);
-  return yield* openQcow(storage, image, (reference) => context.openBacking(reference));
+  return yield* openQcow(storage, image, context);
 }

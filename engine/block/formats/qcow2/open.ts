@@ -117,8 +117,8 @@ function* openDataFile(state: Qcow2State, context: OpenContext): Steps<void> {
 function* openBacking(state: Qcow2State, cluster: Uint8Array, context: OpenContext): Steps<void> {
   const name = backingName(state.header, cluster);
   state.backingName = name;
-  if (name === undefined) return;
-  const opened = yield* wait(context.openBacking(name, state.extensions.backingFormat));
+  if (context.backing === 'none' || (name === undefined && context.backing !== 'given')) return;
+  const opened = yield* wait(context.openBacking(name ?? '', state.extensions.backingFormat));
   state.backing = opened.node;
   state.backingError = opened.error;
 }

@@ -17,7 +17,9 @@ function* open(storage: Storage, context: OpenContext): Steps<FormatDriver> {
   const image = yield* readQedHeader(storage);
   const format = (image.header.features & BACKING_RAW) === 0n ? undefined : 'raw';
   const backing =
-    image.backingFile === undefined ? undefined : yield* wait(context.openBacking(image.backingFile, format));
+    image.backingFile === undefined || context.backing === 'none'
+      ? undefined
+      : yield* wait(context.openBacking(image.backingFile, format));
   const driver = new QedDriver(storage, image, context.readOnly, backing);
   // Not closed cleanly: entries may point at clusters that were never written. Whoever writes repairs first, as QEMU does.
   const dirty = (image.header.features & NEED_CHECK) !== 0n;

@@ -145,7 +145,7 @@ function isReadOnly(layout: SparseLayout, context: OpenContext): boolean {
 
 function* openParent(descriptor: Descriptor, context: OpenContext): Steps<OpenedBacking | undefined> {
   const hint = descriptor.parentHint;
-  if (hint === undefined || hint === '') return undefined;
+  if (hint === undefined || hint === '' || context.backing === 'none') return undefined;
   const opened = yield* wait(context.openBacking(hint, 'vmdk', 'parent'));
   const format = opened.node instanceof FormatNode ? opened.node.format : undefined;
   if (!(format instanceof VmdkDriver) || format.cid === descriptor.parentCid) return opened;
