@@ -1,12 +1,11 @@
 /**
  * Requests a second at 4 KiB through the driver's half, the ring, virtio-blk and a disk in memory, for each kind of ring, with the trace
- * off and on; beside a plain prototype of the ring alone (the same descriptors, no checks, no device, no data), and beside QEMU's device
- * on the same operations over qtest. Figures of garbage are what the heap grew by, over many requests.
+ * off and on; beside a plain prototype of the ring alone (the same descriptors, no checks, no device, no data). QEMU's device stands in
+ * qtest.bench.ts. Figures of garbage are what the heap grew by, over many requests.
  */
 import { performance } from 'node:perf_hooks';
 import type { BenchLine } from './bench.ts';
 import { plainRing } from './plain-ring.ts';
-import { measureOverQtest } from './virtio-qtest.ts';
 import { openRig, runBatch, type Rig, type RigOptions } from './virtio-rig.ts';
 
 export const name = 'virtio-blk';
@@ -103,6 +102,4 @@ export async function run(report: (line: BenchLine) => void): Promise<void> {
       better: 'lower',
     });
   }
-  const overQtest = await measureOverQtest();
-  report({ what: '4k reads, one operation at a time', ...overQtest, peer: 'QEMU over qtest', unit, better });
 }

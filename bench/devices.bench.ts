@@ -1,6 +1,6 @@
 /**
- * What one request of 4 KiB costs on each controller, through the whole laboratory: exits, interrupts and model time of IDE by PIO and by
- * DMA and of AHCI, beside virtio-blk in the same run.
+ * What one request of 4 KiB costs on each controller, through the whole laboratory: exits, interrupts and model time of every kind of
+ * hardware that the guest can drive, beside virtio-blk over PCI with split rings in the same run.
  */
 import type { Workload } from '#contract/settings.ts';
 import { openImage } from '#engine/block/graph.ts';
@@ -10,12 +10,20 @@ import { parseCommandLine } from '#engine/qemu/parse.ts';
 import { E } from '#engine/trace/registry.ts';
 import type { BenchLine } from './bench.ts';
 
-export const name = 'ide';
+export const name = 'devices';
 
 const REQUESTS = 2000;
 const DISK_BYTES = 8 * 1024 * 1024;
 const NONE = '-drive file=a.img,if=none,id=d0,format=raw';
+const SCSI = `${NONE} -device scsi-hd,drive=d0,bus=s0.0`;
 const LINES: readonly [string, string][] = [
+  ['virtio-blk, packed', `${NONE} -device virtio-blk-pci,drive=d0,packed=on`],
+  ['virtio-blk without EVENT_IDX', `${NONE} -device virtio-blk-pci,drive=d0,event_idx=off`],
+  ['virtio-blk without ioeventfd', `${NONE} -device virtio-blk-pci,drive=d0,ioeventfd=off`],
+  ['virtio-blk, legacy', `${NONE} -device virtio-blk-pci,drive=d0,disable-modern=on`],
+  ['virtio-blk over MMIO', `-M microvm ${NONE} -device virtio-blk-device,drive=d0`],
+  ['virtio-scsi', `-device virtio-scsi-pci,id=s0 ${SCSI}`],
+  ['virtio-scsi, packed', `-device virtio-scsi-pci,id=s0,packed=on ${SCSI}`],
   ['IDE, PIO', `${NONE} -device ide-hd,drive=d0 -append libata.dma=0`],
   ['IDE, DMA', `${NONE} -device ide-hd,drive=d0`],
   ['AHCI', `-M q35 ${NONE} -device ide-hd,drive=d0`],
