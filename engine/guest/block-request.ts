@@ -48,6 +48,10 @@ export class BlockRequest {
   last: Bio | undefined;
   count = 0;
   error = 0;
+  /** The driver wants it back for another try. */
+  again = false;
+  /** How often it was tried again. */
+  retries = 0;
 
   begin(bio: Bio): this {
     this.requestId = bio.slot.requestId;
@@ -58,6 +62,8 @@ export class BlockRequest {
     bio.next = undefined;
     this.count = 1;
     this.error = 0;
+    this.again = false;
+    this.retries = 0;
     return this;
   }
 

@@ -393,13 +393,18 @@ export class GuestCpu implements DriverCpu {
     return this.#irqExit();
   }
 
-  /** The driver is done with a request. */
+  /** The driver is done with a request, or wants it back. */
   complete(request: BlockRequest): void {
     this.#completed.push(request);
   }
 
   #complete(request: BlockRequest): boolean {
-    const { requestId, op, sector, error } = request;
+    const { requestId, op, sector, sectors, error } = request;
+    if (request.again) {
+      request.again = false;
+      this.#layer.requeue(request);
+      return this.#emitSector(E.block_rq_requeue, requestId, op, sector, sectors);
+    }
     this.#layer.complete(request, (slot) => this.#kernel.answered(slot, this.index));
     return this.#emitSector(E.block_rq_complete, requestId, op, sector, error);
   }

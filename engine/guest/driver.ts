@@ -41,7 +41,10 @@ export interface DriverCpu {
   readonly index: number;
   /** The way to registers, with all its exits. */
   readonly access: RegisterAccess;
-  /** The request is done, with `request.error` set (Linux's error numbers, positive). */
+  /**
+   * The request is done, with `request.error` set (Linux's error numbers, positive); or the driver wants it `again`, and it goes back to
+   * the front of those that wait (`scsi_queue_insert`, `blk_mq_requeue_request`).
+   */
   complete(request: BlockRequest): void;
 }
 

@@ -3,9 +3,6 @@ import { OPCODE } from '../scsi/opcode.ts';
 import { OP } from '../trace/format.ts';
 import type { BlockRequest } from './block-request.ts';
 
-/** The statuses that the driver looks at. */
-export const SCSI_STATUS = { good: 0, checkCondition: 2 } as const;
-
 const SIXTEEN = 16;
 const TEN = 10;
 /** WRITE SAME may give space back. */

@@ -3,7 +3,7 @@
  * LUNS, INQUIRY to each, and for a disk TEST UNIT READY until no unit attention is pending, READ CAPACITY, the caching mode page.
  */
 import { OPCODE, SERVICE_ACTION } from '../scsi/opcode.ts';
-import { SCSI_STATUS } from './scsi-commands.ts';
+import { SCSI_STATUS } from './scsi-disposition.ts';
 
 /** One logical unit. */
 export interface ScannedUnit {
@@ -11,6 +11,8 @@ export interface ScannedUnit {
   lun: number;
   /** Peripheral device type: 0 a disk, 5 a CD-ROM. */
   type: number;
+  /** The medium can be changed (RMB). */
+  removable: boolean;
   /** Vendor, product and revision as INQUIRY has them, without the blanks at the end. */
   vendor: string;
   product: string;
@@ -91,6 +93,7 @@ export class ScsiScan {
       target,
       lun,
       type: inquiry[0] & 0x1f,
+      removable: (inquiry[1] & 0x80) !== 0,
       vendor: text(8, 16),
       product: text(16, 32),
       revision: text(32, 36),

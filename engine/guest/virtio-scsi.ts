@@ -12,7 +12,8 @@ import { CMD_REQ, CMD_RESP, encodeAddress, EVENT_BYTES, QUEUE, RESPONSE } from '
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverLimits } from './driver.ts';
-import { SCSI_STATUS, sdCommand } from './scsi-commands.ts';
+import { sdCommand } from './scsi-commands.ts';
+import { disposition, SCSI_STATUS, SD_MAX_RETRIES } from './scsi-disposition.ts';
 import { ScsiScan, type ScannedUnit } from './scsi-scan.ts';
 import {
   VirtqueueDriver,
@@ -44,9 +45,7 @@ const MAX_SECTORS = 2560;
 /** `VIRTIO_SCSI_EVENT_LEN`: buffers that wait for events. */
 const EVENT_BUFFERS = 8;
 const PAGE = 4096;
-
-/** What the guest's program sees: Linux's error numbers. */
-const ERRNO = { eio: 5, enospc: 28, enodata: 61, eremoteio: 121 } as const;
+const NO_SENSE = new Uint8Array(0);
 
 export interface VirtioScsiDriverOptions extends VirtqueueDriverOptions {
   bus: GuestBus;
@@ -259,19 +258,23 @@ export class VirtioScsiDriver extends VirtqueueDriver {
     ring.add(at, LIST_BYTES, false);
   }
 
-  /** `virtscsi_complete_cmd` and `scsi_result_to_blk_status`. */
-  errorOf(_request: BlockRequest, at: number): number {
+  /** Asks for another try where Linux would make one. */
+  errorOf(request: BlockRequest, at: number): number {
     const offset = this.memory.require(at + SLOT.answer, ANSWER_BYTES);
     const { bytes } = this.memory;
-    const response = bytes[offset + CMD_RESP.response];
     this.#status = bytes[offset + CMD_RESP.status];
-    if (response !== RESPONSE.ok) return response === RESPONSE.badTarget ? ERRNO.eremoteio : ERRNO.eio;
-    if (this.#status === SCSI_STATUS.good) return 0;
-    if (this.#status !== SCSI_STATUS.checkCondition) return ERRNO.eio;
-    const sense = offset + CMD_RESP.sense;
-    const key = bytes[sense + 2] & 0xf;
-    if (key === 3) return ERRNO.enodata;
-    if (key === 7 && bytes[sense + 12] === 0x27 && bytes[sense + 13] === 7) return ERRNO.enospc;
-    return key === 5 ? ERRNO.eremoteio : ERRNO.eio;
+    const sense =
+      this.#status === SCSI_STATUS.good
+        ? NO_SENSE
+        : bytes.subarray(offset + CMD_RESP.sense, offset + ANSWER_BYTES);
+    const { again, error } = disposition(
+      bytes[offset + CMD_RESP.response],
+      this.#status,
+      sense,
+      this.disk.removable,
+    );
+    request.again = again && request.retries < SD_MAX_RETRIES;
+    if (request.again) request.retries++;
+    return request.again ? 0 : error;
   }
 }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { LabFrame } from '#contract/lab.ts';
 import type { Workload } from '#contract/settings.ts';
+import { PlatterError } from '../errors.ts';
 import { parseCommandLine } from '../qemu/parse.ts';
 import { E, EVENTS } from '../trace/registry.ts';
 import { findEvents } from '../trace/query.ts';
@@ -156,5 +157,39 @@ describe('a SCSI disk behind virtio-scsi', () => {
     lab.trace.counts.forEach((count, id) => {
       if (count > 0) expect(EVENTS[id]?.name).toBeDefined();
     });
+  });
+});
+
+describe('commands that are sent again, as sd does', () => {
+  const events = (lab: Lab, event: number): number =>
+    findEvents(lab.trace, 0, lab.trace.capacity).filter((n) => lab.trace.eventAt(n) === event).length;
+  /** Fails the first `failures` writes. */
+  const flaky = (failures: number): Node => {
+    const node = arrayNode(16 * MIB);
+    const { write } = node;
+    let left = failures;
+    return Object.assign(node, {
+      write: (offset: number, source: Uint8Array): unknown => {
+        if (left-- > 0) throw new PlatterError('storage.io', 'broken');
+        return write(offset, source);
+      },
+    });
+  };
+
+  it('a command that failed once succeeds the second time, and the program never hears of it', async () => {
+    const lab = open(flaky(1), 'scsi-hd,bus=s0.0,drive=d0,werror=report', { numberIos: 3, iodepth: 1 });
+    const before = lab.trace.counts[E.block_rq_requeue];
+    const frame = await done(lab);
+    expect(lab.error).toBeUndefined();
+    expect(frame.counters).toMatchObject({ requests: 3, writes: 3, errors: 0 });
+    expect(lab.trace.counts[E.block_rq_requeue] - before).toBe(1);
+    expect(events(lab, E.scsi_dispatch_cmd_start)).toBe(4);
+  });
+
+  it('is tried five times more, then the program has its error', async () => {
+    const lab = open(flaky(100), 'scsi-hd,bus=s0.0,drive=d0,werror=report', { numberIos: 1, iodepth: 1 });
+    const frame = await done(lab);
+    expect(frame.counters).toMatchObject({ requests: 1, errors: 1 });
+    expect(events(lab, E.scsi_dispatch_cmd_start)).toBe(6);
   });
 });
