@@ -165,15 +165,15 @@ describe('commands that are sent again, as sd does', () => {
     findEvents(lab.trace, 0, lab.trace.capacity).filter((n) => lab.trace.eventAt(n) === event).length;
   /** Fails the first `failures` writes. */
   const flaky = (failures: number): Node => {
-    const node = arrayNode(16 * MIB);
-    const { write } = node;
+    const good = arrayNode(16 * MIB);
     let left = failures;
-    return Object.assign(node, {
-      write: (offset: number, source: Uint8Array): unknown => {
+    return {
+      ...good,
+      write: (offset, source) => {
         if (left-- > 0) throw new PlatterError('storage.io', 'broken');
-        return write(offset, source);
+        return good.write(offset, source);
       },
-    });
+    };
   };
 
   it('a command that failed once succeeds the second time, and the program never hears of it', async () => {
