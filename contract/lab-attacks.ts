@@ -2,10 +2,10 @@
 import type { PlainError } from './error.ts';
 
 /**
- * What a device may do: ask for a reset, answer the request with an error, not care, do what was right to do anyway, or drop what came
- * too late.
+ * What a device may do: ask for a reset, fall silent until one (a legacy driver cannot be asked), answer the request with an error, not
+ * care, do what was right to do anyway, or drop what came too late.
  */
-export type AttackOutcome = 'needs-reset' | 'error' | 'ignored' | 'served' | 'dropped';
+export type AttackOutcome = 'needs-reset' | 'silent' | 'error' | 'ignored' | 'served' | 'dropped';
 
 export interface AttackInfo {
   /** Names it, and its texts: `lab-attacks.<id>.title`, `.text` (what is tried) and `.rule` (what the specification says). */

@@ -11,6 +11,10 @@ import { AhciRig, AT, BUS_MASTER, DISK_BYTES, IdeRig } from './testing/rig.ts';
 const RUNS = Number(process.env['PLATTER_IDE_FUZZ'] ?? 6);
 const ACCESSES = 3000;
 const CODES = Object.values(CMD);
+/** Packets of CD-ROMs. */
+const PACKETS = [
+  0x00, 0x03, 0x12, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x43, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xad, 0xbb, 0xbd, 0xbe,
+];
 
 /** xorshift32. */
 function source(seed: number): (most: number) => number {
@@ -47,6 +51,45 @@ it.each(Array.from({ length: RUNS }, (_, i) => i + 1))('IDE, seed %i', (seed) =>
   }
   expect(node.disk).toHaveLength(DISK_BYTES);
   expect(rig.device.busy).toBe(false);
+});
+
+it.each(Array.from({ length: RUNS }, (_, i) => i + 1))('ATAPI, seed %i', (seed) => {
+  const pick = source(seed + 2000);
+  const rig = new IdeRig(arrayNode(DISK_BYTES));
+  const before = rig.memory.bytes.slice(0, AT.table);
+  for (let i = 0; i < ACCESSES / 20; i++) {
+    const dma = pick(3) === 0;
+    if (dma) {
+      const size = (): number => (pick(8) === 0 ? 0 : pick(0x1000));
+      rig.table(
+        1,
+        ...Array.from({ length: 1 + pick(4) }, () => [AT.data + pick(0x8000), size()] as [number, number]),
+      );
+    }
+    rig.out(1, 6, 0xa0);
+    rig.out(1, 1, dma ? 1 : pick(8) === 0 ? pick(256) : 0);
+    rig.out(1, 4, pick(3) === 0 ? pick(256) : 0);
+    rig.out(1, 5, pick(9));
+    rig.out(1, 7, CMD.packet);
+    const packet = Array.from({ length: 12 }, () => (pick(3) === 0 ? pick(256) : pick(3)));
+    packet[0] = pick(4) === 0 ? pick(256) : PACKETS[pick(PACKETS.length)];
+    for (let at = 0; at < 12; at += 2) rig.out(1, 0, packet[at] | (packet[at + 1] << 8), 2);
+    if (dma) rig.master(1, 0, 9);
+    for (let words = pick(3000); words > 0; words--) {
+      if (pick(2) === 0) rig.in(1, 0, 2);
+      else if ((rig.status(1) & 8) === 0) break;
+    }
+    if (dma) rig.master(1, 0, 0);
+    if (pick(20) === 0) rig.control(1, 4);
+    if (pick(20) === 0) rig.control(1, 0);
+  }
+  expect(rig.device.busy).toBe(false);
+  // Nothing below the table was named by any region.
+  expect(Buffer.compare(rig.memory.bytes.subarray(0, AT.table), before)).toBe(0);
+  rig.control(1, 4);
+  rig.control(1, 0);
+  rig.packet([0x12, 0, 0, 0, 36], 2048);
+  expect(rig.in(1, 0, 2)).toBe(0x8005);
 });
 
 it.each(Array.from({ length: RUNS }, (_, i) => i + 1))('AHCI, seed %i', (seed) => {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { PlatterError } from '../errors.ts';
 import { BURST } from './burst.ts';
 import { findEvents, requestHistory } from './query.ts';
 import { E, eventByName } from './registry.ts';
@@ -7,6 +8,9 @@ import { highWord, TraceRing } from './ring.ts';
 import { decodeRow } from './row.ts';
 import { loadTrace, saveTrace } from './save.ts';
 import { formatArg } from './format.ts';
+
+/** More on demand: `PLATTER_TRACE_FUZZ=20000 npx vitest run engine/trace`. */
+const FUZZ = Number(process.env.PLATTER_TRACE_FUZZ ?? 400);
 
 function filled(events: number, capacity = 1024): TraceRing {
   const trace = new TraceRing({ capacity });
@@ -120,6 +124,50 @@ describe('saved traces', () => {
     ['trace.invalid', [header, `${row({})}${' '.repeat(5000)}`]],
   ])('hostile inputs, devices, line 16: %s for %j', (code, lines) => {
     expect(() => loadTrace(lines)).toThrowError(expect.objectContaining({ code }));
+  });
+
+  it('hostile inputs, devices, line 16: what is changed anywhere is refused, or is a trace that can be shown', () => {
+    const saved = [...saveTrace(filled(20))].join('\n');
+    let state = 16;
+    const pick = (most: number): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * most);
+    };
+    const pieces = [
+      '"',
+      '}',
+      ',',
+      '-',
+      '1e999',
+      'null',
+      '{}',
+      '[',
+      '__proto__',
+      '9'.repeat(30),
+      '\n',
+      '0.5',
+      '',
+    ];
+    for (let run = 0; run < FUZZ; run++) {
+      let text = saved;
+      for (let i = 1 + pick(4); i > 0; i--) {
+        const at = pick(text.length);
+        text = text.slice(0, at) + pieces[pick(pieces.length)] + text.slice(at + pick(12));
+      }
+      let loaded;
+      try {
+        loaded = loadTrace(text.split('\n'));
+      } catch (error) {
+        expect(error).toBeInstanceOf(PlatterError);
+        continue;
+      }
+      const rows = loaded.copy(findEvents(loaded, 0, loaded.total));
+      for (let row = 0; row < loaded.total; row++) {
+        const { realNs, modelNs, requestId } = decodeRow(rows, row);
+        expect([realNs, modelNs, requestId].every((value) => value >= 0)).toBe(true);
+      }
+    }
+    expect(Object.hasOwn(Object.prototype, 'queue')).toBe(false);
   });
 
   it('name the line that is wrong', () => {

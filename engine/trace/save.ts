@@ -73,7 +73,11 @@ function argumentWords(value: unknown, definition: EventDefinition, line: number
  * Throws `trace.invalid` naming the line, `trace.not-a-trace`, `trace.too-long`.
  */
 export function loadTrace(lines: Iterable<string>): TraceRing {
-  const rows: Uint32Array[] = [];
+  // One array that grows: a row of its own for each event would take many times the memory.
+  let rows = new Uint32Array(ROW_WORDS * 1024);
+  let count = 0;
+  const row = new Uint32Array(ROW_WORDS);
+  const times = new Float64Array(row.buffer);
   let line = 0;
   let headed = false;
   for (const text of lines) {
@@ -96,24 +100,28 @@ export function loadTrace(lines: Iterable<string>): TraceRing {
     }
     const definition = typeof value.event === 'string' ? eventByName(value.event) : undefined;
     if (definition === undefined) throw invalid(line, 'event', 'the name of an event');
-    const row = new Uint32Array(ROW_WORDS);
-    const times = new Float64Array(row.buffer);
+    if (count === MOST_EVENTS) {
+      throw new PlatterError('trace.too-long', `a saved trace may hold at most ${MOST_EVENTS} events`, {
+        expected: String(MOST_EVENTS),
+      });
+    }
+    row.fill(0);
     row[0] = definition.id;
     row[1] = numberIn(value.request, 0xffff_ffff, line, 'request');
     times[1] = numberIn(value.real_ns, Number.MAX_SAFE_INTEGER, line, 'real_ns');
     times[2] = numberIn(value.model_ns, Number.MAX_SAFE_INTEGER, line, 'model_ns');
     row.set(argumentWords(value.args, definition, line), ROW_ARGS);
-    rows.push(row);
-    if (rows.length > MOST_EVENTS) {
-      throw new PlatterError('trace.too-long', `a saved trace may hold at most ${MOST_EVENTS} events`, {
-        expected: String(MOST_EVENTS),
-      });
+    if ((count + 1) * ROW_WORDS > rows.length) {
+      const grown = new Uint32Array(rows.length * 2);
+      grown.set(rows);
+      rows = grown;
     }
+    rows.set(row, count++ * ROW_WORDS);
   }
   if (!headed) {
     throw new PlatterError('trace.not-a-trace', 'the file is empty', { field: 'platter-trace' });
   }
-  const trace = new TraceRing({ capacity: rows.length });
-  for (const row of rows) trace.append(row);
+  const trace = new TraceRing({ capacity: count });
+  for (let n = 0; n < count; n++) trace.append(rows.subarray(n * ROW_WORDS, (n + 1) * ROW_WORDS));
   return trace;
 }

@@ -77,4 +77,24 @@ test.describe.serial('the device of the laboratory', () => {
     await expect(page.getByTestId('lab-state')).toHaveAttribute('data-state', 'finished');
     await expect(page.getByRole('alert')).toHaveCount(0);
   });
+
+  test('lets one try on AHCI and on SCSI what belongs there', async () => {
+    const { page } = platter;
+    for (const [name, line, id, reads] of [
+      ['ahci', '-M q35 -device ide-hd,drive=d0', 'ncq-past-capacity', 'PxIS'],
+      ['scsi', '-device virtio-scsi-pci -device scsi-hd,drive=d0', 'scsi-unmap-huge', 'ILLEGAL REQUEST'],
+    ] as const) {
+      await goTo(page, 'machine');
+      await pasteLine(platter, `${line} -drive file=x.img,if=none,id=d0,format=qcow2`);
+      await goTo(page, 'lab');
+      await page.getByTestId('step-request').click();
+      await page.getByRole('tab', { name: 'Hostile driver' }).click();
+      await page.locator(`[data-attack=${id}] button`).click();
+      await page.getByTestId('attack-run').click();
+      await expect(page.getByTestId('attack-result')).toHaveAttribute('data-outcome', 'error');
+      await expect(page.getByTestId('attack-answers')).toContainText(reads);
+      await accessible(page);
+      await screens(platter, `lab-hostile-${name}`);
+    }
+  });
 });

@@ -10,6 +10,7 @@ import type { GuestQueue, VirtqueueDriver } from '../../guest/virtqueue-driver.t
 import type { AccessSize } from '../../machine/address-space.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import { formatArg } from '../../trace/format.ts';
+import { STATUS } from '../../virtio/features.ts';
 import { BLK_S } from '../../virtio/blk/protocol.ts';
 import type { VirtioDevice } from '../../virtio/device.ts';
 import { DESC_F_NEXT, DESC_F_WRITE } from '../../virtio/queue/layout.ts';
@@ -195,7 +196,8 @@ export class Hostile implements HostileDriver {
   }
 
   get outcome(): AttackOutcome {
-    if (this.device.isBroken) return 'needs-reset';
+    const { isBroken, status } = this.device;
+    if (isBroken) return (status & STATUS.needsReset) === 0 ? 'silent' : 'needs-reset';
     const { answer } = this;
     if (answer !== null) return answer === BLK_S.ok && this.#scsi.good ? 'served' : 'error';
     return this.used === 0 ? 'ignored' : 'served';

@@ -51,9 +51,9 @@ export class HostilePanel<H extends HostileDriver> implements AttackPanel {
     if (attack === undefined) {
       throw new PlatterError('lab.unknown-attack', `this device has no attack called ${id}`, { value: id });
     }
-    const firstEvent = target.trace.total;
     // Rings begin at their beginning, registers as the guest's driver left them.
     target.recover();
+    const firstEvent = target.trace.total;
     const hostile = target.hostile();
     const seen = attack.run(hostile);
     await target.quiet();

@@ -5,6 +5,7 @@ import { VirtioPciDriver } from '../../guest/virtio-pci.ts';
 import { VirtioScsiDriver } from '../../guest/virtio-scsi.ts';
 import type { VirtqueueDriver } from '../../guest/virtqueue-driver.ts';
 import type { TraceRing } from '../../trace/ring.ts';
+import { F } from '../../virtio/features.ts';
 import { BLK_S, BLK_T } from '../../virtio/blk/protocol.ts';
 import type { VirtioDevice } from '../../virtio/device.ts';
 import type { RegisterMap } from '../details/registers.ts';
@@ -57,12 +58,17 @@ export class VirtioTarget implements HostileTarget<Hostile> {
     const { device, registers, driver } = this.#o;
     const { layout } = driver.queues[0].ring;
     const isCd = driver instanceof VirtioScsiDriver && driver.disk.type === CDROM;
-    return VIRTIO_ATTACKS.filter(
+    const fitting = VIRTIO_ATTACKS.filter(
       (attack) =>
         (attack.layout === undefined || attack.layout === layout) &&
         !(isCd && attack.diskOnly === true) &&
         (attack.deviceId === undefined || attack.deviceId === device.deviceId) &&
         (attack.interfaces === undefined || attack.interfaces.includes(registers.interface)),
+    );
+    if (driver.transport.has(F.VERSION_1)) return fitting;
+    // DEVICE_NEEDS_RESET came with version 1 (section 2.1.2).
+    return fitting.map((attack) =>
+      attack.expects === 'needs-reset' ? { ...attack, expects: 'silent' } : attack,
     );
   }
 

@@ -14,12 +14,12 @@ import { SCSI_F, type ScsiProperties } from './options.ts';
 import { CMD_REQ, CMD_RESP, encodeAddress, QUEUE, TMF_REQ } from './protocol.ts';
 
 const MIB = 1024 * 1024;
-const SIZE = 16;
+export const SIZE = 16;
 /** Guest physical addresses: rings by queue, then buffers up to the end. */
-const RINGS = 0x10_0000;
-const RING_BYTES = 0x4000;
-const BUFFERS = 0x20_0000;
-const END = 4 * MIB;
+export const RINGS = 0x10_0000;
+export const RING_BYTES = 0x4000;
+export const BUFFERS = 0x20_0000;
+export const END = 4 * MIB;
 
 export interface ScsiRigOptions {
   layout?: 'split' | 'packed';
