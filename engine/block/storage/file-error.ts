@@ -41,9 +41,25 @@ const EXPLAINED: Record<string, Explanation> = {
   EFBIG: { code: 'storage.too-big', says: 'would become larger than its file system allows' },
   EMFILE: { code: 'storage.too-many-files', says: 'could not be opened: too many files are open' },
   ENFILE: { code: 'storage.too-many-files', says: 'could not be opened: too many files are open' },
-  ESTALE: { code: 'storage.gone', says: 'is gone', hint: 'The network file system went away.' },
+  ...gone(
+    'ESTALE',
+    'ENOTCONN',
+    'ECONNABORTED',
+    'ECONNRESET',
+    'ESHUTDOWN',
+    'EHOSTDOWN',
+    'EHOSTUNREACH',
+    'ENETDOWN',
+  ),
+  ...gone('ENETUNREACH', 'ETIMEDOUT', 'ENOLINK', 'EREMOTEIO', 'ENODEV', 'ENOMEDIUM'),
   EIO: { code: 'storage.io', says: 'failed: the device reports an input/output error' },
 };
+
+/** What file systems say whose server, or whose medium, does not answer any more (NFS, SMB, FUSE, removable disks). */
+function gone(...errnos: string[]): Record<string, Explanation> {
+  const hint = 'The file system that it lies on went away: connect it again, and open the image anew.';
+  return Object.fromEntries(errnos.map((errno) => [errno, { code: 'storage.gone', says: 'is gone', hint }]));
+}
 
 export type FileOperation = 'open' | 'read' | 'write' | 'flush' | 'truncate' | 'rename' | 'close';
 

@@ -14,6 +14,7 @@ import {
   readSync,
   write,
   writeSync,
+  type Stats,
 } from 'node:fs';
 import { basename } from 'node:path';
 import { ZEROES } from '../../bytes/zeroes.ts';
@@ -76,7 +77,7 @@ export class FileStorage implements Storage {
     this.path = path;
     this.name = basename(path);
     this.readOnly = readOnly;
-    const stat = fstatSync(fd);
+    const stat = this.#stat();
     if (stat.isDirectory()) {
       throw new PlatterError('storage.is-directory', `"${this.name}" is a directory, not an image`, {
         image: this.name,
@@ -94,7 +95,7 @@ export class FileStorage implements Storage {
   }
 
   size(): number {
-    return this.#deviceSize ?? fstatSync(this.#fd).size;
+    return this.#deviceSize ?? this.#stat().size;
   }
 
   read(offset: number, target: Uint8Array): void {
@@ -175,12 +176,12 @@ export class FileStorage implements Storage {
   /** Holes of a regular file, where the system tells them; everything else is called data: who wants to know more reads it. */
   extentAt(offset: number, length: number): StorageExtent {
     if (this.#deviceSize !== undefined) return { offset, length, kind: 'data' };
-    this.#holes ??= new HoleFinder(this.#fd, seekFunctions());
+    this.#holes ??= new HoleFinder(this.#fd, () => this.#stat().size, seekFunctions());
     return this.#holes.extentAt(offset, length);
   }
 
   allocatedSize(): number {
-    return fstatSync(this.#fd).blocks * 512;
+    return this.#stat().blocks * 512;
   }
 
   close(): void {
@@ -191,6 +192,14 @@ export class FileStorage implements Storage {
       closeSync(fd);
     } catch (error) {
       throw fileError(error, this.name, 'close');
+    }
+  }
+
+  #stat(): Stats {
+    try {
+      return fstatSync(this.#fd);
+    } catch (error) {
+      throw fileError(error, this.name, 'read');
     }
   }
 

@@ -1,5 +1,5 @@
 /** Holes: what the system tells, and what is said when the file changes between two questions. */
-import { closeSync, existsSync, openSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openImage } from '../graph.ts';
 import { convert } from '../jobs/convert.ts';
@@ -21,13 +21,15 @@ function sparse(name: string, size = 8 * MIB): number {
   return fd;
 }
 
+const finder = (fd: number, seek: Seek | undefined): HoleFinder =>
+  new HoleFinder(fd, () => fstatSync(fd).size, seek);
 const told = seekFunctions();
 const fallback: Seek = { data: () => -1, hole: () => -1 };
 
 describe.skipIf(process.platform !== 'linux')('on Linux', () => {
   it('are told', () => {
     expect(told).toBeDefined();
-    const holes = new HoleFinder(sparse('told'), told);
+    const holes = finder(sparse('told'), told);
     expect(holes.extentAt(0, 8 * MIB)).toEqual({ offset: 0, length: MIB, kind: 'hole' });
     expect(holes.extentAt(MIB, 8 * MIB)).toEqual({ offset: MIB, length: MIB, kind: 'data' });
     expect(holes.extentAt(MIB + 5, 100)).toEqual({ offset: MIB + 5, length: 100, kind: 'data' });
@@ -36,7 +38,7 @@ describe.skipIf(process.platform !== 'linux')('on Linux', () => {
 
   it('are asked for anew: one that was filled meanwhile is data', () => {
     const fd = sparse('filled');
-    const holes = new HoleFinder(fd, told);
+    const holes = finder(fd, told);
     expect(holes.extentAt(4 * MIB, MIB).kind).toBe('hole');
     writeSync(fd, new Uint8Array(4096).fill(1), 0, 4096, 4 * MIB);
     expect(holes.extentAt(4 * MIB, MIB)).toEqual({ offset: 4 * MIB, length: 4096, kind: 'data' });
@@ -44,7 +46,7 @@ describe.skipIf(process.platform !== 'linux')('on Linux', () => {
 
   it('of a file that became shorter are none', () => {
     const fd = sparse('shorter');
-    const holes = new HoleFinder(fd, told);
+    const holes = finder(fd, told);
     truncateSync(at('shorter'), 5 * MIB);
     expect(holes.extentAt(4 * MIB, 4 * MIB)).toEqual({ offset: 4 * MIB, length: MIB, kind: 'hole' });
     // What has no bytes is to be read, so that somebody hears of it.
@@ -66,7 +68,7 @@ describe.skipIf(process.platform !== 'linux')('on Linux', () => {
 
 it('without anybody who tells, everything is data', () => {
   for (const seek of [undefined, fallback]) {
-    const holes = new HoleFinder(sparse('silent'), seek);
+    const holes = finder(sparse('silent'), seek);
     expect(holes.extentAt(0, MIB)).toEqual({ offset: 0, length: MIB, kind: 'data' });
     expect(holes.extentAt(4 * MIB, 9)).toEqual({ offset: 4 * MIB, length: 9, kind: 'data' });
   }
@@ -83,7 +85,7 @@ describe('a file that changes between two questions', () => {
         return undefined;
       },
     };
-    expect(new HoleFinder(fd, seek).extentAt(3 * MIB, 5 * MIB)).toEqual({
+    expect(finder(fd, seek).extentAt(3 * MIB, 5 * MIB)).toEqual({
       offset: 3 * MIB,
       length: MIB,
       kind: 'hole',
@@ -99,9 +101,9 @@ describe('a file that changes between two questions', () => {
         return undefined;
       },
     };
-    expect(new HoleFinder(fd, seek).extentAt(4 * MIB, 4 * MIB).kind).toBe('data');
+    expect(finder(fd, seek).extentAt(4 * MIB, 4 * MIB).kind).toBe('data');
     truncateSync(at('shrinks'), 8 * MIB);
-    expect(new HoleFinder(fd, seek).extentAt(2 * MIB, 6 * MIB)).toEqual({
+    expect(finder(fd, seek).extentAt(2 * MIB, 6 * MIB)).toEqual({
       offset: 2 * MIB,
       length: MIB,
       kind: 'hole',
@@ -110,7 +112,7 @@ describe('a file that changes between two questions', () => {
 
   it('gets a hole where data was found: it is data still', () => {
     const seek: Seek = { data: (_, offset) => offset, hole: (_, offset) => offset };
-    expect(new HoleFinder(sparse('punched'), seek).extentAt(MIB, 5)).toEqual({
+    expect(finder(sparse('punched'), seek).extentAt(MIB, 5)).toEqual({
       offset: MIB,
       length: 5,
       kind: 'data',

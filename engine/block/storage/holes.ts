@@ -7,12 +7,12 @@
  * `lseek` moves the descriptor's offset. Nobody here minds: every read and write says its own offset (pread, pwrite), and no
  * descriptor is shared with another process.
  */
-import { fstatSync } from 'node:fs';
 import type { Seek } from './seek.ts';
 import type { StorageExtent } from './storage.ts';
 
 export class HoleFinder {
   readonly #fd: number;
+  readonly #size: () => number;
   readonly #seek: Seek | undefined;
   /**
    * The stretch of data that was found last. Whoever goes through a file asks again and again within it, and some file systems
@@ -21,9 +21,10 @@ export class HoleFinder {
   #start = 0;
   #end = 0;
 
-  /** For the regular file that `fd` is open on, which stays its owner's. Without `seek` everything is data. */
-  constructor(fd: number, seek: Seek | undefined) {
+  /** For the regular file that `fd` is open on, which stays its owner's; `size` asks anew. Without `seek` everything is data. */
+  constructor(fd: number, size: () => number, seek: Seek | undefined) {
     this.#fd = fd;
+    this.#size = size;
     this.#seek = seek;
   }
 
@@ -40,11 +41,11 @@ export class HoleFinder {
 
   /** What begins at `offset` and where it ends; undefined when the file system does not tell or the file changed under the question. */
   #find(seek: Seek, offset: number): { kind: StorageExtent['kind']; end: number } | undefined {
-    const before = fstatSync(this.#fd).size;
+    const before = this.#size();
     const data = seek.data(this.#fd, offset);
     if (data === undefined) {
       // A hole up to the end of the file, or nothing at all. The smaller size counts: the file may have grown or shrunk meanwhile.
-      const end = Math.min(before, fstatSync(this.#fd).size);
+      const end = Math.min(before, this.#size());
       return end > offset ? { kind: 'hole', end } : undefined;
     }
     if (data > offset) return { kind: 'hole', end: data };
