@@ -6,12 +6,15 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fdatasyncSync,
   fstatSync,
   ftruncateSync,
   openSync,
   readFileSync,
+  readlinkSync,
   readSync,
+  realpathSync,
   write,
   writeSync,
   type Stats,
@@ -27,7 +30,10 @@ import type { Storage, StorageExtent } from './storage.ts';
 export interface FileOpenOptions {
   /** Default true. */
   readOnly?: boolean;
-  /** Refuse a symbolic link as the last part: for paths that were resolved before a person judged them. */
+  /**
+   * The path is canonical, and whoever judged it means that very file: refuse one that a symbolic link leads to, wherever in the path
+   * it was put meanwhile.
+   */
   noFollow?: boolean;
   /** Make the file; it must not exist. */
   create?: boolean;
@@ -51,10 +57,33 @@ export function openFile(path: string, options: FileOpenOptions = {}): FileStora
     throw fileError(error, name, 'open');
   }
   try {
+    if (options.noFollow === true) checkWhere(fd, path, name);
     return new FileStorage(fd, path, readOnly && options.create !== true);
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/** The file that is open is the one at `path`: Linux tells by the descriptor, elsewhere the path is resolved once more. */
+function checkWhere(fd: number, path: string, image: string): void {
+  if (openedPath(fd, path, image) === path) return;
+  throw new PlatterError(
+    'storage.symlink',
+    `"${image}" is reached by a symbolic link where none is allowed`,
+    {
+      image,
+      hint: 'Something changed on the way to it after it was judged.',
+    },
+  );
+}
+
+function openedPath(fd: number, path: string, image: string): string {
+  const link = `/proc/self/fd/${fd}`;
+  try {
+    return existsSync(link) ? readlinkSync(link) : realpathSync.native(path);
+  } catch (error) {
+    throw fileError(error, image, 'open');
   }
 }
 

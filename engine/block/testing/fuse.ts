@@ -29,9 +29,14 @@ export class ServedFile {
     const daemon = spawn(
       'qemu-storage-daemon',
       [
-        ...['--blockdev', `driver=file,node-name=f,filename=${file},locking=off`],
-        ...['--export', `type=fuse,id=e,node-name=f,mountpoint=${path},writable=on,growable=on`],
-        ...['--chardev', `socket,id=c,path=${address}`, '--monitor', 'chardev=c'],
+        '--blockdev',
+        `driver=file,node-name=f,filename=${file},locking=off`,
+        '--export',
+        `type=fuse,id=e,node-name=f,mountpoint=${path},writable=on,growable=on`,
+        '--chardev',
+        `socket,id=c,path=${address}`,
+        '--monitor',
+        'chardev=c',
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
