@@ -1,5 +1,6 @@
 /** What the guest's block layer handles: a bio is what a program asked for (or a piece of it), a request what the driver gets. */
 import { OP } from '../trace/format.ts';
+import type { Readahead } from './readahead.ts';
 
 /** One request of the program, in one of its `iodepth` slots. */
 export class Slot {
@@ -19,11 +20,14 @@ export class Slot {
   busy = false;
   /** The virtual CPU that its program runs on. */
   readonly cpu: number;
+  /** That of the program's open file; the page cache's own requests have none. */
+  readonly readahead: Readahead | undefined;
 
-  constructor(buffer: number, cpu = 0, use: Slot['use'] = 'program') {
+  constructor(buffer: number, cpu = 0, use: Slot['use'] = 'program', readahead?: Readahead) {
     this.buffer = buffer;
     this.use = use;
     this.cpu = cpu;
+    this.readahead = readahead;
   }
 }
 

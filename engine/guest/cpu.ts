@@ -9,11 +9,11 @@ import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord } from '../trace/ring.ts';
 import { BlockLayer } from './block-layer.ts';
-import { Slot, type Bio, type BlockRequest } from './block-request.ts';
+import type { Bio, BlockRequest, Slot } from './block-request.ts';
+import { CachedIo } from './cached-io.ts';
 import type { DriverCpu, DriverThread } from './driver.ts';
 import type { Job } from './job.ts';
 import type { GuestKernel } from './kernel.ts';
-import { PAGE, type PageCache } from './page-cache.ts';
 import type { RegisterAccess } from './register-access.ts';
 import { fillPattern } from './workload.ts';
 
@@ -68,6 +68,8 @@ export class GuestCpu implements DriverCpu {
   #bio!: Bio;
   #request!: BlockRequest;
   #irq: PendingInterrupt | undefined;
+  /** The way through the page cache; undefined when the programs go around it. */
+  readonly #cached: CachedIo | undefined;
 
   constructor(options: GuestCpuOptions) {
     const { kernel, jobs } = options;
@@ -80,6 +82,7 @@ export class GuestCpu implements DriverCpu {
     this.queue = driver.queueOf(options.index);
     this.#layer = new BlockLayer(driver.limits);
     this.#driver = driver.thread(this);
+    this.#cached = this.#cachedIo();
     const places = jobs.reduce((sum, { slots }) => sum + slots.length, 0);
     this.#batch = Math.max(1, Math.min(workload.iodepthBatch ?? 1, places));
   }
@@ -143,7 +146,7 @@ export class GuestCpu implements DriverCpu {
       case P.irqExit:
         return this.#irqExit();
       case P.cached:
-        return this.#lookUp();
+        return this.#throughCache();
       default:
         return this.#choose();
     }
@@ -166,9 +169,9 @@ export class GuestCpu implements DriverCpu {
     const retry = this.#retries.shift();
     if (retry !== undefined) {
       this.#slot = retry;
-      return this.#lookUp();
+      return this.#throughCache();
     }
-    if (this.index === 0 && this.#kernel.shouldFlush && this.#writeBack()) return true;
+    if (this.index === 0 && this.#kernel.shouldFlush && this.#cached?.writeBack() === true) return true;
     if (this.#submitted < this.#batch && this.#submit()) return true;
     const batchOver = this.#submitted > 0;
     this.#submitted = 0;
@@ -208,7 +211,7 @@ export class GuestCpu implements DriverCpu {
     this.#slot = slot;
     this.#sectorsDone = 0;
     this.#submitted++;
-    this.#phase = this.#kernel.cache === undefined ? P.bio : P.cached;
+    this.#phase = this.#cached === undefined ? P.bio : P.cached;
     return this.#emitSector(E.io_submit, slot.requestId, slot.op, slot.offset / 512, slot.bytes);
   }
 
@@ -219,90 +222,29 @@ export class GuestCpu implements DriverCpu {
     this.#retries.push(slot);
   }
 
-  /** Serves the program's request out of the page cache, or begins what stands in the way. */
-  #lookUp(): boolean {
-    const slot = this.#slot;
-    const { cache } = this.#kernel;
+  /** Looks the request up, or reads the pages that this chose. */
+  #throughCache(): boolean {
+    const cached = this.#cached;
+    if (cached === undefined) return false;
     this.#phase = P.choose;
-    if (cache === undefined) return false;
-    const obstacle = slot.op === OP.flush ? cache.nextDirty() : cache.obstacle(slot);
-    if (obstacle.kind === 'none') return this.#serveCached(cache, slot);
-    this.#kernel.waitForCache(slot);
-    if (obstacle.kind === 'wait') return true;
-    const { first, count } = obstacle;
-    return obstacle.kind === 'read'
-      ? this.#beginRead(cache, slot, first, count)
-      : this.#beginWriteBack(cache, first, count);
+    const done = cached.planned ? cached.readPages() : cached.lookUp(this.#slot);
+    if (cached.planned) this.#phase = P.cached;
+    return done;
   }
 
-  #serveCached(cache: PageCache, slot: Slot): boolean {
-    if (slot.op === OP.flush) {
-      slot.error = cache.takeError();
-      if (slot.error !== 0) {
-        this.#answered.push(slot);
-        return true;
-      }
-      // Everything is on the disk; its own cache is what is left.
-      this.#sectorsDone = 0;
-      this.#phase = P.bio;
-      return true;
-    }
-    const pages = cache.serve(slot);
-    if (this.index !== 0 && this.#kernel.shouldFlush) this.#kernel.wake(0);
-    this.#answered.push(slot);
-    const write = slot.op === OP.write;
-    const event = write ? E.writeback_dirty_folio : E.mm_filemap_get_pages;
-    const count = write ? pages : Math.ceil(((slot.offset % PAGE) + slot.bytes) / PAGE);
-    return this.#emitPages(event, slot.requestId, slot.offset / 512, count);
-  }
-
-  #beginRead(cache: PageCache, slot: Slot, first: number, count: number): boolean {
-    cache.beginRead(first, count);
-    this.#beginOwn('read', slot.requestId, first, count);
-    return this.#emitPages(E.mm_filemap_add_to_page_cache, slot.requestId, first * (PAGE / 512), count);
-  }
-
-  /** The kernel writes the next dirty pages back. */
-  #writeBack(): boolean {
+  #cachedIo(): CachedIo | undefined {
     const { cache } = this.#kernel;
-    const next = cache?.nextDirty();
-    if (cache === undefined || next?.kind !== 'write-back') return false;
-    return this.#beginWriteBack(cache, next.first, next.count);
-  }
-
-  #beginWriteBack(cache: PageCache, first: number, count: number): boolean {
-    cache.beginWriteBack(first, count);
-    const requestId = this.#kernel.nextRequestId();
-    this.#beginOwn('write-back', requestId, first, count);
-    return this.#emitPages(E.writeback_start, requestId, first * (PAGE / 512), count, cache.dirty);
-  }
-
-  /** A request of the page cache's own. */
-  #beginOwn(use: 'read' | 'write-back', requestId: number, first: number, count: number): void {
-    const { cache } = this.#kernel;
-    if (cache === undefined) return;
-    const slot = new Slot(cache.address(first), this.index, use);
-    slot.requestId = requestId;
-    slot.op = use === 'read' ? OP.read : OP.write;
-    slot.offset = first * PAGE;
-    slot.bytes = cache.bytes(first, count);
-    this.#slot = slot;
-    this.#sectorsDone = 0;
-    this.#phase = P.bio;
-  }
-
-  /** A request of the page cache's own has ended. */
-  #endOwn(slot: Slot): boolean {
-    const first = slot.offset / PAGE;
-    const count = Math.ceil(slot.bytes / PAGE);
-    this.#kernel.cache?.finish(first, count, slot.error);
-    this.#kernel.cacheChanged(slot, this.index);
-    const event = slot.use === 'read' ? E.folio_end_read : E.folio_end_writeback;
-    return this.#emitPages(event, slot.requestId, slot.offset / 512, count);
-  }
-
-  #emitPages(event: number, requestId: number, sector: number, pages: number, more = 0): true {
-    return this.#emit(event, requestId, sector >>> 0, highWord(sector), pages, more);
+    if (cache === undefined) return undefined;
+    return new CachedIo(this.#kernel, cache, {
+      index: this.index,
+      begin: (slot) => {
+        this.#slot = slot;
+        this.#sectorsDone = 0;
+        this.#phase = P.bio;
+      },
+      answer: (slot) => this.answer(slot),
+      lookUpNext: (slot) => void this.#retries.unshift(slot),
+    });
   }
 
   // ---- block layer and driver ----
@@ -423,7 +365,7 @@ export class GuestCpu implements DriverCpu {
   }
 
   #answer(slot: Slot): boolean {
-    if (slot.use !== 'program') return this.#endOwn(slot);
+    if (slot.use !== 'program') return this.#cached?.endOwn(slot) ?? false;
     const { counters } = this.#kernel;
     counters.requests++;
     if (slot.error !== 0) counters.errors++;

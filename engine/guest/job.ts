@@ -1,5 +1,6 @@
 /** One program (fio's job) on one virtual CPU: what it will ask for, and `iodepth` places for requests that are under way. */
 import { Slot } from './block-request.ts';
+import type { Readahead } from './readahead.ts';
 import type { WorkloadGenerator } from './workload.ts';
 
 export class Job {
@@ -7,10 +8,10 @@ export class Job {
   readonly slots: readonly Slot[];
   readonly #free: Slot[];
 
-  /** `buffers`: a guest physical address for each unit of `iodepth`. */
-  constructor(generator: WorkloadGenerator, cpu: number, buffers: readonly number[]) {
+  /** `buffers`: a guest physical address for each unit of `iodepth`; `readahead`: that of its open file, if it goes through the cache. */
+  constructor(generator: WorkloadGenerator, cpu: number, buffers: readonly number[], readahead?: Readahead) {
     this.generator = generator;
-    this.slots = buffers.map((address) => new Slot(address, cpu));
+    this.slots = buffers.map((address) => new Slot(address, cpu, 'program', readahead));
     this.#free = this.slots.toReversed();
   }
 

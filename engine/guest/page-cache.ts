@@ -42,6 +42,9 @@ export class PageCache {
   readonly #diskBytes: number;
   readonly #tag: Float64Array;
   readonly #state: Uint8Array;
+  /** Pages at which the next window of readahead is begun (PG_readahead). */
+  readonly #marked: Uint8Array;
+  #reading = 0;
   #cursor = 0;
   #writeError = 0;
 
@@ -53,6 +56,7 @@ export class PageCache {
     this.pages = pages;
     this.#tag = new Float64Array(pages).fill(-1);
     this.#state = new Uint8Array(pages);
+    this.#marked = new Uint8Array(pages);
   }
 
   /** Guest physical address of a page's place. */
@@ -98,25 +102,49 @@ export class PageCache {
       if (state >= STATE.reading) return WAIT;
       const covered = offset <= page * PAGE && offset + bytes >= page * PAGE + this.bytes(page, 1);
       if (!write || !covered)
-        return { kind: 'read', first: page, count: this.#missing(page, write ? page : last) };
+        return { kind: 'read', first: page, count: this.missing(page, write ? page : last) };
     }
     return NONE;
   }
 
-  /** How many pages from `page` to `last` have to be read and have their places free. */
-  #missing(page: number, last: number): number {
-    let count = 1;
-    while (page + count <= last && count < MOST_PAGES) {
+  /** How many pages from `page` to `last` have to be read, have their places free, and lie side by side in memory. */
+  missing(page: number, last: number): number {
+    const end = Math.min(last, Math.ceil(this.#diskBytes / PAGE) - 1);
+    let count = 0;
+    while (page + count <= end && count < MOST_PAGES) {
       const place = (page + count) % this.pages;
-      if (place === 0 || this.#tag[place] === page + count || this.#state[place] >= STATE.dirty) break;
+      if ((place === 0 && count > 0) || this.#has(page + count) || this.#state[place] >= STATE.dirty) break;
       count++;
     }
     return count;
   }
 
+  #has(page: number): boolean {
+    const place = page % this.pages;
+    return this.#tag[place] === page && this.#state[place] !== STATE.empty;
+  }
+
+  /** The first of the next `within` pages from `from` on that is not there; -1 when all are. */
+  nextMissing(from: number, within: number): number {
+    for (let page = from; page < from + within; page++) if (!this.#has(page)) return page;
+    return -1;
+  }
+
+  /** The page of the read at which readahead is to go on, its mark taken away; -1 for none. */
+  takeMark({ offset, bytes }: Slot): number {
+    const last = Math.floor((offset + bytes - 1) / PAGE);
+    for (let page = Math.floor(offset / PAGE); page <= last; page++) {
+      const place = page % this.pages;
+      if (this.#marked[place] === 0 || !this.#has(page)) continue;
+      this.#marked[place] = 0;
+      return page;
+    }
+    return -1;
+  }
+
   /** The next dirty pages that lie side by side, or that something has to end first; `none` when nothing is dirty. */
   nextDirty(): Obstacle {
-    if (this.dirty === 0) return this.busy === 0 ? NONE : WAIT;
+    if (this.dirty === 0) return this.busy === this.#reading ? NONE : WAIT;
     return this.#clean();
   }
 
@@ -140,13 +168,15 @@ export class PageCache {
     return WAIT;
   }
 
-  /** The pages are being read from now on. */
-  beginRead(first: number, count: number): void {
+  /** The pages are being read from now on; `mark`: the one of them at which readahead goes on, or another number. */
+  beginRead(first: number, count: number, mark = -1): void {
     for (let page = first; page < first + count; page++) {
       const place = page % this.pages;
       this.#tag[place] = page;
       this.#state[place] = STATE.reading;
+      this.#marked[place] = page === mark ? 1 : 0;
     }
+    this.#reading += count;
     this.busy += count;
   }
 
@@ -159,7 +189,9 @@ export class PageCache {
 
   /** It is done; what failed to be read is forgotten, what failed to be written is lost as in Linux. */
   finish(first: number, count: number, error: number): void {
-    if (error !== 0 && this.#state[first % this.pages] !== STATE.reading) this.#writeError = error;
+    const read = this.#state[first % this.pages] === STATE.reading;
+    if (read) this.#reading -= count;
+    else if (error !== 0) this.#writeError = error;
     for (let page = first; page < first + count; page++) {
       const place = page % this.pages;
       const again = this.#state[place] === STATE.redirtied;

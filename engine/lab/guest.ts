@@ -6,6 +6,7 @@ import { GuestCpu } from '../guest/cpu.ts';
 import { Job } from '../guest/job.ts';
 import { GuestKernel } from '../guest/kernel.ts';
 import { PAGE, PageCache } from '../guest/page-cache.ts';
+import { Readahead } from '../guest/readahead.ts';
 import { RegisterAccess } from '../guest/register-access.ts';
 import { WorkloadGenerator } from '../guest/workload.ts';
 import type { MachineContext } from './machines/kind.ts';
@@ -61,7 +62,9 @@ export function buildGuest(options: GuestOptions): GuestKernel {
       context.node.virtualSize,
     );
     const buffers = Array.from({ length: depth }, () => allocator.take(bs));
-    return new Job(generator, index % cpus, buffers);
+    // fio tells the kernel that random workloads are random.
+    const readahead = pages === 0 ? undefined : new Readahead(workload.rw.startsWith('rand'));
+    return new Job(generator, index % cpus, buffers, readahead);
   });
   kernel.jobs = jobs;
   kernel.cpus = Array.from({ length: cpus }, (_, index) => {

@@ -350,10 +350,58 @@ describe('the laboratory', () => {
       expect(frameOf(writing).counters).toMatchObject({ writes: 20, flushes: 2, errors: 2 });
     });
 
-    it('stops between any two events here too', async () => {
+    it('reads ahead of a program that reads in order: windows of 16 KiB to 128 KiB, each begun at its mark', async () => {
+      const it = lab(await memoryNode(), { rw: 'read', numberIos: 90, iodepth: 1, direct: 0 });
+      it.run();
+      await it.done();
+      expect(frameOf(it).counters).toMatchObject({ requests: 90, errors: 0 });
+      const events = new Set([E.page_cache_sync_ra, E.page_cache_async_ra]);
+      const found = findEvents(it.trace, 0, 100, { events }).map(
+        (n) => decodeRow(it.trace.copy([n]), 0).args,
+      );
+      const windows = [
+        [0, 4, 3],
+        [4, 8, 8],
+        [12, 16, 16],
+        [28, 32, 32],
+        [60, 32, 32],
+        [92, 32, 32],
+      ];
+      expect(found).toEqual(windows.map(([page, pages, ahead]) => [page * 8, pages, ahead]));
+      expect(it.trace.counts[E.page_cache_sync_ra]).toBe(1);
+      // One request to the disk for each window.
+      expect(it.trace.counts[E.virtqueue_pop]).toBe(windows.length);
+    });
+
+    it('does not read ahead for a random workload, which fio tells the kernel of', async () => {
+      const it = lab(await memoryNode(), { rw: 'randread', numberIos: 200, direct: 0 });
+      it.run();
+      await it.done();
+      const { counts } = it.trace;
+      expect(counts[E.page_cache_sync_ra] + counts[E.page_cache_async_ra]).toBe(0);
+      expect(counts[E.virtqueue_pop]).toBe(counts[E.mm_filemap_add_to_page_cache]);
+    });
+
+    it.each(['read', 'rw'] as const)(
+      '%s by several programs on several processors: nobody waits for ever',
+      async (rw) => {
+        const it = lab(
+          later(await memoryNode(64 * MIB)),
+          { rw, bs: 6144, numberIos: 800, size: 20 * MIB, direct: 0, iodepth: 4, numjobs: 3, fsync: 50 },
+          `${LINE},num-queues=2 -smp 2`,
+        );
+        it.run();
+        await it.done();
+        expect(it.error).toBeUndefined();
+        expect(frameOf(it).counters).toMatchObject({ errors: 0 });
+        expect(it.trace.counts[E.page_cache_async_ra]).toBeGreaterThan(10);
+      },
+    );
+
+    it.each(['randrw', 'read'] as const)('stops between any two events of %s here too', async (rw) => {
       const workload = {
         numberIos: 40,
-        rw: 'randrw' as const,
+        rw,
         size: 128 * 1024,
         fsync: 7,
         direct: 0 as const,

@@ -359,10 +359,12 @@ export const E = {
   writeback_start: event(309, 'writeback_start', 2, 'linux', 'sector:sector pages dirty'),
   folio_end_read: event(310, 'folio_end_read', 13, 'function', 'sector:sector pages'),
   folio_end_writeback: event(311, 'folio_end_writeback', 13, 'function', 'sector:sector pages'),
+  page_cache_sync_ra: event(312, 'page_cache_sync_ra', 2, 'function', 'sector:sector pages ahead'),
+  page_cache_async_ra: event(313, 'page_cache_async_ra', 2, 'function', 'sector:sector pages ahead'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 312;
+export const EVENT_LIMIT = 314;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(
