@@ -49,6 +49,16 @@ it('a shrunk qcow2 gives the end of its file back', async () => {
   expect(real('check', '-q', path)).toBe(0);
 });
 
+it.each(['falloc', 'full'])('luks takes the space for --preallocation=%s', async (mode) => {
+  const path = at('reserved.luks');
+  const secret = ['--object', 'secret,id=s,data=secret'];
+  qemuImg(folder, 'create', '-q', ...secret, '-f', 'luks', '-o', 'key-secret=s,iter-time=10', path, '6M');
+  const done = await platter(['resize', '-f', 'luks', '--preallocation', mode, path, '12M']);
+  expect([done.code, done.err]).toEqual([0, '']);
+  expect(sizeOf('luks', path)).toBe(12 << 20);
+  expect(statSync(path).blocks * 512).toBeGreaterThan(6 << 20);
+});
+
 it('luks keeps its contents', async () => {
   const path = at('x.luks');
   const secret = ['--object', 'secret,id=s,data=secret'];
@@ -71,14 +81,25 @@ it('a QED whose backing file is longer is refused, as by QEMU', async () => {
   expect(ours.err).toContain('backing file');
 });
 
-describe.each(['vdi', 'vmdk', 'vhdx', 'vpc', 'parallels'])('%s', (format) => {
-  it('keeps its size, and says so', async () => {
-    const path = at(`x.${format}`);
-    qemuImg(folder, 'create', '-q', '-f', format, path, '6M');
-    const before = readFileSync(path);
-    const ours = await platter(['resize', path, '16M']);
-    expect([ours.code, real('resize', '-q', '-f', format, path, '16M')]).toEqual([1, 1]);
-    expect(ours.err).toContain(`The disk of a ${format} image`);
-    expect(readFileSync(path).equals(before)).toBe(true);
-  });
+it.each([
+  ['vmdk', 'subformat=streamOptimized', 'vmdk (streamOptimized)'],
+  ['vpc', 'subformat=fixed', 'vpc (fixed)'],
+  ['parallels', 'cluster_size=1M', 'parallels'],
+])('%s with %s keeps its size, and says so', async (format, options, kind) => {
+  const path = at(`x.${format}`);
+  qemuImg(folder, 'create', '-q', '-f', format, '-o', options, path, '6M');
+  const before = readFileSync(path);
+  const ours = await platter(['resize', path, '16M']);
+  expect([ours.code, real('resize', '-q', '-f', format, path, '16M')]).toEqual([1, 1]);
+  expect(ours.err).toContain(`The disk of a ${kind} image`);
+  expect(readFileSync(path).equals(before)).toBe(true);
+});
+
+it.each(['vdi', 'vmdk', 'vhdx', 'vpc'])('%s becomes larger, where qemu-img refuses it', async (format) => {
+  const path = at(`larger.${format}`);
+  qemuImg(folder, 'create', '-q', '-f', format, path, '6M');
+  expect(real('resize', '-q', '-f', format, path, '16M')).toBe(1);
+  const ours = await platter(['resize', path, '16M']);
+  expect([ours.code, ours.out, ours.err]).toEqual([0, 'Image resized.\n', '']);
+  expect(sizeOf(format, path)).toBeGreaterThanOrEqual(16 << 20);
 });

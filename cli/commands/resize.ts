@@ -14,8 +14,8 @@ export const resize = defineCommand({
   operands: 'IMAGE SIZE',
   count: { least: 2, most: 2 },
   help:
-    'Gives the disk of a raw, qcow2 or LUKS image another size, that of a QED image a larger one; other formats keep the size that they ' +
-    'were made with. SIZE is the new size; with + or - before it, how much is added or taken away (put -- before a size that begins with ' +
+    'Gives the disk of a raw, qcow2 or LUKS image another size, that of a QED, VDI or VHDX image, a dynamic VHD or a monolithicSparse ' +
+    'VMDK a larger one (qemu-img can do it for QED alone); others keep the size that they were made with. SIZE is the new size; with + or - before it, how much is added or taken away (put -- before a size that begins with ' +
     '-). What is added reads as zeroes (in LUKS as noise).\n\n' +
     'An image with a backing file needs --follow: what lies in the backing file must not show through behind the old end.',
   options: {
@@ -29,7 +29,7 @@ export const resize = defineCommand({
       kind: 'text',
       value: 'MODE',
       choices: ['off', 'metadata', 'falloc', 'full'],
-      help: 'how much of what is added is reserved beforehand, for raw and qcow2',
+      help: 'how much of what is added is reserved beforehand, for raw, qcow2 and LUKS (falloc and full)',
     },
     ...FOLLOW_OPTION,
     quiet: { kind: 'flag', short: 'q', help: 'say nothing' },

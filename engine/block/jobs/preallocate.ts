@@ -2,11 +2,12 @@
 import { PlatterError } from '../../errors.ts';
 import { run } from '../../maybe.ts';
 import type { FormatNode } from '../access.ts';
-import type { CreateOptions } from '../format.ts';
-import { RawDriver } from '../formats/raw/driver.ts';
+import type { CreateOptions, FormatDriver } from '../format.ts';
+import { LuksDriver } from '../formats/luks/driver.ts';
 import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { preallocateQcow2 } from '../formats/qcow2/preallocate.ts';
 import { writeZeroes } from '../formats/raw/create.ts';
+import { RawDriver } from '../formats/raw/driver.ts';
 import type { NewImage } from './new-image.ts';
 
 export type Preallocation = 'off' | 'metadata' | 'falloc' | 'full';
@@ -45,8 +46,9 @@ export async function preallocateNew(image: NewImage, create: CreateOptions): Pr
 export function checkPreallocation(node: FormatNode, mode: Preallocation, size: number): void {
   if (size < node.virtualSize) throw badMode(mode, 'off where a disk becomes smaller');
   if (node.format instanceof Qcow2Driver) return;
-  if (node.driver !== 'raw') throw badMode(mode, `off: a ${node.driver} image has no preallocation`);
-  if (mode === 'metadata') throw badMode(mode, 'off, falloc or full for a raw image');
+  const plain = node.driver === 'raw' || node.format instanceof LuksDriver;
+  if (!plain) throw badMode(mode, `off: a ${node.driver} image has no preallocation`);
+  if (mode === 'metadata') throw badMode(mode, `off, falloc or full for a ${node.driver} image`);
 }
 
 /**
@@ -65,9 +67,13 @@ export async function preallocateFrom(node: FormatNode, from: number, mode: Prea
   }
   checkPreallocation(node, mode, node.virtualSize);
   const { storage } = format;
-  const end = await storage.size();
-  const start = format instanceof RawDriver ? format.start : 0;
-  await run(writeZeroes(storage, start + from, end));
+  await run(writeZeroes(storage, startOf(format) + from, await storage.size()));
+}
+
+/** Where the disk begins in its storage, bytes. */
+function startOf(format: FormatDriver): number {
+  if (format instanceof LuksDriver) return format.payload;
+  return format instanceof RawDriver ? format.start : 0;
 }
 
 function badMode(value: string, expected: string): PlatterError {

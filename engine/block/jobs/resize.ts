@@ -1,13 +1,27 @@
-/** `qemu-img resize`: another size of the disk. QEMU's drivers can do it for raw, qcow2, QED (larger only) and LUKS. */
+/**
+ * `qemu-img resize`: another size of the disk. QEMU's drivers can do it for raw, qcow2, QED (larger only) and LUKS; those of VDI, VHDX,
+ * dynamic VHD and monolithicSparse VMDK cannot, and here they grow.
+ */
 import { PlatterError } from '../../errors.ts';
 import { run, type Maybe, type Steps } from '../../maybe.ts';
 import type { FormatNode } from '../access.ts';
+import type { FormatDriver } from '../format.ts';
 import { LuksDriver } from '../formats/luks/driver.ts';
 import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { resizeQcow2 } from '../formats/qcow2/resize.ts';
 import { QedDriver } from '../formats/qed/driver.ts';
 import { RawDriver } from '../formats/raw/driver.ts';
 import { tableEntries } from '../formats/qed/header.ts';
+import { requireGrowth } from '../formats/shared/grow.ts';
+import { VdiDriver } from '../formats/vdi/driver.ts';
+import { growVdi } from '../formats/vdi/grow.ts';
+import { VhdxDriver } from '../formats/vhdx/driver.ts';
+import { growVhdx } from '../formats/vhdx/grow.ts';
+import { VmdkDriver } from '../formats/vmdk/driver.ts';
+import { growVmdk, monolithicSparse } from '../formats/vmdk/grow.ts';
+import { VpcDynamicDriver } from '../formats/vpc/driver.ts';
+import { VpcFixedDriver } from '../formats/vpc/fixed.ts';
+import { growVpc } from '../formats/vpc/grow.ts';
 import { checkPreallocation, preallocateFrom, preallocationMode } from './preallocate.ts';
 import { qcow2State } from './qcow2-state.ts';
 
@@ -56,33 +70,33 @@ export async function resizeImage(
 function change(node: FormatNode, size: number): Maybe<void> {
   const { format } = node;
   if (format instanceof Qcow2Driver) return run(resizeQcow2(qcow2State(node, 'resizing'), size));
-  if (format instanceof QedDriver) return run(growQed(format, size));
   if (format instanceof LuksDriver) return format.storage.truncate(format.payload + size);
   if (format instanceof RawDriver && !format.fixedSize) return format.storage.truncate(format.start + size);
+  if (format instanceof QedDriver) return run(growQed(format, size));
+  if (format instanceof VdiDriver) return run(growVdi(format, size));
+  if (format instanceof VhdxDriver) return run(growVhdx(format, size));
+  if (format instanceof VpcDynamicDriver) return run(growVpc(format, size));
+  if (format instanceof VmdkDriver) {
+    const extent = monolithicSparse(format);
+    if (extent !== undefined) return run(growVmdk(format, extent, size));
+  }
+  const kind = kindOf(format);
   throw new PlatterError(
     'resize.not-possible',
-    `The disk of a ${node.driver} image has the size that it was made with`,
-    { image: node.name, value: node.driver, hint: 'Convert it to qcow2 or raw, and resize that.' },
+    `The disk of a ${kind} image has the size that it was made with`,
+    { image: node.name, value: kind, hint: 'Convert it to qcow2 or raw, and resize that.' },
   );
+}
+
+/** The format by name, and which of its kinds cannot become larger where others can. */
+function kindOf(format: FormatDriver): string {
+  if (format instanceof VmdkDriver) return `vmdk (${format.parts.session.descriptor.createType})`;
+  return format instanceof VpcFixedDriver ? 'vpc (fixed)' : format.format;
 }
 
 /** QEMU: bdrv_qed_co_truncate. One write of the header; the tables reach further than any disk that fits into them. */
 function* growQed(driver: QedDriver, size: number): Steps<void> {
-  const { header, storage } = driver;
-  const refuse = (code: string, message: string, expected: string): PlatterError =>
-    new PlatterError(code, message, { image: storage.name, field: 'size', value: String(size), expected });
-  if (size < header.image_size) {
-    const message = `A qed image cannot become smaller`;
-    throw refuse('resize.cannot-shrink', message, `at least ${header.image_size} bytes`);
-  }
-  const most = tableEntries(header) ** 2 * header.cluster_size;
-  if (size > most) {
-    const message = `"${storage.name}" cannot have ${size} bytes: its tables reach to ${most}`;
-    throw refuse('resize.too-large', message, `at most ${most} bytes`);
-  }
-  if (driver.backing !== undefined && driver.backing.virtualSize > header.image_size) {
-    const message = `What "${storage.name}" does not show of its backing file would come to light behind its old end`;
-    throw refuse('resize.backing-longer', message, 'a backing file that is no longer than the disk');
-  }
+  const { header } = driver;
+  requireGrowth(driver, size, tableEntries(header) ** 2 * header.cluster_size);
   yield* driver.resize(size);
 }

@@ -97,6 +97,15 @@ export abstract class ClusteredDriver implements FormatDriver {
     return run(this.#discard(offset, length));
   }
 
+  /** What lies behind the disk's end in its last cluster becomes zero: a larger disk brings it to light. */
+  *clearTail(): Steps<void> {
+    const used = this.virtualSize % this.clusterSize;
+    if (used === 0) return;
+    const state = yield* wait(this.lookup(Math.floor(this.virtualSize / this.clusterSize)));
+    if (state.kind !== 'data') return;
+    yield* wait(this.storage.writeZeroes((state.hostOffset as number) + used, this.clusterSize - used));
+  }
+
   flush(): Maybe<void> {
     return this.storage.flush();
   }

@@ -35,7 +35,7 @@ export class VdiDriver extends ClusteredDriver {
 
   lookup(index: number): Maybe<ClusterState> {
     return andThen(this.blocks.get(index), (block) =>
-      block >= VDI_DISCARDED ? ZERO : { kind: 'data', hostOffset: this.#offset(block) },
+      block >= VDI_DISCARDED ? ZERO : { kind: 'data', hostOffset: this.offset(block) },
     );
   }
 
@@ -54,7 +54,7 @@ export class VdiDriver extends ClusteredDriver {
 
   protected *allocate(): Steps<number> {
     this.#next ??= yield* this.#firstFree();
-    return this.#offset(this.#next++);
+    return this.offset(this.#next++);
   }
 
   protected *link(index: number, hostOffset: number): Steps<void> {
@@ -64,7 +64,8 @@ export class VdiDriver extends ClusteredDriver {
     yield* wait(this.blocks.set(index, block));
   }
 
-  #offset(block: number): number {
+  /** The byte of the file at which block number `block` begins. */
+  offset(block: number): number {
     return this.header.offset_data + block * this.header.block_size;
   }
 

@@ -38,8 +38,9 @@ export function batEntries(metadata: VhdxMetadata): number {
 export class VhdxBlocks {
   readonly table: PagedTable;
   readonly blockSize: number;
+  /** Payload blocks between two sector bitmap blocks. */
+  readonly ratio: number;
   readonly #storage: Storage;
-  readonly #ratio: number;
   readonly #reserved: Region[];
   /** The file's length when it was last looked at; it only grows. */
   #fileSize: number;
@@ -69,7 +70,7 @@ export class VhdxBlocks {
     });
     this.blockSize = metadata.blockSize;
     this.#storage = storage;
-    this.#ratio = chunkRatio(metadata);
+    this.ratio = chunkRatio(metadata);
     this.#fileSize = fileSize;
     const log = { name: 'log', offset: header.log_offset, length: header.log_length };
     this.#reserved = [{ name: 'header section', offset: 0, length: MIB }, log, regions.bat, regions.metadata];
@@ -77,22 +78,22 @@ export class VhdxBlocks {
 
   /** The entry of payload block `index`; one that is present lies within the file and outside the format's own regions. */
   payload(index: number): Maybe<BatEntry> {
-    return this.#entry(index + Math.floor(index / this.#ratio));
+    return this.#entry(index + Math.floor(index / this.ratio));
   }
 
   /** The entry of the sector bitmap block that serves payload block `index`. */
   bitmap(index: number): Maybe<BatEntry> {
-    return this.#entry(Math.floor(index / this.#ratio) * (this.#ratio + 1) + this.#ratio);
+    return this.#entry(Math.floor(index / this.ratio) * (this.ratio + 1) + this.ratio);
   }
 
   /** The bit of payload block `index`'s first sector within its bitmap block. `sectorSize` in bytes. */
   firstBit(index: number, sectorSize: number): number {
-    return (index % this.#ratio) * (this.blockSize / sectorSize);
+    return (index % this.ratio) * (this.blockSize / sectorSize);
   }
 
   /** Points payload block `index` at `offset` (bytes, a multiple of 1 MiB) of the file. */
   setPayload(index: number, state: number, offset: number): Maybe<void> {
-    return this.table.setBig(index + Math.floor(index / this.#ratio), BigInt(offset) | BigInt(state));
+    return this.table.setBig(index + Math.floor(index / this.ratio), BigInt(offset) | BigInt(state));
   }
 
   /** Why a block at `offset` cannot be, in words; undefined when it can. */

@@ -84,6 +84,7 @@ function plan(options: CreateOptions): Plan {
     blockSize,
     flags: fixed ? LEAVE_ALLOCATED : 0,
     diskSize: size,
+    diskSizeAt: 0,
     logicalSectorSize: 512,
     physicalSectorSize: 512,
     fields: [],

@@ -53,7 +53,12 @@ export class VhdxDriver extends ClusteredDriver {
     return this.#announced && !this.readOnly;
   }
 
-  protected override *beforeChange(): Steps<void> {
+  protected override beforeChange(): Steps<void> {
+    return this.announce();
+  }
+
+  /** Gives the file new identifiers, once. */
+  *announce(): Steps<void> {
     if (this.#announced) return;
     yield* updateHeaders(this.storage, this.parts.section, {
       file_write_guid: globalThis.crypto.randomUUID(),

@@ -173,6 +173,26 @@ export function* readRegions(storage: Storage, header: VhdxHeader): Steps<Region
   return { bat: needRegion(found, BAT_REGION, image), metadata: needRegion(found, METADATA_REGION, image) };
 }
 
+/** Another place for the table of blocks, in the copy of the region table first, so that a valid one exists at any moment. */
+export function* moveBatRegion(storage: Storage, to: Omit<Region, 'name'>): Steps<void> {
+  for (const copy of [1, 0] as const) {
+    const bytes = (yield* readTable(storage, copy)) ?? (yield* readTable(storage, copy === 1 ? 0 : 1));
+    if (bytes === undefined) continue;
+    const count = regionTableHeader.parse(bytes, storage.name).entry_count;
+    for (let index = 0; index < count; index++) {
+      const at = regionTableHeader.size + index * regionEntry.size;
+      const entry = regionEntry.parse(bytes, storage.name, at);
+      if (entry.guid !== BAT_REGION) continue;
+      bytes.set(regionEntry.encode({ ...entry, file_offset: to.offset, length: to.length }), at);
+    }
+    sealed(bytes);
+    // What follows the entries is as it was: a write within one sector is whole or not at all.
+    const used = regionTableHeader.size + count * regionEntry.size;
+    yield* wait(storage.write(REGION_TABLE_OFFSETS[copy], bytes.subarray(0, used)));
+    yield* wait(storage.flush());
+  }
+}
+
 function* readTable(storage: Storage, copy: 0 | 1): Steps<Uint8Array | undefined> {
   const offset = REGION_TABLE_OFFSETS[copy];
   const bytes = yield* readExactly(storage, offset, REGION_TABLE_BYTES, 'vhdx', 'region table');

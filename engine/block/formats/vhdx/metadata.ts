@@ -48,6 +48,8 @@ export interface VhdxMetadata {
   flags: number;
   /** Bytes. */
   diskSize: number;
+  /** Where the file says so; 0 before there is one. */
+  diskSizeAt: number;
   /** Bytes, 512 or 4096. */
   logicalSectorSize: number;
   physicalSectorSize: number;
@@ -85,7 +87,7 @@ export function* readMetadata(storage: Storage, region: Region): Steps<VhdxMetad
   const disk = one(VIRTUAL_DISK_SIZE, 'virtual disk size', (item) => {
     const values = diskSizeItem.parse(item.bytes, image);
     fields.push(...diskSizeItem.describe(values, item.offset));
-    return values;
+    return { ...values, offset: item.offset };
   });
   const sector = (id: string, name: string): number =>
     one(id, name, (item) => {
@@ -97,6 +99,7 @@ export function* readMetadata(storage: Storage, region: Region): Steps<VhdxMetad
     blockSize: parameters.block_size,
     flags: parameters.flags,
     diskSize: disk.virtual_disk_size,
+    diskSizeAt: disk.offset,
     logicalSectorSize: sector(LOGICAL_SECTOR_SIZE, 'logical'),
     physicalSectorSize: sector(PHYSICAL_SECTOR_SIZE, 'physical'),
     parentLocator: items.get(PARENT_LOCATOR)?.bytes,

@@ -82,6 +82,18 @@ export function withCid(text: string, cid: number): string {
   return text.replace(/^(\s*CID\s*=\s*)[0-9a-fA-F]+/m, (_all, name: string) => name + cid.toString(16));
 }
 
+/** The text of an image of one sparse extent with another size: `sectors` in the extent's line, and as many cylinders as that gives. */
+export function withSectors(text: string, sectors: number): string {
+  const heads = Number(value(text, 'ddb.geometry.heads'));
+  const track = Number(value(text, 'ddb.geometry.sectors'));
+  const cylinders = Math.floor(sectors / (heads * track));
+  const sized = text.replace(/^(\s*RW\s+)\d+(\s+SPARSE\s)/m, (_all, before: string, after: string) =>
+    before.concat(String(sectors), after),
+  );
+  if (!Number.isSafeInteger(cylinders)) return sized;
+  return sized.replace(/^(\s*ddb\.geometry\.cylinders\s*=\s*)"\d*"/m, `$1"${cylinders}"`);
+}
+
 /** Every `name = value` and every extent in file order. `base`: the text's offset in the file, bytes. */
 export function describeDescriptor(descriptor: Descriptor, base: number): HeaderField[] {
   const fields: HeaderField[] = [];

@@ -93,10 +93,10 @@ export class VmdkDriver implements FormatDriver {
   readonly clusterSize?: number;
   readonly backing?: BlockNode;
   readonly storage: Storage;
-  readonly #parts: VmdkParts;
+  readonly parts: VmdkParts;
 
   constructor(parts: VmdkParts, readOnly: boolean) {
-    this.#parts = parts;
+    this.parts = parts;
     this.storage = parts.storage;
     this.backing = parts.backing;
     const last = parts.extents.at(-1);
@@ -106,7 +106,7 @@ export class VmdkDriver implements FormatDriver {
   }
 
   get cid(): number {
-    return this.#parts.session.descriptor.cid;
+    return this.parts.session.descriptor.cid;
   }
 
   holesAre(offset: number): 'zeroes' | undefined {
@@ -124,7 +124,7 @@ export class VmdkDriver implements FormatDriver {
   }
 
   get packer(): ClusterPacker | undefined {
-    const { extents } = this.#parts;
+    const { extents } = this.parts;
     const only = extents.length === 1 ? extents[0].extent : undefined;
     return only instanceof StreamExtent && !this.readOnly ? only.packer : undefined;
   }
@@ -150,7 +150,7 @@ export class VmdkDriver implements FormatDriver {
   }
 
   describe(): FormatDescription {
-    const { session, place, extents, backingError } = this.#parts;
+    const { session, place, extents, backingError } = this.parts;
     const { descriptor } = session;
     const fields = describeDescriptor(descriptor, place.offset);
     const sparse = extents.find(
@@ -182,12 +182,12 @@ export class VmdkDriver implements FormatDriver {
   }
 
   allocatedSize(): Maybe<number | undefined> {
-    const others = this.#parts.extents.map(({ extent }) => extent.storage);
+    const others = this.parts.extents.map(({ extent }) => extent.storage);
     return run(allocatedTogether([this.storage, ...others.filter((storage) => storage !== this.storage)]));
   }
 
   check(): Maybe<CheckResult> {
-    return run(checkVmdk(this.#parts.extents));
+    return run(checkVmdk(this.parts.extents));
   }
 
   close(): Maybe<void> {
@@ -195,7 +195,7 @@ export class VmdkDriver implements FormatDriver {
   }
 
   #at(offset: number): PlacedExtent {
-    const { extents } = this.#parts;
+    const { extents } = this.parts;
     let low = 0;
     let high = extents.length - 1;
     while (low < high) {
@@ -221,12 +221,12 @@ export class VmdkDriver implements FormatDriver {
   }
 
   *#flush(): Steps<void> {
-    for (const { extent } of this.#parts.extents) yield* wait(extent.flush());
+    for (const { extent } of this.parts.extents) yield* wait(extent.flush());
     yield* wait(this.storage.flush());
   }
 
   *#close(): Steps<void> {
-    for (const { extent } of this.#parts.extents) {
+    for (const { extent } of this.parts.extents) {
       if (extent.storage !== this.storage) yield* wait(extent.close());
     }
     yield* wait(this.storage.close());

@@ -27,7 +27,7 @@ const GD_AT_END = 0xffffffffffffffffn;
 const MAX_GRAIN = 0x200000;
 const MAX_DIRECTORY = 32 << 20;
 /** Sectors of the largest sparse extent, 64 TiB. */
-const MAX_CAPACITY = 2 ** 37;
+export const MAX_CAPACITY = 2 ** 37;
 
 export const vmdk4Header = layout('little', {
   magic: text(4),

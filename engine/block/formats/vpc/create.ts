@@ -7,14 +7,13 @@ import { NIL_UUID } from '../shared/layout.ts';
 import { badOption, choice, diskSize, flag, knownOptions } from '../shared/options.ts';
 import { LARGEST, MAX_GEOMETRY, roundedGeometry, sectorsOf, type Geometry } from './geometry.ts';
 import {
+  encodeDynamic,
   encodeFooter,
   VHD_COOKIE,
   VHD_DYNAMIC,
   VHD_DYNAMIC_COOKIE,
   VHD_FIXED,
   VHD_MAX_SECTORS,
-  vhdChecksum,
-  vhdDynamicHeader,
   vhdFooter,
 } from './header.ts';
 
@@ -101,6 +100,5 @@ function dynamicHeader(entries: number): Uint8Array {
     parent_locator: new Uint8Array(192),
     reserved2: new Uint8Array(256),
   };
-  const at = vhdDynamicHeader.offsetOf('checksum');
-  return vhdDynamicHeader.encode({ ...header, checksum: vhdChecksum(vhdDynamicHeader.encode(header), at) });
+  return encodeDynamic(header);
 }

@@ -46,19 +46,19 @@ export function* endOfBlocks(storage: Storage, header: VhdDynamicHeader, table: 
 export class VpcDynamicDriver extends ClusteredDriver {
   readonly format = 'vpc';
   readonly headers: VhdHeaders;
-  readonly #table: PagedTable;
-  readonly #header: VhdDynamicHeader;
+  readonly table: PagedTable;
+  readonly header: VhdDynamicHeader;
   #end: number | undefined;
 
   constructor(storage: Storage, headers: VhdHeaders, header: VhdDynamicHeader, readOnly: boolean) {
     super({ storage, virtualSize: headers.virtualSize, clusterSize: header.block_size, readOnly });
     this.headers = headers;
-    this.#header = header;
-    this.#table = blockTable(storage, header);
+    this.header = header;
+    this.table = blockTable(storage, header);
   }
 
   lookup(index: number): Maybe<ClusterState> {
-    return andThen(this.#table.get(index), (sector) =>
+    return andThen(this.table.get(index), (sector) =>
       sector === VHD_UNALLOCATED
         ? ZERO
         : { kind: 'data', hostOffset: sector * 512 + bitmapBytes(this.clusterSize) },
@@ -70,7 +70,7 @@ export class VpcDynamicDriver extends ClusteredDriver {
   }
 
   protected *allocate(): Steps<number> {
-    this.#end ??= yield* endOfBlocks(this.storage, this.#header, this.#table);
+    this.#end ??= yield* endOfBlocks(this.storage, this.header, this.table);
     const bitmap = new Uint8Array(bitmapBytes(this.clusterSize)).fill(0xff);
     // Over the footer, which is written again behind the block; the copy at the start of the file is valid all the time.
     yield* wait(this.storage.write(this.#end, bitmap));
@@ -81,7 +81,7 @@ export class VpcDynamicDriver extends ClusteredDriver {
     const sector = (hostOffset - bitmapBytes(this.clusterSize)) / 512;
     const end = hostOffset + this.clusterSize;
     yield* wait(this.storage.write(end, encodeFooter(this.headers.footer)));
-    yield* wait(this.#table.set(index, sector));
+    yield* wait(this.table.set(index, sector));
     this.#end = end;
   }
 }

@@ -33,7 +33,7 @@ export const VHD_MAX_SECTORS = 0xff000000;
 /** Table entry of a block that is not there. */
 export const VHD_UNALLOCATED = 0xffffffff;
 /** QEMU's bound on the table: its bytes must fit into an `int`. */
-const MAX_ENTRIES = 0x1fffffff;
+export const MAX_ENTRIES = 0x1fffffff;
 /** The creators whose images have the size that the footer states; all others mean the geometry (QEMU `vpc_open`). */
 const SIZE_BY_FOOTER = new Set(['win ', 'qem2', 'd2v ', 'CTXS', 'tap']);
 
@@ -101,6 +101,12 @@ export function vhdChecksum(structure: Uint8Array, checksumAt: number): number {
 export function encodeFooter(footer: VhdFooter): Uint8Array {
   const at = vhdFooter.offsetOf('checksum');
   return vhdFooter.encode({ ...footer, checksum: vhdChecksum(vhdFooter.encode(footer), at) });
+}
+
+/** The dynamic disk header as bytes with its checksum put right. */
+export function encodeDynamic(header: VhdDynamicHeader): Uint8Array {
+  const at = vhdDynamicHeader.offsetOf('checksum');
+  return vhdDynamicHeader.encode({ ...header, checksum: vhdChecksum(vhdDynamicHeader.encode(header), at) });
 }
 
 /** Whether these 512 bytes are the footer of a fixed disk, checksum included. */
@@ -195,9 +201,15 @@ function* readDynamic(
 
 /** The size that the guest sees, in sectors: by geometry or by `current_size`, as QEMU decides it. */
 export function diskSectors(footer: VhdFooter): number {
+  return sizeIsByFooter(footer)
+    ? Math.floor(footer.current_size / 512)
+    : footer.cyls * footer.heads * footer.secs_per_cyl;
+}
+
+/** Whether `current_size` counts, and not the geometry. */
+export function sizeIsByFooter(footer: VhdFooter): boolean {
   const byGeometry = footer.cyls * footer.heads * footer.secs_per_cyl;
-  const byFooter = SIZE_BY_FOOTER.has(footer.creator_app) || byGeometry === MAX_GEOMETRY;
-  return byFooter ? Math.floor(footer.current_size / 512) : byGeometry;
+  return SIZE_BY_FOOTER.has(footer.creator_app) || byGeometry === MAX_GEOMETRY;
 }
 
 export function describeVhd(headers: VhdHeaders): HeaderField[] {
