@@ -9,6 +9,7 @@ import { OperationLock } from './lock.ts';
 import type { BlockExtent, BlockNode } from './node.ts';
 import { readPadded } from './padded.ts';
 import { checkRange, readOrZero } from './range.ts';
+import { readDriverLater } from './read-later.ts';
 
 export class FormatNode implements BlockNode {
   readonly format: FormatDriver;
@@ -54,6 +55,11 @@ export class FormatNode implements BlockNode {
     checkRange(this, offset, target.length);
     if (!this.#lock.idle) return this.#lock.shared(() => this.#read(offset, target, 0));
     return this.#lock.trackShared(this.#read(offset, target, 0));
+  }
+
+  readLater(offset: number, target: Uint8Array): Maybe<void> {
+    checkRange(this, offset, target.length);
+    return this.#lock.shared(() => run(readDriverLater(this.format, this.name, offset, target)));
   }
 
   write(offset: number, source: Uint8Array): Maybe<void> {

@@ -51,6 +51,8 @@ export interface BlockNode {
   map(offset: number, length: number): Maybe<BlockExtent>;
   /** Guest-visible bytes, backing chain included. Exactly `target.length` bytes; past the end throws `block.out-of-range`. */
   read(offset: number, target: Uint8Array): Maybe<void>;
+  /** As `read`, in other threads where that gains: for jobs that have several reads under way (`read-later.ts`). */
+  readLater?(offset: number, target: Uint8Array): Maybe<void>;
   write(offset: number, source: Uint8Array): Maybe<void>;
   /** Makes the range read as zeroes. `unmap` allows giving the space back. */
   writeZeroes(offset: number, length: number, unmap?: boolean): Maybe<void>;

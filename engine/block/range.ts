@@ -15,9 +15,13 @@ export function checkRange(node: BlockNode, offset: number, length: number): voi
 
 /** The backing disk's bytes; zeroes where it has ended or where there is none. */
 export function readOrZero(backing: BlockNode | undefined, offset: number, target: Uint8Array): Maybe<void> {
-  const there =
-    backing === undefined ? 0 : Math.max(0, Math.min(target.length, backing.virtualSize - offset));
+  const there = shownBy(backing, offset, target.length);
   if (there < target.length) target.fill(0, there);
   if (backing === undefined || there === 0) return;
   return backing.read(offset, there === target.length ? target : target.subarray(0, there));
+}
+
+/** How many of `length` bytes at `offset` a backing disk still has. */
+export function shownBy(backing: BlockNode | undefined, offset: number, length: number): number {
+  return backing === undefined ? 0 : Math.max(0, Math.min(length, backing.virtualSize - offset));
 }

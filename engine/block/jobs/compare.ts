@@ -1,9 +1,13 @@
-/** `compare`: do two disks read the same? As `qemu-img compare` (qemu-img.c, img_compare) answers it. */
+/**
+ * `compare`: do two disks read the same? As `qemu-img compare` (qemu-img.c, img_compare) answers it. Two threads read, one for each
+ * disk; bytes that both disks have from the same place of the same file are not read at all.
+ */
 import { alignedBuffer } from '../../bytes/aligned.ts';
-import { ZEROES } from '../../bytes/zeroes.ts';
-import { run } from '../../maybe.ts';
-import { extentAt } from '../map.ts';
+import { isZero } from '../../bytes/zeroes.ts';
+import { isPromise, type Maybe } from '../../maybe.ts';
 import type { BlockNode } from '../node.ts';
+import { readLater } from '../read-later.ts';
+import { StretchCursor, type CompareStretch } from './compare-stretch.ts';
 import { JobPace, type JobOptions } from './job.ts';
 
 export interface CompareOptions extends JobOptions {
@@ -23,77 +27,171 @@ export interface Comparison {
   sizesDiffer: boolean;
 }
 
+/** Bytes compared at a time. */
 const PIECE = 2 << 20;
 const SECTOR = 512;
+/** Pieces under way; each takes two buffers. */
+const DEPTH = 3;
+
+/** A piece of both disks that is being read; a side that reads as zeroes has no bytes. */
+interface Piece {
+  at: number;
+  left?: Uint8Array;
+  right?: Uint8Array;
+  ready: Promise<unknown> | undefined;
+}
 
 export async function compareImages(
   one: BlockNode,
   two: BlockNode,
   options: CompareOptions = {},
 ): Promise<Comparison> {
-  const pace = new JobPace(options);
   const sizesDiffer = one.virtualSize !== two.virtualSize;
   if (options.strict === true && sizesDiffer) return { verdict: 'size', sizesDiffer };
-  const shared = Math.min(one.virtualSize, two.virtualSize);
-  const total = Math.max(one.virtualSize, two.virtualSize);
-  const buffers: [Uint8Array, Uint8Array] = [alignedBuffer(PIECE), alignedBuffer(PIECE)];
-  pace.check();
-  for (let at = 0; at < total;) {
-    const left = await stretch(one, at, total);
-    const right = await stretch(two, at, total);
-    const length = Math.min(left.length, right.length);
-    if (options.strict === true && left.status !== right.status)
-      return { verdict: 'status', offset: at, sizesDiffer };
-    if (left.zero && right.zero) {
-      at += length;
-    } else {
-      const count = Math.min(length, PIECE);
-      const differs = await firstDifference(left, right, at, count, buffers);
-      if (differs >= 0)
-        return { verdict: 'content', offset: at + differs, sizesDiffer: sizesDiffer && at >= shared };
-      at += count;
+  const comparing = new Comparing(one, two, options);
+  try {
+    return await comparing.verdict();
+  } finally {
+    // Whoever closes the images next must not take the files from reads that are still under way.
+    await comparing.settle();
+  }
+}
+
+class Comparing {
+  readonly #one: StretchCursor;
+  readonly #two: StretchCursor;
+  readonly #strict: boolean;
+  readonly #sizesDiffer: boolean;
+  /** Where the shorter disk ends, and the longer one. */
+  readonly #shared: number;
+  readonly #total: number;
+  readonly #options: CompareOptions;
+  readonly #pace: JobPace;
+  readonly #queue: Piece[] = [];
+  readonly #buffers: [Uint8Array, Uint8Array][] = [];
+  #begun = 0;
+
+  constructor(one: BlockNode, two: BlockNode, options: CompareOptions) {
+    this.#shared = Math.min(one.virtualSize, two.virtualSize);
+    this.#total = Math.max(one.virtualSize, two.virtualSize);
+    this.#sizesDiffer = one.virtualSize !== two.virtualSize;
+    this.#one = new StretchCursor(one, this.#total);
+    this.#two = new StretchCursor(two, this.#total);
+    this.#strict = options.strict === true;
+    this.#options = options;
+    this.#pace = new JobPace(options);
+  }
+
+  async verdict(): Promise<Comparison> {
+    this.#pace.check();
+    for (let at = 0; at < this.#total;) {
+      const l = this.#one.at(at);
+      const left = isPromise(l) ? await l : l;
+      const r = this.#two.at(at);
+      const right = isPromise(r) ? await r : r;
+      const differs = this.#strict && left.status !== right.status;
+      const length = Math.min(left.length, right.length);
+      if (differs) {
+        // Contents that differ before it come first.
+        const found = await this.#finish(0);
+        return found ?? { verdict: 'status', offset: at, sizesDiffer: this.#sizesDiffer };
+      }
+      if ((left.zero && right.zero) || this.#one.shows(this.#two)) {
+        at += length;
+      } else {
+        const end = await this.#pieceEnd(at, length, left, right);
+        this.#begin(at, end - at, left, right);
+        at = end;
+        if (this.#queue.length >= DEPTH) {
+          const found = await this.#finish(DEPTH - 1);
+          if (found !== undefined) return found;
+        }
+      }
+      await this.#pace.step(at, this.#total);
     }
-    await pace.step(at, total);
+    const found = await this.#finish(0);
+    if (found !== undefined) return found;
+    this.#options.onProgress?.(this.#total, this.#total);
+    return { verdict: 'identical', sizesDiffer: this.#sizesDiffer };
   }
-  options.onProgress?.(total, total);
-  return { verdict: 'identical', sizesDiffer };
-}
 
-interface Stretch {
-  node?: BlockNode;
-  length: number;
-  zero: boolean;
-  status: string;
-}
-
-/** Behind the end of a disk there are zeroes, as far as the other one goes. */
-async function stretch(node: BlockNode, at: number, total: number): Promise<Stretch> {
-  if (at >= node.virtualSize) return { length: total - at, zero: true, status: 'end' };
-  const extent = await run(extentAt(node, at, node.virtualSize - at));
-  const status = [extent.present, extent.data, extent.zero, extent.offset !== undefined].join();
-  return { node, length: extent.length, zero: extent.zero, status };
-}
-
-/** The sector where the bytes first differ, counted from `at`, or -1. */
-async function firstDifference(
-  left: Stretch,
-  right: Stretch,
-  at: number,
-  count: number,
-  buffers: readonly [Uint8Array, Uint8Array],
-): Promise<number> {
-  const a = await bytesOf(left, at, buffers[0].subarray(0, count));
-  const b = await bytesOf(right, at, buffers[1].subarray(0, count));
-  if (Buffer.compare(a, b) === 0) return -1;
-  const index = a.findIndex((byte, place) => byte !== b[place]);
-  return index - (index % SECTOR);
-}
-
-async function bytesOf({ node, zero }: Stretch, at: number, target: Uint8Array): Promise<Uint8Array> {
-  if (zero || node === undefined) {
-    return target.length <= ZEROES.length ? ZEROES.subarray(0, target.length) : target.fill(0);
+  /** Resolves when nothing is read any more. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#queue.map(({ ready }) => ready));
   }
-  const done = node.read(at, target);
-  if (done !== undefined) await done;
-  return target;
+
+  /** Small stretches that are to be read on the same sides make one piece. */
+  async #pieceEnd(
+    at: number,
+    length: number,
+    left: CompareStretch,
+    right: CompareStretch,
+  ): Promise<number> {
+    const most = at + PIECE - (at % PIECE);
+    let end = at + length;
+    while (end < most && end < this.#total) {
+      const l = this.#one.at(end);
+      const nextLeft = isPromise(l) ? await l : l;
+      const r = this.#two.at(end);
+      const nextRight = isPromise(r) ? await r : r;
+      if (nextLeft.zero !== left.zero || nextRight.zero !== right.zero) break;
+      if (this.#strict && nextLeft.status !== nextRight.status) break;
+      if (this.#one.shows(this.#two)) break;
+      end += Math.min(nextLeft.length, nextRight.length);
+    }
+    return Math.min(end, most);
+  }
+
+  #begin(at: number, length: number, left: CompareStretch, right: CompareStretch): void {
+    const [a, b] = (this.#buffers[this.#begun++ % DEPTH] ??= [alignedBuffer(PIECE), alignedBuffer(PIECE)]);
+    const piece: Piece = { at, ready: undefined };
+    const reads: Maybe<void>[] = [];
+    if (!right.zero) {
+      piece.right = b.subarray(0, length);
+      reads.push(readLater(this.#two.node, at, piece.right));
+    }
+    if (!left.zero) {
+      piece.left = a.subarray(0, length);
+      // While another thread reads the other disk this one is free to read; it leaves unpacking to others.
+      const alone = right.zero || left.packed;
+      const { node } = this.#one;
+      reads.push(alone ? readLater(node, at, piece.left) : node.read(at, piece.left));
+    }
+    if (reads.some((read) => read !== undefined)) {
+      piece.ready = Promise.all(reads);
+      // Its failure is met when its turn comes; until then it must not count as one that nobody looks at.
+      piece.ready.catch(() => undefined);
+    }
+    this.#queue.push(piece);
+  }
+
+  /** Compares, in order, until at most `left` pieces are under way; the first difference, if any. */
+  async #finish(left: number): Promise<Comparison | undefined> {
+    while (this.#queue.length > left) {
+      const piece = this.#queue[0];
+      if (piece.ready !== undefined) await piece.ready;
+      this.#queue.shift();
+      const differs = firstDifference(piece);
+      if (differs < 0) continue;
+      const offset = piece.at + differs;
+      return { verdict: 'content', offset, sizesDiffer: this.#sizesDiffer && piece.at >= this.#shared };
+    }
+  }
+}
+
+/** The sector where the bytes first differ, counted from the piece's start, or -1. */
+function firstDifference({ left, right }: Piece): number {
+  const a = left ?? right ?? new Uint8Array(0);
+  const same = (from: number, to: number): boolean =>
+    left !== undefined && right !== undefined
+      ? Buffer.compare(left.subarray(from, to), right.subarray(from, to)) === 0
+      : isZero(a.subarray(from, to));
+  if (same(0, a.length)) return -1;
+  let [from, to] = [0, a.length];
+  while (to - from > SECTOR) {
+    const half = from + Math.ceil((to - from) / 2 / SECTOR) * SECTOR;
+    if (same(from, half)) from = half;
+    else to = half;
+  }
+  return from;
 }

@@ -48,7 +48,8 @@ function ownStretch(source: BlockNode, offset: number, length: number): Maybe<St
   });
 }
 
-function nodeAtDepth(node: BlockNode | undefined, depth: number): FormatNode | undefined {
+/** The image of the chain that an extent of that depth comes from. */
+export function nodeAtDepth(node: BlockNode | undefined, depth: number): FormatNode | undefined {
   if (depth > 0) return nodeAtDepth(node?.backing, depth - 1);
   return node instanceof FormatNode ? node : undefined;
 }

@@ -11,6 +11,7 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  read,
   readFileSync,
   readlinkSync,
   readSync,
@@ -140,6 +141,24 @@ export class FileStorage implements Storage {
       throw fileError(error, this.name, 'read', offset + done);
     }
     if (done < target.length) throw this.#shortRead(offset + done);
+  }
+
+  /** The same in Node's thread pool. The file must stay open until then. */
+  async readLater(offset: number, target: Uint8Array): Promise<void> {
+    for (let done = 0; done < target.length;) {
+      const count = await this.#readSome(offset + done, target.subarray(done));
+      if (count === 0) throw this.#shortRead(offset + done);
+      done += count;
+    }
+  }
+
+  #readSome(offset: number, target: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      read(this.#fd, target, 0, target.length, offset, (error, count) => {
+        if (error === null) resolve(count);
+        else reject(fileError(error, this.name, 'read', offset));
+      });
+    });
   }
 
   write(offset: number, source: Uint8Array): void {

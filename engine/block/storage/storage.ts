@@ -25,6 +25,8 @@ export interface Storage {
   /** Current size in bytes. */
   size(): Maybe<number>;
   read(offset: number, target: Uint8Array): Maybe<void>;
+  /** The same in another thread, for long reads of a job; missing where reading keeps nobody waiting. */
+  readLater?(offset: number, target: Uint8Array): Promise<void>;
   /** Throws `storage.read-only` when opened read-only. Extends the storage when it can grow. */
   write(offset: number, source: Uint8Array): Maybe<void>;
   /** Makes the range read as zeroes; may punch a hole. */
