@@ -9,7 +9,11 @@ const PAGE = 65536;
 /** The compiler knows WebAssembly only together with the DOM. */
 const { Memory } = (
   globalThis as unknown as {
-    WebAssembly: { Memory: new (pages: { initial: number }) => { readonly buffer: ArrayBuffer } };
+    WebAssembly: {
+      Memory: new (pages: { initial: number; maximum?: number; shared?: boolean }) => {
+        readonly buffer: ArrayBuffer;
+      };
+    };
   }
 ).WebAssembly;
 
@@ -19,5 +23,12 @@ const { Memory } = (
  */
 export function alignedBuffer(length: number): Uint8Array<ArrayBuffer> {
   const memory = new Memory({ initial: Math.ceil(length / PAGE) });
+  return new Uint8Array(memory.buffer, 0, length);
+}
+
+/** The same in memory that worker threads share. */
+export function sharedBuffer(length: number): Uint8Array {
+  const pages = Math.ceil(length / PAGE);
+  const memory = new Memory({ initial: pages, maximum: pages, shared: true });
   return new Uint8Array(memory.buffer, 0, length);
 }

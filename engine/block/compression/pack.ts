@@ -1,8 +1,9 @@
 /**
- * Packing clusters, several at a time: Node's own zlib works in its thread pool. Zstandard is there from Node 22.15 on; older ones get
- * it as WebAssembly, which is slower and blocks.
+ * Packing clusters, several at a time: Node's own zlib works in its thread pool, Zstandard in worker threads. Node has the latter itself
+ * from 22.15 on; older ones get it as WebAssembly, at half of the speed.
  */
 import * as zlib from 'node:zlib';
+import { workers } from './worker-pool.ts';
 
 /** Packs `bytes`; undefined when the result would have more than `limit` bytes. The bytes must stay as they are until it is done. */
 export type Pack = (bytes: Uint8Array, limit: number) => Promise<Uint8Array | undefined>;
@@ -13,14 +14,6 @@ const QCOW2_DEFLATE = { windowBits: 12, memLevel: 9 };
 const ZSTD_LEVEL = 3;
 
 type Callback = (error: Error | null, result: Buffer) => void;
-interface ZstdOptions {
-  pledgedSrcSize: number;
-  chunkSize: number;
-  maxOutputLength: number;
-}
-type NativeZstd = (bytes: Uint8Array, options: ZstdOptions, done: Callback) => void;
-const nativeZstd = (zlib as unknown as { zstdCompress?: NativeZstd }).zstdCompress;
-
 /** Raw deflate, as qcow2 keeps clusters. */
 export const packDeflateRaw: Pack = (bytes, limit) =>
   bounded((done) =>
@@ -39,15 +32,16 @@ export function packZlib(bytes: Uint8Array): Promise<Uint8Array> {
 
 /** One Zstandard frame. */
 export const packZstd: Pack = async (bytes, limit) => {
-  if (nativeZstd !== undefined) {
-    // Knowing the size halves the work: the compressor's tables need not be those of an endless stream.
-    const options = { pledgedSrcSize: bytes.length, chunkSize: bytes.length, maxOutputLength: limit };
-    return await bounded((done) => nativeZstd(bytes, options, done));
-  }
-  const { Zstd } = await import('@hpcc-js/wasm-zstd');
-  const packed = (await Zstd.load()).compress(bytes, ZSTD_LEVEL);
+  const packed = workers.readyForZstd
+    ? await workers.run('zstd', bytes.slice(), ZSTD_LEVEL)
+    : await packZstdHere(bytes);
   return packed.length > limit ? undefined : packed;
 };
+
+async function packZstdHere(bytes: Uint8Array): Promise<Uint8Array> {
+  const { Zstd } = await import('@hpcc-js/wasm-zstd');
+  return (await Zstd.load()).compress(bytes, ZSTD_LEVEL);
+}
 
 function bounded(start: (done: Callback) => void): Promise<Uint8Array | undefined> {
   return new Promise((resolve, reject) => {

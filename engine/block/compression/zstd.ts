@@ -2,6 +2,7 @@
 import * as zlib from 'node:zlib';
 import { decompress } from 'fzstd';
 import { StructReader } from '../../bytes/reader.ts';
+import { workers } from './worker-pool.ts';
 
 const FRAME_MAGIC = 0xfd2f_b528;
 
@@ -9,26 +10,31 @@ interface Options {
   chunkSize: number;
   maxOutputLength: number;
 }
-type Callback = (error: Error | null, result: Uint8Array) => void;
 /** Node has Zstandard itself from 22.15 on. */
 const native = zlib as unknown as {
   zstdDecompressSync?: (bytes: Uint8Array, options: Options) => Uint8Array;
-  zstdDecompress?: (bytes: Uint8Array, options: Options, done: Callback) => void;
 };
 
-/** The same as `unzstdCluster`, in a thread of the pool where Node has one for it. */
-export async function unzstdClusterLater(packed: Uint8Array, size: number): Promise<Uint8Array> {
-  const unpack = native.zstdDecompress;
+/** The same as `unzstdCluster`, in another thread where there is one that can. `target` as for `inflateClusterLater`. */
+export async function unzstdClusterLater(
+  packed: Uint8Array,
+  size: number,
+  target?: Uint8Array,
+): Promise<Uint8Array> {
   const length = frameLength(packed, size);
-  if (unpack === undefined) return unzstdCluster(packed, size);
-  const out = await new Promise<Uint8Array>((resolve, reject) => {
-    unpack(packed.subarray(0, length), { chunkSize: size, maxOutputLength: size }, (error, bytes) => {
-      if (error === null) resolve(bytes);
-      else reject(error);
-    });
-  });
+  const out = await unpackLater(packed.subarray(0, length), size, target);
   // More than one frame is rare: only QEMU's first versions may have made them.
-  return out.length === size ? out : unzstdCluster(packed, size);
+  return out?.length === size ? out : unzstdCluster(packed, size);
+}
+
+/** Undefined where it cannot be done, or failed: doing it again here tells why. */
+async function unpackLater(
+  frame: Uint8Array,
+  size: number,
+  target: Uint8Array | undefined,
+): Promise<Uint8Array | undefined> {
+  if (!workers.readyForZstd) return undefined;
+  return workers.run('unzstd', frame.slice(), size, target).catch(() => undefined);
 }
 
 /** Exactly `size` bytes out of the first frames in `packed`; padding after them is ignored. Throws when it is damaged. */

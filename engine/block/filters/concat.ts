@@ -3,6 +3,7 @@ import { PlatterError } from '../../errors.ts';
 import { andThen, run, wait, type Maybe, type Steps } from '../../maybe.ts';
 import type { BlockExtent, BlockNode } from '../node.ts';
 import { checkRange } from '../range.ts';
+import { readLater } from '../read-later.ts';
 
 const SECTOR = 512;
 
@@ -48,6 +49,12 @@ export class ConcatNode implements BlockNode {
   read(offset: number, target: Uint8Array): Maybe<void> {
     checkRange(this, offset, target.length);
     return run(this.#read(offset, target));
+  }
+
+  readLater(offset: number, target: Uint8Array): Maybe<void> {
+    const { node, start } = this.nodeAt(offset);
+    const inside = offset - start + target.length <= node.virtualSize;
+    return inside ? readLater(node, offset - start, target) : this.read(offset, target);
   }
 
   write(): never {

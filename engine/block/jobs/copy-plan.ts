@@ -10,8 +10,8 @@ export interface Stretch {
   length: number;
   /** `skip`: the target shows the same without a word. */
   kind: 'data' | 'zero' | 'skip';
-  /** The image that holds it packed, for unpacking in another thread, and its offset there. */
-  packed?: { node: FormatNode; offset: number };
+  /** It has to be unpacked, which other threads can do. */
+  packed?: boolean;
 }
 
 /**
@@ -30,7 +30,7 @@ export function stretchAt(source: BlockNode, offset: number, length: number, own
     if (extent.zero) return { length: extent.length, kind: 'zero' };
     const stretch: Stretch = { length: extent.length, kind: 'data' };
     const holder = extent.compressed ? nodeAtDepth(source, extent.depth) : undefined;
-    if (holder?.format.readSpecialLater !== undefined) stretch.packed = { node: holder, offset };
+    if (holder?.format.readSpecialLater !== undefined) stretch.packed = true;
     return stretch;
   });
 }

@@ -3,12 +3,13 @@
  * compressed clusters are packed and unpacked several at a time.
  */
 import { setTimeout } from 'node:timers/promises';
-import { alignedBuffer } from '../../bytes/aligned.ts';
+import { alignedBuffer, sharedBuffer } from '../../bytes/aligned.ts';
 import { isZero } from '../../bytes/zeroes.ts';
 import { isPromise, type Maybe } from '../../maybe.ts';
 import type { FormatNode } from '../access.ts';
 import type { ClusterPacker } from '../format.ts';
 import type { BlockNode } from '../node.ts';
+import { readLater } from '../read-later.ts';
 import { stretchAt, type Stretch } from './copy-plan.ts';
 import { JobPace, type JobOptions } from './job.ts';
 import { salvagingReader } from './salvage.ts';
@@ -32,8 +33,10 @@ export interface CopyOptions extends JobOptions {
 const PIECE = 2 << 20;
 /** Bytes of zeroes written at a time. */
 const ZERO_PIECE = 64 << 20;
-/** Pieces under way: packing and unpacking take all of Node's thread pool (4 threads) and find the next ones waiting. */
+/** Units under way: packing takes all threads and finds the next ones waiting. */
 const DEPTH = 8;
+/** Pieces of compressed clusters under way. */
+const PLAIN_DEPTH = 5;
 
 /** A piece that was begun; `bytes` is full once `ready` is. */
 interface Piece {
@@ -82,7 +85,7 @@ class Copy {
 
   /** Pieces of whatever the source's extents are. */
   async plain(): Promise<void> {
-    const buffers = new Buffers(PIECE);
+    const buffers = new Buffers(PIECE, PLAIN_DEPTH, sharedBuffer);
     this.#pace.check();
     for (let at = 0; at < this.#total;) {
       const found = this.#stretch(at);
@@ -92,26 +95,22 @@ class Copy {
           await this.#zeroes(at, length);
         at += length;
       } else {
-        const later = this.#options.onUnreadable === undefined ? packed : undefined;
-        const most = Math.min(length, PIECE - (at % PIECE));
-        // With enough under way in other threads this one unpacks, too: handing over costs as much as half of the unpacking.
-        const busy = this.#queue.length >= DEPTH;
-        let bytes: Uint8Array;
-        if (later !== undefined && !busy) {
-          // Memory of its own: it is under way longer than the buffers that are used in turn.
-          bytes = new Uint8Array(most);
-          const ready = later.node.format.readSpecialLater?.(later.offset, bytes);
-          this.#begin({ offset: at, bytes, ready });
+        if (buffers.wraps) await this.#options.settle?.();
+        const later = packed === true && this.#options.onUnreadable === undefined;
+        const most = PIECE - (at % PIECE);
+        const end = later ? await this.#packedEnd(at + length, at + most) : at + Math.min(length, most);
+        const bytes = buffers.next().subarray(0, end - at);
+        const read = later ? readLater(this.#source, at, bytes) : this.#read(at, bytes);
+        if (later || this.#queue.length > 0) {
+          // In the order of the disk: each buffer is written by the time that the target has to settle for it.
+          this.#begin({ offset: at, bytes, ready: read });
+          if (this.#queue.length >= PLAIN_DEPTH) await this.#finishPlain();
         } else {
-          if (buffers.wraps) await this.#options.settle?.();
-          bytes = buffers.next().subarray(0, most);
-          const read = this.#read(at, bytes);
           if (read !== undefined) await read;
           const written = this.#write(at, bytes);
           if (written !== undefined) await written;
         }
-        if (busy) await this.#finishPlain();
-        at += bytes.length;
+        at = end;
       }
       await this.#step(at);
     }
@@ -120,10 +119,22 @@ class Copy {
     this.#done();
   }
 
+  /** Compressed clusters that follow each other are unpacked and written together. */
+  async #packedEnd(from: number, most: number): Promise<number> {
+    let end = from;
+    while (end < Math.min(most, this.#total)) {
+      const found = this.#stretch(end);
+      const { length, packed } = isPromise(found) ? await found : found;
+      if (packed !== true) break;
+      end += length;
+    }
+    return Math.min(end, most);
+  }
+
   /** Units of the packer's size. */
   async packed(packer: ClusterPacker): Promise<void> {
     const { unit } = packer;
-    const buffers = new Buffers(unit);
+    const buffers = new Buffers(unit, DEPTH, alignedBuffer);
     this.#pace.check();
     for (let at = 0; at < this.#total;) {
       const found = this.#stretch(at);
@@ -137,7 +148,7 @@ class Copy {
         const bytes = buffers.next();
         const there = Math.min(unit, this.#total - at);
         bytes.fill(0, there);
-        const ready = this.#loadAndPack(packer, at, bytes, there, length >= there ? packed : undefined);
+        const ready = this.#loadAndPack(packer, at, bytes, there, packed === true);
         this.#begin({ offset: at, bytes, ready });
         if (this.#queue.length >= DEPTH) await this.#finishPacked(packer);
         at += there;
@@ -168,15 +179,12 @@ class Copy {
     offset: number,
     bytes: Uint8Array,
     there: number,
-    packed: { node: FormatNode; offset: number } | undefined,
+    packed: boolean,
   ): Promise<Uint8Array | undefined> {
     const part = bytes.subarray(0, there);
-    if (packed !== undefined && this.#options.onUnreadable === undefined)
-      await packed.node.format.readSpecialLater?.(packed.offset, part);
-    else {
-      const read = this.#read(offset, part);
-      if (read !== undefined) await read;
-    }
+    const later = packed && this.#options.onUnreadable === undefined;
+    const read = later ? readLater(this.#source, offset, part) : this.#read(offset, part);
+    if (read !== undefined) await read;
     if (this.#sparse > 0 && !this.#own && isZero(part)) return new Uint8Array(0);
     return packer.pack(bytes);
   }
@@ -266,23 +274,30 @@ function blockIsZero(bytes: Uint8Array, at: number, block: number): boolean {
   return bytes[at] === 0 && isZero(bytes.subarray(at, Math.min(at + block, bytes.length)));
 }
 
-/** As many buffers as pieces can be under way, in turn. */
+/**
+ * Buffers in turn, twice as many as can be under way: when the target has taken all that it was given each time that half of them were
+ * used, none is used again before what was in it is written.
+ */
 class Buffers {
   readonly #bytes: number;
+  readonly #half: number;
+  readonly #make: (bytes: number) => Uint8Array;
   readonly #all: Uint8Array[] = [];
   #next = 0;
 
-  constructor(bytes: number) {
+  constructor(bytes: number, depth: number, make: (bytes: number) => Uint8Array) {
     this.#bytes = bytes;
+    this.#half = depth + 1;
+    this.#make = make;
   }
 
-  /** The next buffer was used before. */
+  /** The target must have taken what it was given before the next one is used. */
   get wraps(): boolean {
-    return this.#next > 0 && this.#next % (DEPTH + 1) === 0;
+    return this.#next > 0 && this.#next % this.#half === 0;
   }
 
   next(): Uint8Array {
-    const index = this.#next++ % (DEPTH + 1);
-    return (this.#all[index] ??= alignedBuffer(this.#bytes));
+    const index = this.#next++ % (2 * this.#half);
+    return (this.#all[index] ??= this.#make(this.#bytes));
   }
 }

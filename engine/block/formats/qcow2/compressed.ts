@@ -32,7 +32,11 @@ export class CompressedReader {
       low: slice.view.getUint32(at + 4),
       at: slice.offset + at,
     };
-    const cluster = await readPacked(state, place.high, place.low, place.at, unpackLater);
+    const whole = target.length === state.clusterSize && target.buffer instanceof SharedArrayBuffer;
+    const cluster = await readPacked(state, place.high, place.low, place.at, (packed, at) =>
+      unpackLater(state, packed, at, whole ? target : undefined),
+    );
+    if (cluster === target) return;
     const within = offset % state.clusterSize;
     target.set(cluster.subarray(within, within + target.length));
   }
@@ -68,7 +72,7 @@ export function inflateEntry(
   low: number,
   entryOffset: number,
 ): Maybe<Uint8Array> {
-  return readPacked(state, high, low, entryOffset, inflate);
+  return readPacked(state, high, low, entryOffset, (packed, offset) => inflate(state, packed, offset));
 }
 
 function readPacked(
@@ -76,7 +80,7 @@ function readPacked(
   high: number,
   low: number,
   entryOffset: number,
-  unpack: (state: Qcow2State, packed: Uint8Array, offset: number) => Maybe<Uint8Array>,
+  unpack: (packed: Uint8Array<ArrayBuffer>, offset: number) => Maybe<Uint8Array>,
 ): Maybe<Uint8Array> {
   const place = compressedPlace(high, low, state.header.clusterBits);
   return andThen(state.storage.size(), (size) => {
@@ -90,7 +94,7 @@ function readPacked(
     }
     // The last sector of the file need not be there in full.
     const packed = new Uint8Array(Math.min(place.length, size - place.offset));
-    return andThen(state.storage.read(place.offset, packed), () => unpack(state, packed, place.offset));
+    return andThen(state.storage.read(place.offset, packed), () => unpack(packed, place.offset));
   });
 }
 
@@ -103,10 +107,15 @@ function inflate(state: Qcow2State, packed: Uint8Array, offset: number): Uint8Ar
   }
 }
 
-async function unpackLater(state: Qcow2State, packed: Uint8Array, offset: number): Promise<Uint8Array> {
+async function unpackLater(
+  state: Qcow2State,
+  packed: Uint8Array<ArrayBuffer>,
+  offset: number,
+  target: Uint8Array | undefined,
+): Promise<Uint8Array> {
   const zstd = state.header.compressionType === 1;
   try {
-    return await (zstd ? unzstdClusterLater : inflateClusterLater)(packed, state.clusterSize);
+    return await (zstd ? unzstdClusterLater : inflateClusterLater)(packed, state.clusterSize, target);
   } catch (error) {
     throw badCluster(state, zstd, offset, error);
   }
