@@ -121,12 +121,7 @@ class Comparing {
   }
 
   /** Small stretches that are to be read on the same sides make one piece. */
-  async #pieceEnd(
-    at: number,
-    length: number,
-    left: CompareStretch,
-    right: CompareStretch,
-  ): Promise<number> {
+  async #pieceEnd(at: number, length: number, left: CompareStretch, right: CompareStretch): Promise<number> {
     const most = at + PIECE - (at % PIECE);
     let end = at + length;
     while (end < most && end < this.#total) {

@@ -35,14 +35,29 @@ export class ReferenceCounts {
     flags[at] |= copied ? OWN : SHARED;
   }
 
+  /** The same for `length` clusters one behind the other. */
+  addActiveRun(cluster: number, length: number, copied: boolean): void {
+    for (let done = 0; done < length;) {
+      const index = Math.floor((cluster + done) / PAGE);
+      const from = cluster + done - index * PAGE;
+      const to = Math.min(PAGE, from + length - done);
+      const { counts, flags } = this.#page(index);
+      countRun(counts, flags, from, to, copied ? OWN : SHARED);
+      done += to - from;
+    }
+  }
+
+  /** The counts of a stretch that begins with `cluster`, at most `length` long, as they lie in memory; none where nothing points. */
+  stretch(cluster: number, length: number): { length: number; counts: Uint16Array | undefined } {
+    const index = Math.floor(cluster / PAGE);
+    const from = cluster - index * PAGE;
+    const to = Math.min(PAGE, from + length);
+    return { length: to - from, counts: this.#pages.get(index)?.counts.subarray(from, to) };
+  }
+
   /** Whether a copied flag that was seen is set where the count is not one, or the other way round. */
   flagsDisagree(): boolean {
-    for (const { counts, flags } of this.#pages.values()) {
-      for (let at = 0; at < PAGE; at++) {
-        if (flags[at] !== 0 && flags[at] !== (counts[at] === 1 ? OWN : SHARED)) return true;
-      }
-    }
-    return false;
+    return [...this.#pages.values()].some(disagrees);
   }
 
   /** Where references were found: first cluster of each page, and clusters per page. */
@@ -70,4 +85,20 @@ export class ReferenceCounts {
     this.#lastPage = page;
     return page;
   }
+}
+
+// Loops of their own are compiled while a large table is still being walked through.
+
+function countRun(counts: Uint16Array, flags: Uint8Array, from: number, to: number, flag: number): void {
+  for (let at = from; at < to; at++) {
+    if (counts[at] < SATURATED) counts[at]++;
+    flags[at] |= flag;
+  }
+}
+
+function disagrees({ counts, flags }: Page): boolean {
+  for (let at = 0; at < PAGE; at++) {
+    if (flags[at] !== 0 && flags[at] !== (counts[at] === 1 ? OWN : SHARED)) return true;
+  }
+  return false;
 }

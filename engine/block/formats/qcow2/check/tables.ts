@@ -1,4 +1,5 @@
 /** Following L1 and L2 tables: every cluster that they use gets a reference, every entry is held against the specification. */
+import { takeWords32 } from '../../../../bytes/words.ts';
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
 import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
@@ -87,14 +88,16 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
   const { state, report } = context;
   const { result } = report;
   const { clusterSize, extendedL2, externalData } = state;
-  const view = new DataView(table.buffer);
+  const words = takeWords32(table);
   // Cluster sizes are powers of two below 2^32: the low half tells whether an offset is aligned.
   const unaligned = clusterSize - 1;
   const lastStart = context.fileSize - 1;
+  const runs = active && !extendedL2 && !externalData;
   let expected = 0;
   for (let at = 0; at < table.length; at += state.l2EntryBytes) {
-    const high = view.getUint32(at);
-    const low = view.getUint32(at + 4);
+    const word = at >>> 2;
+    const high = words[word];
+    const low = words[word + 1];
     if (high === 0 && low === 0) continue;
     if ((high & COMPRESSED_HIGH) !== 0) {
       if (followCompressed(context, high, low, tableOffset + at) && active) {
@@ -109,7 +112,19 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
       report.corruption(`L2 entry at ${hex(tableOffset + at)} has reserved bits set`);
     }
     const offset = hostOffset(high, low);
-    if (extendedL2 && (view.getUint32(at + 8) & view.getUint32(at + 12)) !== 0) {
+    if (runs && (high & L2_RESERVED_HIGH) === 0 && (low & unaligned) === 0 && offset <= lastStart) {
+      const most = Math.floor((lastStart - offset) / clusterSize) + 1;
+      const run = runLength(words, word, most, clusterSize);
+      if (run > 1) {
+        result.allocatedClusters += run;
+        if (expected !== 0 && offset !== expected) result.fragmentedClusters++;
+        expected = offset + run * clusterSize;
+        context.references.addActiveRun(offset / clusterSize, run, (high & COPIED_HIGH) !== 0);
+        at += (run - 1) * TABLE_ENTRY;
+        continue;
+      }
+    }
+    if (extendedL2 && (words[word + 2] & words[word + 3]) !== 0) {
       report.corruption(`L2 entry at ${hex(tableOffset + at)}: a subcluster is both allocated and zero`);
       continue;
     }
@@ -128,6 +143,20 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
       else context.references.add(offset / clusterSize);
     } else addReferences(context, offset, clusterSize);
   }
+}
+
+/** Entries from `word` on that lead to clusters one behind the other, all with the same flags; at most `most`. */
+function runLength(words: Uint32Array, word: number, most: number, clusterSize: number): number {
+  const high = words[word];
+  const end = Math.min(words.length, word + 2 * most);
+  let low = words[word + 1];
+  let at = word + 2;
+  // A run ends where the low half overflows; the next one begins there.
+  for (; at < end; at += 2) {
+    low += clusterSize;
+    if (words[at + 1] !== low || words[at] !== high) break;
+  }
+  return (at - word) / 2;
 }
 
 function followCompressed(context: CheckContext, high: number, low: number, entryOffset: number): boolean {
