@@ -3,7 +3,7 @@
  * disk; bytes that both disks have from the same place of the same file are not read at all.
  */
 import { alignedBuffer } from '../../bytes/aligned.ts';
-import { isZero } from '../../bytes/zeroes.ts';
+import { isZero } from '../is-zero.ts';
 import { isPromise, type Maybe } from '../../maybe.ts';
 import type { BlockNode } from '../node.ts';
 import { readLater } from '../read-later.ts';

@@ -4,7 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import { alignedBuffer, sharedBuffer } from '../../bytes/aligned.ts';
-import { isZero } from '../../bytes/zeroes.ts';
+import { isZero } from '../is-zero.ts';
 import { isPromise, type Maybe } from '../../maybe.ts';
 import type { FormatNode } from '../access.ts';
 import type { ClusterPacker } from '../format.ts';

@@ -1,5 +1,5 @@
 /** Copy on write: the rest of a new cluster gets what the guest saw there before. */
-import { isZero } from '../../../bytes/zeroes.ts';
+import { isZero } from '../../is-zero.ts';
 import { wait, type Steps } from '../../../maybe.ts';
 import type { Qcow2State } from './state.ts';
 

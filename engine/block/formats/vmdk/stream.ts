@@ -8,7 +8,7 @@ import { run, wait, type Maybe, type Steps } from '../../../maybe.ts';
 import { packZlib } from '../../compression/pack.ts';
 import type { ClusterPacker, ExtentSlot } from '../../format.ts';
 import { alignUp } from '../shared/check-fields.ts';
-import { isZero } from '../../../bytes/zeroes.ts';
+import { isZero } from '../../is-zero.ts';
 import { SparseExtent } from './sparse.ts';
 
 export class StreamExtent extends SparseExtent {

@@ -1,6 +1,6 @@
 /** The refcount table and its blocks, and every stored count against the references that were found. */
-import { takeWords16 } from '../../../../bytes/words.ts';
-import { isZero } from '../../../../bytes/zeroes.ts';
+import { takeWords16 } from '../../../words.ts';
+import { isZero } from '../../../is-zero.ts';
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
 import { OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';

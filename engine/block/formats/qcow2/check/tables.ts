@@ -1,5 +1,5 @@
 /** Following L1 and L2 tables: every cluster that they use gets a reference, every entry is held against the specification. */
-import { takeWords32 } from '../../../../bytes/words.ts';
+import { takeWords32 } from '../../../words.ts';
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
 import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
