@@ -171,6 +171,7 @@ class Comparing {
       const offset = piece.at + differs;
       return { verdict: 'content', offset, sizesDiffer: this.#sizesDiffer && piece.at >= this.#shared };
     }
+    return undefined;
   }
 }
 

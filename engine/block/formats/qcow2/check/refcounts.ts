@@ -113,11 +113,8 @@ function lastOfEqual(
     const part = stored.subarray(at - start, at - start + length);
     if (counts === undefined ? !isZero(bytesOf(part)) : Buffer.compare(bytesOf(part), bytesOf(counts)) !== 0)
       return undefined;
-    for (let back = length - 1; counts !== undefined && back >= 0; back--) {
-      if (counts[back] === 0) continue;
-      last = at + back;
-      break;
-    }
+    const back = counts?.findLastIndex((count) => count !== 0) ?? -1;
+    if (back >= 0) last = at + back;
     at += length;
   }
   return last;
