@@ -14,6 +14,7 @@ import {
   type JobRow,
   type TargetFile,
 } from './jobs.ts';
+import { jobSecretsSchema, passphraseSchema } from './secrets.ts';
 import type { LabStatus } from './lab.ts';
 import type { AttackInfo, AttackResult } from './lab-attacks.ts';
 import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResult } from './try.ts';
@@ -66,6 +67,8 @@ export const calls = {
   /** Attaches a copy of the bundled sample image, made in the application's data folder. */
   'images.attachSample': call<ImageHandle>()(none),
   'images.list': call<AttachedImage[]>()(none),
+  /** Opens it with the passphrase of the first image of its chain that is locked. Main keeps it in memory while it is attached. */
+  'images.unlock': call<ImageInfo>()(v.strictTuple([handle, passphraseSchema])),
   /** Starts its process again, after a crash, a hang or a change of the file. */
   'images.reopen': call<ImageInfo>()(v.strictTuple([handle])),
   'images.detach': call<null>()(v.strictTuple([handle])),
@@ -103,7 +106,7 @@ export const calls = {
   'jobs.pickTarget': call<TargetFile | null>()(
     v.strictTuple([v.nullable(handle), v.pipe(v.string(), v.maxLength(255)), v.string()]),
   ),
-  'jobs.start': call<JobId>()(v.strictTuple([jobRequestSchema])),
+  'jobs.start': call<JobId>()(v.strictTuple([jobRequestSchema, jobSecretsSchema])),
   'jobs.cancel': call<null>()(v.strictTuple([jobIdSchema])),
   /** Running jobs and past ones, newest first. */
   'jobs.list': call<JobRow[]>()(none),

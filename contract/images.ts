@@ -37,6 +37,8 @@ export interface ImageInfo {
   dirty: boolean;
   readOnly: boolean;
   encrypted: boolean;
+  /** Encrypted, and opened without its passphrase: it tells about itself, and what the guest sees cannot be read. */
+  locked?: boolean;
   compressed: boolean;
   /** As written in the image. */
   backingFilename?: string;

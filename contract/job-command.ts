@@ -1,15 +1,8 @@
 /** A job as the `qemu-img` command that does the same. Pure: the page shows it, main puts it on the clipboard with whole paths. */
+import { CommandImages, type CommandNames } from './command-images.ts';
 import type { FormatOptions, JobOf, JobRequest } from './jobs.ts';
 
-/** How a command names files. */
-export interface CommandNames {
-  /** A file by its handle. */
-  file(handle: string): string;
-  /** As an image at `from` names another file: relative to its own folder. */
-  reference(handle: string, from: string): string;
-  /** The format of an attached image, when it is known. */
-  format(handle: string): string | undefined;
-}
+export type { CommandNames };
 
 /** The words of each command; more than one where qemu-img alone does not do it. */
 export function jobCommand(request: JobRequest, names: CommandNames): string[][] {
@@ -26,23 +19,18 @@ export function jobCommand(request: JobRequest, names: CommandNames): string[][]
       const repair = request.repair === 'none' ? [] : ['-r', request.repair];
       return [on('check', request.image, names, repair)];
     }
-    case 'snapshot': {
-      const flag = { create: '-c', apply: '-a', delete: '-d' }[request.action];
-      return [['qemu-img', 'snapshot', flag, request.name, names.file(request.image)]];
-    }
+    case 'snapshot':
+      return [snapshotCommand(request, names)];
     case 'bitmap':
       return [on('bitmap', request.image, names, bitmapWords(request, names), [request.name])];
-    case 'compare': {
-      const other = names.format(request.other);
-      const words = [...(other === undefined ? [] : ['-F', other]), ...(request.strict ? ['-s'] : [])];
-      return [on('compare', request.image, names, words, [names.file(request.other)])];
-    }
+    case 'compare':
+      return [compareCommand(request, names)];
     case 'commit':
       return [on('commit', request.image, names, request.empty ? [] : ['-d'])];
     case 'rebase':
       return [on('rebase', request.image, names, rebaseWords(request, names))];
     case 'amend':
-      return [on('amend', request.image, names, optionWords(request.options))];
+      return [amendCommand(request, names)];
     case 'measure':
       return [
         on('measure', request.image, names, ['-O', request.format, ...optionWords(request.options ?? {})]),
@@ -84,9 +72,9 @@ function on(
   words: readonly string[],
   after: readonly string[] = [],
 ): string[] {
-  const format = names.format(image);
-  const known = format === undefined ? [] : ['-f', format];
-  return ['qemu-img', verb, ...known, ...words, names.file(image), ...after];
+  const images = new CommandImages(names, [image]);
+  const file = images.image(image);
+  return ['qemu-img', verb, ...images.objects(), ...images.format(image), ...words, file, ...after];
 }
 
 function optionWords(options: FormatOptions): string[] {
@@ -101,51 +89,100 @@ function optionValue(value: string | number | boolean): string {
 }
 
 /** What an encrypted target needs: the passphrase stands in a file, not on the command line. */
-function secretWords(request: { format: string; passphrase?: string }): {
-  object: string[];
-  options: FormatOptions;
-} {
-  if (request.format !== 'luks') return { object: [], options: {} };
-  return {
-    object: ['--object', 'secret,id=passphrase,file=passphrase.txt'],
-    options: { 'key-secret': 'passphrase' },
-  };
+function targetOptions(
+  { format, options }: { format: string; options?: FormatOptions },
+  images: CommandImages,
+): FormatOptions {
+  const key = encryptionKey(format, options ?? {});
+  return { ...options, ...(key === undefined ? {} : { [key]: images.secret('new-passphrase.txt') }) };
+}
+
+/** The option that takes the passphrase of a new image; undefined when it is not to be encrypted. */
+export function encryptionKey(format: string, options: FormatOptions): string | undefined {
+  if (format === 'luks') return 'key-secret';
+  return options['encrypt.format'] === undefined ? undefined : 'encrypt.key-secret';
 }
 
 function convertCommand(request: JobOf<'convert'>, names: CommandNames): string[] {
-  const format = names.format(request.image);
-  const secret = secretWords(request);
+  const images = new CommandImages(names, [request.image]);
+  const options = targetOptions(request, images);
   return [
     'qemu-img',
     'convert',
-    ...secret.object,
-    ...(format === undefined ? [] : ['-f', format]),
+    ...images.objects(),
+    ...images.format(request.image),
     '-O',
     request.format,
     ...(request.compressed ? ['-c'] : []),
     ...(request.sparse === undefined ? [] : ['-S', sizeWord(request.sparse)]),
     ...(request.snapshot === undefined ? [] : ['-l', `snapshot.name=${request.snapshot}`]),
-    ...optionWords({ ...secret.options, ...request.options }),
-    names.file(request.image),
+    ...optionWords(options),
+    images.image(request.image),
     names.file(request.target),
   ];
 }
 
 function createCommand(request: JobOf<'create'>, names: CommandNames): string[] {
-  const secret = secretWords(request);
+  const images = new CommandImages(names, []);
+  const options = targetOptions(request, images);
   const backing = request.backing;
   const format = request.backingFormat;
   return [
     'qemu-img',
     'create',
-    ...secret.object,
+    ...images.objects(),
     '-f',
     request.format,
     ...(backing === undefined ? [] : ['-b', names.reference(backing, request.target)]),
     ...(format === undefined ? [] : ['-F', format]),
-    ...optionWords({ ...secret.options, ...request.options }),
+    ...optionWords(options),
     names.file(request.target),
     sizeWord(request.size),
+  ];
+}
+
+function compareCommand(request: JobOf<'compare'>, names: CommandNames): string[] {
+  const images = new CommandImages(names, [request.image, request.other]);
+  return [
+    'qemu-img',
+    'compare',
+    ...images.objects(),
+    ...images.format(request.image),
+    ...images.format(request.other, '-F'),
+    ...(request.strict ? ['-s'] : []),
+    images.image(request.image),
+    images.image(request.other),
+  ];
+}
+
+function snapshotCommand(request: JobOf<'snapshot'>, names: CommandNames): string[] {
+  const images = new CommandImages(names, [request.image]);
+  const flag = { create: '-c', apply: '-a', delete: '-d' }[request.action];
+  const objects = images.objects();
+  // It has no -f.
+  const how = objects.length === 0 ? [] : [...objects, '--image-opts'];
+  return ['qemu-img', 'snapshot', ...how, flag, request.name, images.image(request.image)];
+}
+
+function amendCommand(request: JobOf<'amend'>, names: CommandNames): string[] {
+  const images = new CommandImages(names, [request.image]);
+  const { keys } = request;
+  const options: FormatOptions = { ...request.options };
+  if (keys !== undefined) {
+    const prefix = names.format(request.image) === 'luks' ? '' : 'encrypt.';
+    options[`${prefix}state`] = keys.state;
+    if (keys.slot !== undefined) options[`${prefix}keyslot`] = keys.slot;
+    if (keys.state === 'active') options[`${prefix}new-secret`] = images.secret('new-passphrase.txt');
+    else if (keys.slot === undefined) options[`${prefix}old-secret`] = images.secret('erased-passphrase.txt');
+  }
+  return [
+    'qemu-img',
+    'amend',
+    ...images.objects(),
+    ...images.format(request.image),
+    ...optionWords(options),
+    ...(keys?.force === true ? ['--force'] : []),
+    images.image(request.image),
   ];
 }
 
@@ -187,17 +224,18 @@ function checksumCommands(request: JobOf<'checksum'>, names: CommandNames): stri
 }
 
 function copyCommand(request: JobOf<'copy'>, names: CommandNames): string[] {
-  const format = names.format(request.image);
+  const images = new CommandImages(names, [request.image]);
   return [
     'qemu-img',
     'dd',
-    ...(format === undefined ? [] : ['-f', format]),
+    ...images.objects(),
+    ...images.format(request.image),
     '-O',
     request.format,
     `bs=${sizeWord(request.bs)}`,
     ...(request.count === undefined ? [] : [`count=${request.count}`]),
     ...(request.skip > 0 ? [`skip=${request.skip}`] : []),
-    `if=${names.file(request.image)}`,
+    `if=${images.image(request.image)}`,
     `of=${names.file(request.target)}`,
   ];
 }

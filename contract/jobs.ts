@@ -1,6 +1,7 @@
 /**
  * Jobs: long or changing work on images, each in a utility process of its own. A request names files by handles only: attached images
- * (`img-…`) and destinations that the person chose in the save dialog (`dst-…`). Sizes and offsets are bytes.
+ * (`img-…`) and destinations that the person chose in the save dialog (`dst-…`). Sizes and offsets are bytes. Passphrases are no part of
+ * a request: see secrets.ts.
  */
 import * as v from 'valibot';
 import type { PlainError } from './error.ts';
@@ -26,6 +27,7 @@ const optionsSchema = v.pipe(
     v.union([v.pipe(v.string(), v.maxLength(256)), v.number(), v.boolean()]),
   ),
   v.check((options) => Object.keys(options).length <= 32, 'too many options'),
+  v.check((options) => !Object.keys(options).some((key) => key.endsWith('secret')), 'no place for secrets'),
 );
 export type FormatOptions = v.InferOutput<typeof optionsSchema>;
 
@@ -34,8 +36,6 @@ const destination = {
   target: targetHandleSchema,
   format,
   options: v.optional(optionsSchema, {}),
-  /** Of an encrypted target; the history does not keep it. */
-  passphrase: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(512))),
   /** The person agreed that the file that is there is replaced. */
   overwrite: v.optional(v.boolean(), false),
   /** Attach the new image when it is there. */
@@ -115,7 +115,17 @@ export const jobRequestSchema = v.variant('kind', [
   v.strictObject({
     kind: v.literal('amend'),
     image: imageHandleSchema,
-    options: optionsSchema,
+    options: v.optional(optionsSchema, {}),
+    /** A change of the key slots of an encrypted image. */
+    keys: v.optional(
+      v.strictObject({
+        /** `active`: another passphrase is added; `inactive`: a slot, or all that a passphrase opens, is erased. */
+        state: v.picklist(['active', 'inactive']),
+        slot: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(31))),
+        /** The person agreed that nothing opens the image any more. */
+        force: v.optional(v.boolean()),
+      }),
+    ),
   }),
   v.strictObject({
     kind: v.literal('measure'),

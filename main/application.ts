@@ -80,6 +80,7 @@ export class Application {
       supervisor: this.supervisor,
       ask: (handle, request) => this.gate.ask(handle, request),
       path: (handle) => this.images.path(handle),
+      passphrases: (handle) => this.images.passphrasesOf(handle),
       connect: (id) => connectLab(this.window.contents, id),
       changed: (status) => this.window.send('lab.changed', status),
       admit: (uses, writes) => this.jobs.admitLab(uses, writes),

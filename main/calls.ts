@@ -29,6 +29,7 @@ export function handlersOf(platter: Application): Handlers {
       (await pickImages(window.electron, platter.text)).map((file) => images.attach(file)),
     'images.attachSample': async () => images.attach(await sampleCopy(app.getPath('userData'))),
     'images.list': () => images.list(),
+    'images.unlock': (handle, passphrase) => images.unlock(handle, passphrase),
     'images.reopen': (handle) => images.reopen(handle),
     'images.detach': async (handle) => {
       await images.detach(handle);
@@ -44,7 +45,7 @@ export function handlersOf(platter: Application): Handlers {
     'images.ownerShares': (handle, ...args) => images.ask(handle, 'ownerShares', ...args),
     'images.search': (handle, ...args) => images.ask(handle, 'search', ...args),
     'jobs.pickTarget': (image, name, format) => pickTarget(platter, image, name, format),
-    'jobs.start': (request) => jobs.start(request),
+    'jobs.start': (request, secrets) => jobs.start(request, secrets),
     'jobs.cancel': (id) => {
       jobs.cancel(id);
       return null;

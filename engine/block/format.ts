@@ -69,6 +69,8 @@ export class ExtentSlot {
 export interface FormatDescription {
   dirty?: boolean;
   encrypted?: boolean;
+  /** It is encrypted and was opened without its passphrase: what the guest sees cannot be read. */
+  locked?: boolean;
   /** As qemu-img's `compressed`: the format stores (some) data compressed. */
   compressed?: boolean;
   backingFilename?: string;

@@ -30,8 +30,11 @@ export interface OpenOptions {
   /** Asked before any file that an image names is touched. Default: deny. */
   gate?: Gate;
   limits?: Partial<Limits>;
-  /** Asked for the passphrase of every encrypted image of the chain, by its display name. Default: it stays locked. */
-  secret?: (image: string) => Maybe<string | Uint8Array | undefined>;
+  /**
+   * Asked for the passphrase of every encrypted image of the chain, by its display name and, where it is a file, its path. Default: it
+   * stays locked.
+   */
+  secret?: (image: string, path?: string) => Maybe<string | Uint8Array | undefined>;
   /** Open it to repair it: marks of damage do not keep it closed. */
   repair?: boolean;
   /** Opens an internal snapshot (qcow2), by id or name, instead of the present state; read-only. */
@@ -174,7 +177,7 @@ class Context implements OpenContext {
   readonly probed: boolean;
   readonly gate: Gate;
   readonly limits: Limits;
-  readonly secret?: OpenOptions['secret'];
+  readonly secret: OpenContext['secret'];
   readonly snapshot: string | undefined;
   readonly repair: boolean;
   readonly backing: OpenContext['backing'];
@@ -193,7 +196,8 @@ class Context implements OpenContext {
     this.backing = below === null ? 'none' : below?.file === undefined ? undefined : 'given';
     this.gate = options.gate ?? denyAll;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.secret = options.secret;
+    const { secret } = options;
+    this.secret = secret && ((image) => secret(image, place.path));
     this.#options = options;
     this.#place = place;
   }

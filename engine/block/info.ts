@@ -29,6 +29,7 @@ function* infoSteps(node: FormatNode): Steps<ImageInfo> {
     formatSpecific: description.formatSpecific ?? {},
     header: description.header,
   };
+  if (description.locked === true) info.locked = true;
   if (description.bitmaps !== undefined && description.bitmaps.length > 0) info.bitmaps = description.bitmaps;
   if (description.backingError !== undefined) info.backingError = toPlainError(description.backingError);
   if (node.backing instanceof FormatNode) info.backing = yield* infoSteps(node.backing);

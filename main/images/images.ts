@@ -2,12 +2,14 @@
 import { basename, resolve } from 'node:path';
 import type { AttachedImage, CheckResult, ImageHandle, ImageInfo, MapPage } from '#contract/images.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
+import { realPath } from '#engine/block/references.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
 import type { Answer, Args, ImageCalls } from '../processes/protocol.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Worker } from '../processes/worker.ts';
 import { chainPaths } from './chain-paths.ts';
 import { Handles } from './handles.ts';
+import { Keyring, lockedPaths, type Passphrases } from './keyring.ts';
 import { displayFolder } from './where.ts';
 
 /** Each has a process of its own. */
@@ -42,6 +44,7 @@ export class Images {
   readonly #options: ImagesOptions;
   readonly #handles = new Handles();
   readonly #entries = new Map<ImageHandle, Entry>();
+  readonly #keyring = new Keyring();
   /** Images that a job writes to, with what is said to whoever wants to read them meanwhile. */
   readonly #held = new Map<ImageHandle, PlatterError>();
 
@@ -71,6 +74,42 @@ export class Images {
       this.#options.filesChanged();
     }
     return handle;
+  }
+
+  /**
+   * Opens it with the passphrase of the first image of its chain that is locked, and with it all others that rest on the same one.
+   * Rejects with `luks.wrong-passphrase`; it is then as before.
+   */
+  async unlock(handle: ImageHandle, passphrase: string): Promise<ImageInfo> {
+    const worker = this.#worker(handle);
+    const { chain = [], info } = this.#entries.get(handle) as Entry;
+    const path = lockedPaths(chain, info).at(0);
+    if (path === undefined) return info as ImageInfo;
+    const opened = await worker.call('unlock', [{ ...this.#keyring.of(chain), [path]: passphrase }]);
+    this.#keyring.give(path, passphrase);
+    this.#opened(handle, worker, opened);
+    for (const [other, entry] of this.#entries) {
+      if (lockedPaths(entry.chain ?? [], entry.info).includes(path)) {
+        // One that does not open any more shows it in its row.
+        this.#start(other).catch(() => undefined);
+      }
+    }
+    return opened;
+  }
+
+  /** The passphrases that are known of these files. */
+  passphrases(paths: readonly string[]): Passphrases {
+    return this.#keyring.of(paths);
+  }
+
+  /** What an attached image and its chain open with. */
+  passphrasesOf(handle: ImageHandle): Passphrases {
+    return this.#keyring.of(this.#entries.get(handle)?.chain ?? []);
+  }
+
+  /** The passphrase of a file that is attached, or will be. */
+  keep(path: string, passphrase: string): void {
+    this.#keyring.give(realPath(path), passphrase);
   }
 
   /** Starts over with a new process. Rejects with the reason when the image does not open. */
@@ -116,7 +155,9 @@ export class Images {
   async detach(handle: ImageHandle): Promise<void> {
     this.#handles.path(handle);
     this.#held.delete(handle);
+    const { chain = [] } = this.#entries.get(handle) ?? {};
     this.#entries.delete(handle);
+    this.#forgetPassphrases(chain);
     this.#handles.forget(handle);
     this.#options.gate.forget(handle);
     this.#tell();
@@ -177,10 +218,10 @@ export class Images {
     this.#entries.set(handle, entry);
     this.#tell();
     try {
-      entry.info = await worker.call('open', [{ handle, path }]);
+      const sent = this.#keyring.of(chain ?? [realPath(path)]);
+      const info = await worker.call('open', [{ handle, path }, sent]);
       entry.before = undefined;
-      entry.chain = chainPaths(path, entry.info);
-      return entry.info;
+      return await this.#unlockKnown(handle, worker, info, sent);
     } catch (error) {
       const known = error instanceof PlatterError ? error : undefined;
       // A crash tells itself; an image that does not open needs no process any more.
@@ -192,6 +233,38 @@ export class Images {
     } finally {
       if (this.#entries.get(handle) === entry) this.#tell();
     }
+  }
+
+  /** One that rests on an image whose passphrase is known opens with it; a passphrase that was wrong is forgotten. */
+  async #unlockKnown(
+    handle: ImageHandle,
+    worker: Worker<ImageCalls>,
+    info: ImageInfo,
+    sent: Passphrases,
+  ): Promise<ImageInfo> {
+    const chain = chainPaths(this.#handles.path(handle), info);
+    const locked = lockedPaths(chain, info);
+    for (const path of locked) if (path in sent) this.#keyring.forget(path);
+    const known = this.#keyring.of(chain);
+    const opened = locked.some((path) => path in known)
+      ? await worker.call('unlock', [known]).catch(() => info)
+      : info;
+    this.#opened(handle, worker, opened);
+    return opened;
+  }
+
+  #opened(handle: ImageHandle, worker: Worker<ImageCalls>, info: ImageInfo): void {
+    const entry = this.#entries.get(handle);
+    if (entry?.worker !== worker) return;
+    entry.info = info;
+    entry.chain = chainPaths(this.#handles.path(handle), info);
+    this.#tell();
+  }
+
+  /** Nothing that is attached needs them any more. */
+  #forgetPassphrases(chain: readonly string[]): void {
+    const needed = new Set([...this.#entries.values()].flatMap((entry) => entry.chain ?? []));
+    for (const path of chain) if (!needed.has(path)) this.#keyring.forget(path);
   }
 
   /** The process to ask. Rejects with the reason when the image is not open. */

@@ -1,7 +1,7 @@
 /** The jobs of past runs, kept in `jobs.json`. Handles mean nothing in the next run, so each job keeps the paths behind its own. */
 import * as v from 'valibot';
 import type { PlainError } from '#contract/error.ts';
-import { jobRequestSchema, jobResultSchema, type JobRequest, type JobRow } from '#contract/jobs.ts';
+import { jobRequestSchema, jobResultSchema, type JobRow } from '#contract/jobs.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
 
 /** The oldest go first. */
@@ -32,12 +32,10 @@ export type JobRecord = v.InferOutput<typeof recordSchema>;
 export const historySchema = v.object({ jobs: v.optional(v.array(recordSchema), []) });
 export type JobHistory = v.InferOutput<typeof historySchema>;
 
-/** What is kept of a job. Passphrases are not. */
+/** What is kept of a job. Passphrases are no part of it. */
 export function recordOf(row: JobRow, files: Record<string, string>): JobRecord {
-  const { progress: _progress, silent: _silent, past: _past, request, result, ...rest } = row;
-  const kept: JobRequest = { ...request };
-  if ('passphrase' in kept) delete kept.passphrase;
-  const record: JobRecord = { ...rest, request: kept, files };
+  const { progress: _progress, silent: _silent, past: _past, result, ...rest } = row;
+  const record: JobRecord = { ...rest, files };
   if (result !== undefined) record.result = result.kind === 'file' ? withoutHandle(result) : result;
   return record;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { JobRequest, JobRow } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import { Notices } from '../notices.ts';
 import type { WorkerPort } from '../processes/port.ts';
 import type { FromWorker, ToWorker } from '../processes/protocol.ts';
@@ -77,6 +78,8 @@ function make(): Jobs {
         log.push(`attach ${path.slice(folder.length + 1)}`);
         return path.endsWith('disk.qcow2') ? DISK : OVERLAY;
       },
+      passphrases: (paths) => (paths.includes(at('disk.qcow2')) ? { [at('disk.qcow2')]: 'of the disk' } : {}),
+      keep: (path, passphrase) => void log.push(`keep ${path.slice(folder.length + 1)} ${passphrase}`),
       files: () => [
         { handle: DISK, path: at('disk.qcow2') },
         { handle: OVERLAY, path: at('overlay.qcow2') },
@@ -136,8 +139,8 @@ function convert(name: string, more: object = {}): JobRequest {
     ...more,
   };
 }
-const started = async (request: JobRequest): Promise<string> => {
-  const id = jobs.start(request);
+const started = async (request: JobRequest, secrets: JobSecrets = {}): Promise<string> => {
+  const id = jobs.start(request, secrets);
   await flush();
   return id;
 };
@@ -254,13 +257,20 @@ describe('an end', () => {
 
 describe('the history', () => {
   it('survives, keeps no passphrase, and starts again with the handles of now', async () => {
-    const id = await started(convert('copy.raw', { passphrase: 'secret' }));
+    const id = await started(convert('copy.raw', { format: 'luks' }), { target: 'secret' });
+    // The process gets it in its one call; what the page and the history see has no place for it.
+    const call = ports[0].posted.find((message) => message.kind === 'call');
+    expect(call).toMatchObject({
+      args: [{ secrets: { target: 'secret' }, passphrases: { [at('disk.qcow2')]: 'of the disk' } }],
+    });
+    expect(JSON.stringify(jobs.list())).not.toMatch(/secret'|"secret"|of the disk/);
     ports[0].answers('run', { ok: true, value: { kind: 'file', size: 5 } });
     await flush();
+    expect(log).toContain('keep copy.raw secret');
     const running = await started(checksum(DISK));
     vi.useRealTimers();
     await vi.waitFor(() => expect(readFileSync(at('jobs.json'), 'utf8')).toContain(running));
-    expect(readFileSync(at('jobs.json'), 'utf8')).not.toContain('secret');
+    expect(readFileSync(at('jobs.json'), 'utf8')).not.toMatch(/"secret"|of the disk/);
     targets = new Targets('/home/someone');
     const next = make();
     const [interrupted, past] = next.list();

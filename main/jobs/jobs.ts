@@ -1,13 +1,16 @@
 /** The jobs: each in a process of its own, one writer for every file, and a history that outlives the application. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
+import { commandLayers, type CommandLayer } from '#contract/command-images.ts';
 import { commandText, jobCommand, type CommandNames } from '#contract/job-command.ts';
 import type { ImageHandle, ImageInfo } from '#contract/images.ts';
 import type { JobAgain, JobId, JobLeft, JobProgress, JobRequest, JobRow, JobState } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
 import { chainPaths } from '../images/chain-paths.ts';
 import { newHandle } from '../images/handles.ts';
+import type { Passphrases } from '../images/keyring.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Store } from '../store/store.ts';
 import { imagesInUse, refuseOthers, refuseTarget, usedBy, type Places } from './admission.ts';
@@ -30,6 +33,10 @@ export interface JobsOptions {
     path(handle: ImageHandle): string;
     info(handle: ImageHandle): ImageInfo | undefined;
     attach(path: string): ImageHandle;
+    /** Passphrases of these files, as far as they are known. */
+    passphrases(paths: readonly string[]): Passphrases;
+    /** The passphrase of a file that is to be attached. */
+    keep(path: string, passphrase: string): void;
     files(): { handle: ImageHandle; path: string }[];
     hold(handles: readonly ImageHandle[]): Promise<void>;
     release(handles: readonly ImageHandle[]): Promise<void>;
@@ -48,6 +55,7 @@ interface Entry {
   work: Work;
   used: UsedPaths;
   files: Record<string, string>;
+  secrets: JobSecrets;
   end: Promise<void>;
 }
 
@@ -77,7 +85,7 @@ export class Jobs {
   }
 
   /** Starts a job. Throws, without having touched anything, when it cannot begin now. */
-  start(request: JobRequest): JobId {
+  start(request: JobRequest, secrets: JobSecrets = {}): JobId {
     if (this.#running.size >= MOST_JOBS) {
       throw new PlatterError(
         'job.too-many',
@@ -112,7 +120,7 @@ export class Jobs {
       },
       ask: this.#options.ask,
     });
-    const entry: Entry = { row, work, used, files, end: Promise.resolve() };
+    const entry: Entry = { row, work, used, files, secrets, end: Promise.resolve() };
     this.#running.set(row.id, entry);
     this.#keep(entry);
     this.#tell();
@@ -178,7 +186,7 @@ export class Jobs {
   }
 
   async #run(entry: Entry): Promise<void> {
-    const { row, work, used, files } = entry;
+    const { row, work, used, files, secrets } = entry;
     const { images } = this.#options;
     const target = targetOf(row.request, files);
     const before = target === undefined ? [] : candidates(target);
@@ -191,10 +199,13 @@ export class Jobs {
     const outcome = await work.run(Object.values(row.names)[0] ?? row.request.kind, {
       request: row.request,
       files: this.#workerFiles(row.request, files),
+      secrets,
+      passphrases: images.passphrases([...used.writes, ...used.reads]),
     });
     if (target !== undefined && !('result' in outcome)) removeLeftovers(target, before);
     // Before the images open again: whoever waits for the end of the job finds the file attached.
     this.#settle(row, outcome, replaced);
+    if (target !== undefined && secrets.target !== undefined) images.keep(target, secrets.target);
     await images.release(held);
     this.#attachNew(row, target);
     this.#running.delete(row.id);
@@ -262,8 +273,17 @@ export class Jobs {
       file,
       reference: (handle, from) => referenceTo(this.#path(handle), this.#path(from)),
       format: (handle) => this.#options.images.info(handle)?.format,
+      layers: (handle) => this.#layers(handle, file),
     };
     return commandText(jobCommand(request, names));
+  }
+
+  #layers(handle: string, file: (handle: string) => string): CommandLayer[] {
+    const paths = this.#chain(handle);
+    return commandLayers(this.#options.images.info(handle)).map((layer, depth) => ({
+      ...layer,
+      file: depth === 0 ? file(handle) : (paths[depth] ?? layer.file),
+    }));
   }
 
   #workerFiles(

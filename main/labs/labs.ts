@@ -6,6 +6,7 @@ import type { LabConfig, LabId, LabStatus, StepKind } from '#contract/lab.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
 import { newHandle } from '../images/handles.ts';
+import type { Passphrases } from '../images/keyring.ts';
 import type { LabCalls, LabReport } from '../processes/protocol.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
 import type { Worker } from '../processes/worker.ts';
@@ -21,6 +22,8 @@ export interface LabsOptions {
   ask: (handle: ImageHandle, request: GateRequest) => Promise<boolean>;
   /** The path behind a handle; throws for one that is not attached. */
   path: (handle: ImageHandle) => string;
+  /** What an attached image opens with, when it is encrypted. */
+  passphrases: (handle: ImageHandle) => Passphrases;
   /** Makes a channel, gives one end to the page under the lab's id and answers the other for the process. */
   connect: (id: LabId) => unknown;
   changed: (status: LabStatus) => void;
@@ -57,6 +60,10 @@ export class Labs {
     }
     const handles = [...new Set(config.bindings.map((binding) => binding.image))];
     const files = handles.map((handle) => ({ handle, path: this.#options.path(handle) }));
+    const passphrases = Object.assign(
+      {},
+      ...handles.map((handle) => this.#options.passphrases(handle)),
+    ) as Passphrases;
     const writes = handles.filter((handle) => writesTo(config, handle));
     this.#refuseSharedWrites(config, handles, writes);
     this.#options.admit(handles, writes);
@@ -75,7 +82,7 @@ export class Labs {
     this.#entries.set(id, { worker, report: { state: 'building' }, uses: handles, writes });
     try {
       const port = this.#options.connect(id);
-      const report = await worker.call('create', [{ config, files }], [port]);
+      const report = await worker.call('create', [{ config, files, passphrases }], [port]);
       const entry = this.#entries.get(id);
       if (entry?.report.state === 'building') entry.report = report;
       return this.#status(id);

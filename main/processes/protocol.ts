@@ -13,13 +13,18 @@ import type {
 } from '#contract/structure.ts';
 import type { JobProgress, JobRequest, JobResult } from '#contract/jobs.ts';
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import type { LabConfig, LabRunState, StepKind } from '#contract/lab.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
+import type { Passphrases } from '../images/keyring.ts';
 
 /** What an image process can be asked to do. Everything is read-only. */
 export interface ImageCalls {
-  open: { args: [file: ImageFile]; answer: ImageInfo };
+  /** One whose passphrase is not among these, or not right any more, opens locked. */
+  open: { args: [file: ImageFile, passphrases: Passphrases]; answer: ImageInfo };
+  /** Opens it again. With a wrong passphrase it rejects with `luks.wrong-passphrase` and stays as it is. */
+  unlock: { args: [passphrases: Passphrases]; answer: ImageInfo };
   map: { args: [start: number, limit: number]; answer: MapPage };
   read: { args: [space: 'guest' | 'host', offset: number, length: number]; answer: Uint8Array };
   check: { args: []; answer: CheckResult };
@@ -62,6 +67,9 @@ export interface JobBuild {
   request: JobRequest;
   /** By the request's handles. `reference`: as the image that is written is to name that file. */
   files: Record<string, { path: string; reference?: string }>;
+  secrets: JobSecrets;
+  /** Of the images that the job opens. */
+  passphrases: Passphrases;
 }
 
 export interface ImageFile {
@@ -73,6 +81,8 @@ export interface LabBuild {
   config: LabConfig;
   /** A file for every image that a binding names. */
   files: ImageFile[];
+  /** Of these images and what they rest on. */
+  passphrases: Passphrases;
 }
 
 export interface LabReport {

@@ -80,7 +80,7 @@ export class Trials {
     });
     const timer = setTimeout(() => void supervisor.end(id), INSPECT_MS);
     try {
-      return await worker.call('open', [{ handle: id, path }]);
+      return await worker.call('open', [{ handle: id, path }, {}]);
     } finally {
       clearTimeout(timer);
       await supervisor.end(id);

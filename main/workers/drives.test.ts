@@ -29,7 +29,7 @@ function build(line: string, ...bindings: [driveId: string, mode: BindingMode][]
     workload,
     qemuVersion: '7.2',
   });
-  return { config, files: [{ handle: 'img-1', path }] };
+  return { config, passphrases: {}, files: [{ handle: 'img-1', path }] };
 }
 const open = (b: LabBuild) => openDrives(b, parseCommandLine(b.config.line), () => denyAll);
 const LINE = '-drive id=d0,if=none,file=x,format=qcow2';

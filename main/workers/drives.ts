@@ -1,13 +1,14 @@
 /** Opens what is bound to the drives of a lab's command line, as the binding's mode says. */
 import { OverlayNode } from '#engine/block/filters/overlay.ts';
 import type { Gate } from '#engine/block/gate.ts';
-import { openImage } from '#engine/block/graph.ts';
+import { openImage, type OpenOptions } from '#engine/block/graph.ts';
 import type { BlockNode } from '#engine/block/node.ts';
 import { PlatterError } from '#engine/errors.ts';
 import type { CommandLine } from '#engine/qemu/model.ts';
 import { storageModel, type BlockNode as LineNode } from '#engine/qemu/storage-model.ts';
 import type { Binding } from '#contract/settings.ts';
 import type { LabBuild } from '../processes/protocol.ts';
+import { secretFrom } from './unlock.ts';
 
 /** Open nodes by the drive's id. */
 export type Drives = ReadonlyMap<string, BlockNode>;
@@ -23,11 +24,15 @@ export async function openDrives(
   gateOf: (handle: string) => Gate,
 ): Promise<Drives> {
   const drives = new Map<string, BlockNode>();
+  const secret = secretFrom(build.passphrases);
   try {
     for (const binding of build.config.bindings) {
       const path = build.files.find((file) => file.handle === binding.image)?.path;
       if (path === undefined || drives.has(binding.driveId)) continue;
-      drives.set(binding.driveId, await openOne(path, binding, line, gateOf(binding.image)));
+      drives.set(
+        binding.driveId,
+        await openOne(path, binding, line, { gate: gateOf(binding.image), secret }),
+      );
     }
     return drives;
   } catch (error) {
@@ -49,10 +54,15 @@ export async function closeDrives(drives: Drives): Promise<void> {
   if (failures.length > 0) throw failures[0];
 }
 
-async function openOne(path: string, binding: Binding, line: CommandLine, gate: Gate): Promise<BlockNode> {
+async function openOne(
+  path: string,
+  binding: Binding,
+  line: CommandLine,
+  consent: Pick<OpenOptions, 'gate' | 'secret'>,
+): Promise<BlockNode> {
   try {
     const format = driveFormat(line, binding.driveId);
-    const { node } = await openImage(path, { readOnly: binding.mode !== 'write', format, gate });
+    const { node } = await openImage(path, { readOnly: binding.mode !== 'write', format, ...consent });
     return binding.mode === 'overlay' ? new OverlayNode(node) : node;
   } catch (error) {
     throw error instanceof PlatterError ? error.within({ option: binding.driveId }) : error;

@@ -7,11 +7,14 @@ import { findOwners, type Owners } from '#engine/block/structure/owners.ts';
 import { searchStep } from '#engine/block/structure/search.ts';
 import { structureChildren, structureFields, structureNode } from '#engine/block/structure/structure.ts';
 import { PlatterError } from '#engine/errors.ts';
-import type { ImageCalls } from '../processes/protocol.ts';
+import type { Passphrases } from '../images/keyring.ts';
+import type { ImageCalls, ImageFile } from '../processes/protocol.ts';
 import { readImage } from './read.ts';
 import { Server } from './serve.ts';
+import { isWrong, refuseWrong, secretFrom } from './unlock.ts';
 
 const server = new Server<ImageCalls, MessagePortMain>(process.parentPort);
+let file: ImageFile | undefined;
 let image: OpenedImage | undefined;
 /** Found once, when somebody asks first. */
 let owners: Promise<Owners> | undefined;
@@ -26,9 +29,36 @@ function allOwners(): Promise<Owners> {
   return owners;
 }
 
+/** Throws `luks.wrong-passphrase`, and then leaves nothing open. */
+async function openWith({ handle, path }: ImageFile, passphrases: Passphrases): Promise<OpenedImage> {
+  const secret = secretFrom(passphrases);
+  const next = await openImage(path, { gate: server.gateOf(handle), backing: 'tolerate', secret });
+  try {
+    refuseWrong(next.info);
+    return next;
+  } catch (error) {
+    await next.node.close();
+    throw error;
+  }
+}
+
 server.start({
-  open: async ([{ handle, path }]) => {
-    image = await openImage(path, { gate: server.gateOf(handle), backing: 'tolerate' });
+  open: async ([from, passphrases]) => {
+    file = from;
+    try {
+      image = await openWith(from, passphrases);
+    } catch (error) {
+      if (!isWrong(error)) throw error;
+      // Its passphrase was changed meanwhile: it opens locked, and the person is asked again.
+      image = await openWith(from, {});
+    }
+    return image.info;
+  },
+  unlock: async ([passphrases]) => {
+    const before = opened();
+    image = await openWith(file ?? { handle: '', path: '' }, passphrases);
+    owners = undefined;
+    await before.node.close();
     return image.info;
   },
   map: ([start, limit]) => mapPage(opened().node, { start, limit }),

@@ -5,6 +5,7 @@ import { Meter } from '../jobs/run/meter.ts';
 import { runJob } from '../jobs/run/run.ts';
 import type { JobCalls } from '../processes/protocol.ts';
 import { Server } from './serve.ts';
+import { secretFrom } from './unlock.ts';
 
 /** Milliseconds between two reports of progress. */
 const REPORT_MS = 100;
@@ -22,7 +23,7 @@ function onProgress(done: number, total: number): void {
 }
 
 server.start({
-  run: ([{ request, files }]) => {
+  run: ([{ request, files, secrets, passphrases }]) => {
     const path = (handle: string): string => {
       const found = files[handle]?.path;
       if (found === undefined) throw new PlatterError('image.unknown-handle', handle, { value: handle });
@@ -34,6 +35,8 @@ server.start({
       path,
       reference: (handle) => files[handle]?.reference ?? path(handle),
       gate: (handle) => server.gateOf(handle),
+      secrets,
+      secret: secretFrom(passphrases),
     });
   },
   cancel: () => {

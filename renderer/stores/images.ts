@@ -64,6 +64,9 @@ export const useImagesStore = defineStore('images', () => {
       reopening.value.delete(handle);
     }
   }
+  /** @throws CallError: a wrong passphrase is told where it was asked for */
+  const unlock = (handle: ImageHandle, passphrase: string) =>
+    platter.call('images.unlock', handle, passphrase);
   async function answerGate(id: number, allow: boolean): Promise<void> {
     questions.value = questions.value.filter((question) => question.id !== id);
     await guarded(() => platter.call('gate.answer', id, allow));
@@ -111,6 +114,7 @@ export const useImagesStore = defineStore('images', () => {
     attachDropped,
     detach,
     reopen,
+    unlock,
     answerGate,
     begin,
   };

@@ -3,6 +3,7 @@ import { defineStore } from 'pinia';
 import { computed, ref } from 'vue';
 import type { ImageHandle } from '#contract/images.ts';
 import type { JobAgain, JobId, JobRequest, JobRow, TargetFile } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import { platter } from '../lib/platter.ts';
 import { useAppStore } from './app.ts';
 
@@ -27,7 +28,8 @@ export const useJobsStore = defineStore('jobs', () => {
   const job = (id: JobId | null): JobRow | null => rows.value.find((row) => row.id === id) ?? null;
 
   /** @throws CallError when it cannot begin */
-  const start = (request: JobRequest): Promise<JobId> => platter.call('jobs.start', request);
+  const start = (request: JobRequest, secrets: JobSecrets): Promise<JobId> =>
+    platter.call('jobs.start', request, secrets);
 
   const cancel = (id: JobId) => guarded(platter.call('jobs.cancel', id));
   const forget = (id: JobId | null) => guarded(platter.call('jobs.forget', id));

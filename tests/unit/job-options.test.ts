@@ -12,8 +12,10 @@ describe('the options that the forms offer', () => {
         const spec = specs.find((one) => one.name === field.name);
         expect(spec, field.name).toBeDefined();
         const choices = field.kind === 'choice' && field.bytes !== true ? (field.choices ?? []) : [];
+        // What is left out when it is chosen has no name of qemu-img's.
+        const named = choices.filter((choice) => choice !== field.otherwise);
         if (spec?.choices !== undefined)
-          expect(spec.choices).toEqual(expect.arrayContaining(choices.map(String)));
+          expect(spec.choices).toEqual(expect.arrayContaining(named.map(String)));
       }
     },
   );

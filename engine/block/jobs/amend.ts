@@ -16,7 +16,7 @@ export type AmendOptions = Omit<CreateOptions, 'size'> & { size?: number };
 
 export interface AmendContext {
   /** A passphrase that opens the image now; needed to add another. */
-  passphrase?: string;
+  passphrase?: string | Uint8Array;
   /** Do what may lose the contents: empty the last key slot, replace one that is in use. */
   force?: boolean;
   /** Allow a smaller `size`. */
@@ -144,7 +144,10 @@ function* changeKeys(
   }
   const newPassphrase = text('new-secret');
   if (newPassphrase === undefined) throw missing('new-secret');
-  const given = context.passphrase === undefined ? undefined : new TextEncoder().encode(context.passphrase);
+  const given =
+    typeof context.passphrase === 'string'
+      ? new TextEncoder().encode(context.passphrase)
+      : context.passphrase;
   const passphrase = text('old-secret') ?? given;
   if (passphrase === undefined) throw missing('old-secret');
   yield* amendKeyslots(storage, {

@@ -3,8 +3,13 @@ import { wait, type Steps } from '../../maybe.ts';
 import type { FormatDriver } from '../format.ts';
 import { Qcow2Driver } from '../formats/qcow2/driver.ts';
 import { listed, named, type TreeNode } from './node.ts';
+import { bochsTree } from './formats/bochs.ts';
+import { cloopTree } from './formats/cloop.ts';
+import { dmgTree } from './formats/dmg.ts';
+import { luksTree } from './formats/luks.ts';
 import { parallelsTree } from './formats/parallels.ts';
 import { qcow2Tree } from './formats/qcow2.ts';
+import { qcowTree } from './formats/qcow.ts';
 import { qedTree } from './formats/qed.ts';
 import { vdiTree } from './formats/vdi.ts';
 import { vhdxTree } from './formats/vhdx.ts';
@@ -22,6 +27,11 @@ const TREES: Readonly<Record<string, (format: FormatDriver) => Steps<Parts>>> = 
   parallels: parallelsTree,
   vhdx: vhdxTree,
   vmdk: vmdkTree,
+  luks: luksTree,
+  qcow: qcowTree,
+  bochs: bochsTree,
+  cloop: cloopTree,
+  dmg: dmgTree,
 };
 
 /** The root: the whole file. */
@@ -38,7 +48,7 @@ export function* treeOf(format: FormatDriver): Steps<TreeNode> {
 }
 
 function* partsOf(format: FormatDriver): Steps<Parts> {
-  if (format instanceof Qcow2Driver) return qcow2Tree(format.state);
+  if (format instanceof Qcow2Driver) return yield* qcow2Tree(format.state);
   const tree = TREES[format.format];
   if (tree !== undefined) return yield* tree(format);
   const { header } = yield* wait(format.describe());

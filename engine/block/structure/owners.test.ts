@@ -37,19 +37,22 @@ describe.each(all)('owners of $name', (sample) => {
     await image.close();
   });
 
-  it('give each byte of data back to the guest offset that qemu-img maps there', async () => {
-    const image = await open(sample);
-    const owners = await findOwners(image);
-    for (const { start, length, depth, data, offset } of mapByQemu(sample.path, sample.format)) {
-      if (!data || depth > 0 || offset === undefined) continue;
-      for (const part of [0, Math.floor(length / 2), length - 1]) {
-        const owner = owners.at(offset + part);
-        expect(owner?.kind).toBe('data');
-        expect((owner?.guest ?? -1) + offset + part - (owner?.offset ?? 0)).toBe(start + part);
+  it.skipIf(sample.locked)(
+    'give each byte of data back to the guest offset that qemu-img maps there',
+    async () => {
+      const image = await open(sample);
+      const owners = await findOwners(image);
+      for (const { start, length, depth, data, offset } of mapByQemu(sample.path, sample.format)) {
+        if (!data || depth > 0 || offset === undefined) continue;
+        for (const part of [0, Math.floor(length / 2), length - 1]) {
+          const owner = owners.at(offset + part);
+          expect(owner?.kind).toBe('data');
+          expect((owner?.guest ?? -1) + offset + part - (owner?.offset ?? 0)).toBe(start + part);
+        }
       }
-    }
-    await image.close();
-  });
+      await image.close();
+    },
+  );
 
   it('name nodes that are there, and add up to the shares', async () => {
     const image = await open(sample);

@@ -6,20 +6,22 @@ import { realPath } from '#engine/block/references.ts';
 import type { Runner } from './tools.ts';
 
 export const runCommit: Runner<'commit'> = async (request, tools) => {
-  const { signal, onProgress } = tools;
+  const { signal, onProgress, secret } = tools;
   const gate = tools.gate(request.image);
-  await commitImage(tools.path(request.image), { gate, keep: !request.empty, signal, onProgress });
+  const keep = !request.empty;
+  await commitImage(tools.path(request.image), { gate, secret, keep, signal, onProgress });
   return { kind: 'done' };
 };
 
 export const runRebase: Runner<'rebase'> = async (request, tools) => {
   const { backing, backingFormat, unsafe } = request;
-  const { signal, onProgress } = tools;
+  const { signal, onProgress, secret } = tools;
   await rebaseImage(tools.path(request.image), {
     gate: allowingToo(tools.gate(request.image), backing === null ? undefined : tools.path(backing)),
     backing: backing === null ? '' : tools.reference(backing),
     backingFormat: backing === null ? undefined : backingFormat,
     unsafe,
+    secret,
     signal,
     onProgress,
   });

@@ -1,8 +1,9 @@
 /** Jobs that change an image in place. Each leaves the old state or the new one. */
 import type { BitmapAction } from '#engine/block/jobs/bitmap.ts';
 import type { JobOf, JobResult } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import { checkImage } from '#engine/block/check.ts';
-import { amendImage } from '#engine/block/jobs/amend.ts';
+import { amendImage, type AmendOptions } from '#engine/block/jobs/amend.ts';
 import { changeBitmap } from '#engine/block/jobs/bitmap.ts';
 import { repairImage } from '#engine/block/jobs/repair.ts';
 import { resizeImage } from '#engine/block/jobs/resize.ts';
@@ -30,9 +31,25 @@ export const runCheck: Runner<'check'> = (request, tools) => {
 
 export const runAmend: Runner<'amend'> = (request, tools) =>
   withImage(tools, request.image, { readOnly: false, backing: 'skip' }, async (node) => {
-    await amendImage(node, request.options);
+    const { options, keys } = request;
+    const prefix = node.driver === 'luks' ? '' : 'encrypt.';
+    const change = keys === undefined ? {} : keyOptions(keys, tools.secrets, prefix);
+    const passphrase = await tools.secret?.(node.name, tools.path(request.image));
+    await amendImage(node, { ...options, ...change }, { passphrase, force: keys?.force });
     return DONE;
   });
+
+/** As `qemu-img amend -o` names them. */
+function keyOptions(
+  { state, slot }: NonNullable<JobOf<'amend'>['keys']>,
+  { added, erased }: JobSecrets,
+  prefix: string,
+): AmendOptions {
+  const given = { state, keyslot: slot, 'new-secret': added, 'old-secret': erased };
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [[prefix + name, value]])),
+  );
+}
 
 export const runSnapshot: Runner<'snapshot'> = (request, tools) =>
   withImage(tools, request.image, { readOnly: false, backing: 'skip' }, async (node) => {

@@ -1,68 +1,22 @@
 /** The command that a form shows does what the job does: both are run, and qemu-img judges the results. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import * as v from 'valibot';
-import { commandText, jobCommand } from '#contract/job-command.ts';
-import { jobRequestSchema, type JobRequest, type JobResult } from '#contract/jobs.ts';
-import { allowAll } from '#engine/block/gate.ts';
-import { runJob } from './run.ts';
+import { copyFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import {
+  at,
+  folderForEach,
+  IMAGE,
+  OTHER,
+  qemu,
+  request,
+  run,
+  same,
+  sample,
+  shown,
+  TARGET,
+} from './testing/command-bench.ts';
 
-const IMAGE = 'img-0000000000000001';
-const OTHER = 'img-0000000000000002';
-const TARGET = 'dst-0000000000000001';
-
-let folder: string;
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'platter-job-command-'));
-});
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-const at = (name: string): string => join(folder, name);
-const qemu = (...args: string[]): string => execFileSync('qemu-img', args, { cwd: folder, encoding: 'utf8' });
-
-/** A qcow2 image with data, a hole, a snapshot of an older state. */
-function sample(name: string): string {
-  qemu('create', '-q', '-f', 'qcow2', name, '8M');
-  const io = (...commands: string[]): void => {
-    const words = commands.flatMap((command) => ['-c', command]);
-    execFileSync('qemu-io', ['-f', 'qcow2', ...words, at(name)], { stdio: 'ignore' });
-  };
-  io('write -P 7 0 1M', 'write -P 9 6M 64k');
-  qemu('snapshot', '-c', 'before', name);
-  io('write -P 8 512k 1M');
-  return at(name);
-}
-
-const formatOf = (path: string): string =>
-  (JSON.parse(qemu('info', '--output=json', path)) as { format: string }).format;
-
-/** Checked and completed as main does it with what the page sends. */
-const request = (value: unknown): JobRequest => v.parse(jobRequestSchema, value);
-
-function run(job: JobRequest, files: Record<string, string>): Promise<JobResult> {
-  return runJob(job, {
-    signal: new AbortController().signal,
-    onProgress: () => undefined,
-    path: (handle) => files[handle],
-    reference: (handle) => basename(files[handle]),
-    gate: () => allowAll,
-  });
-}
-
-/** Runs the text that the page shows, in a shell. */
-function shown(job: JobRequest, files: Record<string, string>): string {
-  const text = commandText(
-    jobCommand(job, {
-      file: (handle) => files[handle],
-      reference: (handle) => basename(files[handle]),
-      format: (handle) => (existsSync(files[handle]) ? formatOf(files[handle]) : undefined),
-    }),
-  );
-  return execFileSync('sh', ['-c', text], { cwd: folder, encoding: 'utf8' });
-}
+folderForEach();
 
 /** What qemu-img says of an image, without what must differ: its name, its place, random ids, the moment of a snapshot. */
 function facts(path: string): unknown {
@@ -79,7 +33,6 @@ function facts(path: string): unknown {
   const text = qemu('info', '--output=json', path);
   return JSON.parse(text, (key, value: unknown) => (drop.includes(key) ? undefined : value));
 }
-const same = (one: string, two: string): string => qemu('compare', one, two);
 
 describe('a new image', () => {
   it.each([

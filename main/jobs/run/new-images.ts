@@ -1,6 +1,8 @@
 /** Jobs that make a new file: it appears under its name when it is complete. */
 import { statSync } from 'node:fs';
+import { encryptionKey } from '#contract/job-command.ts';
 import type { JobOf, JobResult } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import { allowAll } from '#engine/block/gate.ts';
 import type { CreateOptions } from '#engine/block/format.ts';
 import { convert } from '#engine/block/jobs/convert.ts';
@@ -13,7 +15,7 @@ export const runConvert: Runner<'convert'> = async (request, tools) => {
   await withImage(tools, request.image, { snapshot: request.snapshot }, (node) =>
     convert(node, path, {
       format: request.format,
-      create: formatOptions(request),
+      create: formatOptions(request, tools.secrets),
       overwrite: request.overwrite,
       sparse: request.sparse,
       compress: request.compressed,
@@ -31,7 +33,7 @@ export const runCreate: Runner<'create'> = async (request, tools) => {
     format: request.format,
     size: request.size,
     create: {
-      ...formatOptions(request),
+      ...formatOptions(request, tools.secrets),
       ...(backing === undefined
         ? {}
         : { backing_file: tools.reference(backing), backing_fmt: request.backingFormat }),
@@ -39,6 +41,7 @@ export const runCreate: Runner<'create'> = async (request, tools) => {
     overwrite: request.overwrite,
     // The person named that image; nothing that it names itself is opened.
     gate: allowAll,
+    secret: tools.secret,
   });
   return madeFile(path);
 };
@@ -54,9 +57,12 @@ export const runCopy: Runner<'copy'> = async (request, tools) => {
 };
 
 /** `-o`, with the passphrase where the format's creator wants it. */
-export function formatOptions(request: JobOf<'convert' | 'create'>): Omit<CreateOptions, 'size'> {
-  const secret = request.passphrase === undefined ? {} : { 'key-secret': request.passphrase };
-  return { ...request.options, ...secret };
+export function formatOptions(
+  { format, options }: JobOf<'convert' | 'create'>,
+  { target }: JobSecrets,
+): Omit<CreateOptions, 'size'> {
+  const key = encryptionKey(format, options);
+  return { ...options, ...(key === undefined ? {} : { [key]: target }) };
 }
 
 export function madeFile(path: string): JobResult {

@@ -1,5 +1,6 @@
 /** What a job has at hand in its process: its files, the gate, progress and cancelling. */
 import type { JobRequest, JobResult } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 import type { FormatNode } from '#engine/block/access.ts';
 import type { Gate } from '#engine/block/gate.ts';
 import { openImage, type OpenOptions } from '#engine/block/graph.ts';
@@ -12,6 +13,10 @@ export interface JobTools extends Required<JobOptions> {
   reference(handle: string): string;
   /** The gate of what the image `handle` names: main asks the person. */
   gate(handle: string): Gate;
+  /** The passphrases that came with the job: of what it makes, adds or erases. */
+  secrets: JobSecrets;
+  /** Asked for those of the images that it opens. */
+  secret: OpenOptions['secret'];
 }
 
 export type Runner<K extends JobRequest['kind']> = (
@@ -23,10 +28,11 @@ export type Runner<K extends JobRequest['kind']> = (
 export async function withImage<T>(
   tools: JobTools,
   handle: string,
-  options: Omit<OpenOptions, 'gate'>,
+  options: Omit<OpenOptions, 'gate' | 'secret'>,
   work: (node: FormatNode) => Promise<T>,
 ): Promise<T> {
-  const { node } = await openImage(tools.path(handle), { ...options, gate: tools.gate(handle) });
+  const gate = tools.gate(handle);
+  const { node } = await openImage(tools.path(handle), { ...options, gate, secret: tools.secret });
   let value: T;
   try {
     value = await work(node);

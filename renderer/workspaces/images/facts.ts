@@ -22,6 +22,11 @@ export function chainLength(info: ImageInfo): number {
   return chain.length + (chain[chain.length - 1].backingFilename === undefined ? 0 : 1);
 }
 
+/** The first image of a chain, from the top, whose passphrase is not known. */
+export function lockedLayer(info: ImageInfo): ImageInfo | undefined {
+  return layers(info).find(({ locked }) => locked === true);
+}
+
 /** `chain of 2`. */
 export function chainText(info: ImageInfo): string {
   const length = chainLength(info);

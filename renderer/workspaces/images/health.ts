@@ -1,8 +1,9 @@
 /** How an image is, in one word and a tone. */
 import type { AttachedImage } from '#contract/images.ts';
+import { lockedLayer } from './facts.ts';
 
 export interface Health {
-  tone: 'good' | 'warn' | 'bad' | 'busy' | 'unknown';
+  tone: 'good' | 'warn' | 'bad' | 'busy' | 'locked' | 'unknown';
   /** Message key. */
   key: string;
   params?: Record<string, string>;
@@ -27,6 +28,7 @@ export function health(image: AttachedImage): Health {
     return { tone: 'warn', key: 'holders.writing', params, advice: 'holders.advice' };
   }
   if (image.info.backingError !== undefined) return { tone: 'warn', key: 'images.health.backing' };
+  if (lockedLayer(image.info) !== undefined) return { tone: 'locked', key: 'images.health.locked' };
   if (image.info.dirty) return { tone: 'warn', key: 'images.health.dirty' };
   return { tone: 'good', key: 'images.health.clean' };
 }

@@ -6,9 +6,7 @@ import { readPadded } from '../../padded.ts';
 import { ReadOnlyDriver } from '../shared/read-only.ts';
 import { PagedTable } from '../shared/table.ts';
 import { LastUnpacked } from '../shared/unpacked.ts';
-import type { BochsImage } from './header.ts';
-
-const UNALLOCATED = 0xffffffff;
+import { BOCHS_UNALLOCATED, extentPlace, type BochsImage } from './header.ts';
 
 export class BochsDriver extends ReadOnlyDriver {
   readonly format = 'bochs';
@@ -16,10 +14,6 @@ export class BochsDriver extends ReadOnlyDriver {
   readonly #image: BochsImage;
   readonly #catalog: PagedTable;
   readonly #bitmap = new LastUnpacked();
-  /** Bytes of a bitmap, of an extent with its bitmap, and where the first begins. */
-  readonly #bitmapBytes: number;
-  readonly #stride: number;
-  readonly #start: number;
 
   constructor(storage: Storage, image: BochsImage) {
     super(storage);
@@ -33,9 +27,6 @@ export class BochsDriver extends ReadOnlyDriver {
       entryBytes: 4,
       endian: 'little',
     });
-    this.#bitmapBytes = Math.ceil(header.bitmap / 512) * 512;
-    this.#stride = this.#bitmapBytes + header.extent;
-    this.#start = header.header + header.catalog * 4;
   }
 
   locate(offset: number, length: number, out: ExtentSlot): Maybe<void> {
@@ -43,19 +34,19 @@ export class BochsDriver extends ReadOnlyDriver {
     const inExtent = offset % extent;
     const reach = Math.min(length, extent - inExtent);
     return andThen(this.#catalog.get(Math.floor(offset / extent)), (number) => {
-      if (number === UNALLOCATED) {
+      if (number === BOCHS_UNALLOCATED) {
         out.unallocated(reach);
         return;
       }
-      const bitmap = this.#start + number * this.#stride;
+      const { bitmap, bitmapBytes, data } = extentPlace(this.#image.header, number);
       return andThen(
-        this.#bitmap.get(bitmap, () => this.#read(bitmap)),
+        this.#bitmap.get(bitmap, () => this.#read(bitmap, bitmapBytes)),
         (bits) => {
           const here = hasBit(bits, Math.floor(inExtent / 512));
           let end = inExtent - (inExtent % 512) + 512;
           while (end < inExtent + reach && hasBit(bits, end / 512) === here) end += 512;
           const part = Math.min(reach, end - inExtent);
-          if (here) out.data(part, this.storage, bitmap + this.#bitmapBytes + inExtent, false);
+          if (here) out.data(part, this.storage, data + inExtent, false);
           else out.unallocated(part);
         },
       );
@@ -66,8 +57,8 @@ export class BochsDriver extends ReadOnlyDriver {
     return { header: this.#image.fields };
   }
 
-  #read(bitmap: number): Maybe<Uint8Array> {
-    const bits = new Uint8Array(this.#bitmapBytes);
+  #read(bitmap: number, bytes: number): Maybe<Uint8Array> {
+    const bits = new Uint8Array(bytes);
     return andThen(readPadded(this.storage, bitmap, bits, this.storage.name), () => bits);
   }
 }

@@ -32,6 +32,19 @@ export interface BochsImage {
   fields: ReturnType<(typeof bochsHeader2)['describe']>;
 }
 
+/** An entry of the catalog for an extent that is not there. */
+export const BOCHS_UNALLOCATED = 0xffffffff;
+
+/** Where the extent of that number lies in the file, bytes: its bitmap, then its sectors. */
+export function extentPlace(
+  header: BochsHeader,
+  number: number,
+): { bitmap: number; bitmapBytes: number; data: number } {
+  const bitmapBytes = Math.ceil(header.bitmap / 512) * 512;
+  const bitmap = header.header + header.catalog * 4 + number * (bitmapBytes + header.extent);
+  return { bitmap, bitmapBytes, data: bitmap + bitmapBytes };
+}
+
 /** Throws `bochs.bad-field`, `bochs.unsupported`, `bochs.truncated`. */
 export function* readBochsHeader(storage: Storage): Steps<BochsImage> {
   const image = storage.name;

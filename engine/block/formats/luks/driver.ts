@@ -73,7 +73,7 @@ export class LuksDriver implements FormatDriver {
   }
 
   describe(): FormatDescription {
-    return { ...this.#volume.description, encrypted: true };
+    return { ...this.#volume.description, encrypted: true, locked: this.#cipher === undefined };
   }
 
   close(): Maybe<void> {

@@ -16,6 +16,7 @@ export function describe(state: Qcow2State): FormatDescription {
   return {
     dirty: (header.incompatible & INCOMPATIBLE.dirty) !== 0n,
     encrypted: header.cryptMethod !== 0,
+    locked: state.encryption !== undefined && state.encryption.cipher === undefined,
     backingFilename: state.backingName,
     backingFormat: extensions.backingFormat,
     backingError: state.backingError,

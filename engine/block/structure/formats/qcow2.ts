@@ -1,17 +1,20 @@
 /** qcow2 (QEMU, docs/interop/qcow2.txt): header, extensions, both table trees, snapshots, bitmaps. */
 import type { StructureLink } from '../../../../contract/structure.ts';
+import type { Steps } from '../../../maybe.ts';
+import { readLuks1 } from '../../formats/luks/header1.ts';
 import { describe } from '../../formats/qcow2/describe.ts';
 import type { Qcow2State } from '../../formats/qcow2/state.ts';
 import { headerNode } from '../header.ts';
-import { indexed, type TreeNode } from '../node.ts';
+import { indexed, named, type TreeNode } from '../node.ts';
+import { luks1Parts } from './luks.ts';
 import { bitmapsNode } from './qcow2-bitmaps.ts';
 import { extensionNode } from './qcow2-extensions.ts';
 import { l1Node } from './qcow2-mapping.ts';
 import { refcountTableNode } from './qcow2-refcounts.ts';
 import { snapshotsNode } from './qcow2-snapshots.ts';
 
-export function qcow2Tree(state: Qcow2State): Record<string, TreeNode | undefined> {
-  const { header, extensions } = state;
+export function* qcow2Tree(state: Qcow2State): Steps<Record<string, TreeNode | undefined>> {
+  const { header } = state;
   return {
     header: qcow2Header(state),
     extensions: extensionsNode(state),
@@ -25,12 +28,22 @@ export function qcow2Tree(state: Qcow2State): Record<string, TreeNode | undefine
     refcounts: refcountTableNode(state),
     snapshots: snapshotsNode(state),
     bitmaps: bitmapsNode(state),
-    crypto: extensions.crypto && {
-      label: 'crypto',
-      owner: 'header',
-      offset: extensions.crypto.offset,
-      length: extensions.crypto.length,
-    },
+    crypto: yield* cryptoNode(state),
+  };
+}
+
+/** The LUKS header in clusters of its own. */
+function* cryptoNode(state: Qcow2State): Steps<TreeNode | undefined> {
+  const { crypto } = state.extensions;
+  if (crypto === undefined) return undefined;
+  const region = state.encryption?.region;
+  const parts = region && luks1Parts(yield* readLuks1(region), { base: crypto.offset, path: 'crypto/' });
+  return {
+    label: 'crypto',
+    owner: 'header',
+    offset: crypto.offset,
+    length: crypto.length,
+    ...(parts === undefined ? {} : { children: named(parts) }),
   };
 }
 

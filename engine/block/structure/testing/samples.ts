@@ -1,10 +1,14 @@
 /** For tests: one image of each format with something in all its tables, written by qemu-img and qemu-io. */
 import { qemuImg, qemuIo, type Scratch } from '../../formats/shared/testing/oracle.ts';
+import { patiently } from '../../../../tests/support/patiently.ts';
+import { rare } from './rare.ts';
 
 export interface Sample {
   name: string;
   format: string;
   path: string;
+  /** Encrypted, and opened without its passphrase: QEMU does not map it. */
+  locked?: boolean;
 }
 
 const WRITES = ['write -P 1 0 192k', 'write -P 2 3M 64k', 'write -P 3 9M 1M', 'write -z 5M 64k'];
@@ -23,6 +27,7 @@ const PLAIN: readonly [name: string, format: string, options?: string][] = [
   ['vdi', 'vdi'],
   ['qed', 'qed', 'cluster_size=65536'],
   ['parallels', 'parallels'],
+  ['qcow', 'qcow'],
 ];
 
 export function samples(scratch: Scratch): Sample[] {
@@ -30,6 +35,8 @@ export function samples(scratch: Scratch): Sample[] {
     ...PLAIN.map(([name, format, options]) => plain(scratch, name, format, options)),
     rich(scratch),
     ...streams(scratch),
+    ...encrypted(scratch),
+    ...rare(scratch),
   ];
 }
 
@@ -53,6 +60,22 @@ export function rich(scratch: Scratch): Sample {
   qemuImg('snapshot', '-c', 'after', path);
   qemuIo(path, 'qcow2', 'write -P 6 3M 64k');
   return { name: 'qcow2 with everything', format: 'qcow2', path };
+}
+
+function encrypted(scratch: Scratch): Sample[] {
+  const secret = ['--object', 'secret,id=s,data=open'];
+  const luks = scratch.fresh('sample.luks');
+  const options = 'key-secret=s,iter-time=10';
+  patiently(() => qemuImg('create', '-q', ...secret, '-f', 'luks', '-o', options, luks, '1M'));
+  const qcow2 = scratch.fresh('luks.qcow2');
+  const inside = options.replaceAll(/(^|,)/g, '$1encrypt.');
+  patiently(() =>
+    qemuImg('create', '-q', ...secret, '-f', 'qcow2', '-o', `encrypt.format=luks,${inside}`, qcow2, '1M'),
+  );
+  return [
+    { name: 'luks', format: 'luks', path: luks, locked: true },
+    { name: 'encrypted qcow2', format: 'qcow2', path: qcow2, locked: true },
+  ];
 }
 
 function streams(scratch: Scratch): Sample[] {

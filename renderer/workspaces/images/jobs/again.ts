@@ -18,7 +18,8 @@ export async function runAgain(id: JobId): Promise<void> {
     return;
   }
   const { kind } = again.request;
-  if (isListed(kind)) viewOf(image).job = kind;
+  if (again.request.kind === 'amend' && again.request.keys !== undefined) viewOf(image).job = 'keys';
+  else if (isListed(kind)) viewOf(image).job = kind;
   const view = kind === 'snapshot' ? 'snapshots' : 'jobs';
   useNavigationStore().go({ workspace: 'images', object: { kind: 'image', id: image }, view });
 }

@@ -2,12 +2,15 @@
 import { reactive } from 'vue';
 import type { AttachedImage } from '#contract/images.ts';
 import type { JobAgain, JobId, JobKind, JobOf, JobRequest, TargetFile } from '#contract/jobs.ts';
+import type { JobSecrets } from '#contract/secrets.ts';
 
 /** What every form's frame works on. */
 export interface DraftState {
   target: TargetFile | null;
   /** The job that was started from it last. */
   job: JobId | null;
+  /** Typed, and gone once the job has started. */
+  secrets: JobSecrets;
 }
 
 export interface Draft<K extends JobKind = JobKind> extends DraftState {
@@ -46,14 +49,16 @@ const MAKE: Made = {
   copy: (image) => ({ kind: 'copy', image, format: 'raw', bs: 2 ** 20, skip: 0, ...NEW }),
 };
 
-const keyOf = (image: string, kind: JobKind): string => `${kind} ${image}`;
+const keyOf = (image: string, kind: JobKind, form: string): string => `${kind} ${image} ${form}`;
 
 export function draftOf<K extends JobKind>(
   kind: K,
   image: string,
   about: Partial<AttachedImage> = {},
+  /** Where one kind of job has several forms. */
+  form = '',
 ): Draft<K> {
-  const key = keyOf(image, kind);
+  const key = keyOf(image, kind, form);
   let draft = drafts.get(key);
   if (draft === undefined) {
     // Only a reactive copy may be changed.
@@ -61,6 +66,7 @@ export function draftOf<K extends JobKind>(
       request: MAKE[kind](image, about),
       target: null,
       job: null,
+      secrets: {},
     });
     draft = drafts.get(key) as Draft;
   }
@@ -70,11 +76,18 @@ export function draftOf<K extends JobKind>(
 /** Fills the form with a past job. Whoever lost a file to it once is asked again. */
 export function takeAgain({ request, target }: JobAgain): Draft {
   const image = imageOf(request);
-  const draft = draftOf(request.kind, image);
+  const draft = draftOf(request.kind, image, {}, formOf(request));
   draft.request = 'overwrite' in request ? { ...request, overwrite: false } : request;
   draft.target = target ?? null;
   draft.job = null;
+  draft.secrets = {};
   return draft;
+}
+
+/** Key slots are amended in a form of their own. */
+export const KEYS_FORM = 'keys';
+function formOf(request: JobRequest): string {
+  return request.kind === 'amend' && request.keys !== undefined ? KEYS_FORM : '';
 }
 
 /** The image that a job is about; `NO_IMAGE` for a new one. */

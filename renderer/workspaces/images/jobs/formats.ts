@@ -23,8 +23,6 @@ export interface TargetFormat {
   compresses?: (options: FormatOptions) => boolean;
   /** It can rest on another image. */
   backing?: boolean;
-  /** It is encrypted: it needs a passphrase. */
-  passphrase?: boolean;
   options: readonly OptionField[];
 }
 
@@ -51,11 +49,23 @@ const flag = (name: string, more: Partial<OptionField> = {}) => ({
 
 const version3 = (options: FormatOptions): boolean => options['compat'] !== '0.10';
 
+/** How LUKS encrypts, by itself or inside of another format. */
+const cipherFields = (prefix: string, when?: OptionField['when']): OptionField[] => {
+  const more = { advanced: true, ...(when === undefined ? {} : { when }) };
+  return [
+    choice(`${prefix}cipher-alg`, ['aes-256', 'aes-192', 'aes-128'], more),
+    choice(`${prefix}cipher-mode`, ['xts', 'cbc'], more),
+    choice(`${prefix}ivgen-alg`, ['plain64', 'essiv'], more),
+    choice(`${prefix}hash-alg`, ['sha256', 'sha512', 'sha1'], more),
+    choice(`${prefix}iter-time`, [500, 1000, 2000, 5000, 10000], { otherwise: 2000, ...more }),
+  ];
+};
+
 export const TARGET_FORMATS: readonly TargetFormat[] = [
   {
     name: 'qcow2',
     extension: 'qcow2',
-    compresses: () => true,
+    compresses: (options) => options['encrypt.format'] !== 'luks',
     backing: true,
     options: [
       choice('compression_type', ['zlib', 'zstd'], { when: (options, on) => on && version3(options) }),
@@ -65,6 +75,8 @@ export const TARGET_FORMATS: readonly TargetFormat[] = [
       choice('refcount_bits', [1, 2, 4, 8, 16, 32, 64], { otherwise: 16, advanced: true, when: version3 }),
       flag('lazy_refcounts', { advanced: true, when: version3 }),
       flag('extended_l2', { advanced: true, when: version3 }),
+      choice('encrypt.format', ['none', 'luks']),
+      ...cipherFields('encrypt.', (options) => options['encrypt.format'] === 'luks'),
     ],
   },
   { name: 'raw', extension: 'img', options: [choice('preallocation', ['off', 'falloc', 'full'])] },
@@ -117,11 +129,7 @@ export const TARGET_FORMATS: readonly TargetFormat[] = [
   {
     name: 'luks',
     extension: 'luks',
-    passphrase: true,
-    options: [
-      choice('cipher-alg', ['aes-256', 'aes-192', 'aes-128'], { advanced: true }),
-      choice('hash-alg', ['sha256', 'sha512', 'sha1'], { advanced: true }),
-    ],
+    options: cipherFields(''),
   },
 ];
 

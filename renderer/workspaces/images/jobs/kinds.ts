@@ -7,6 +7,7 @@ import {
   GitMerge,
   GitPullRequestArrow,
   Grid2x2,
+  KeyRound,
   Ruler,
   Scaling,
   Scale,
@@ -22,12 +23,13 @@ import CommitForm from './kinds/CommitForm.vue';
 import CompareForm from './kinds/CompareForm.vue';
 import ConvertForm from './kinds/ConvertForm.vue';
 import CopyForm from './kinds/CopyForm.vue';
+import KeysForm from './kinds/KeysForm.vue';
 import MeasureForm from './kinds/MeasureForm.vue';
 import RebaseForm from './kinds/RebaseForm.vue';
 import ResizeForm from './kinds/ResizeForm.vue';
 
 /** Those that stand in the list; snapshots have a tab of their own, and a new image belongs to no image. */
-export type ListedKind = Exclude<JobKind, 'snapshot' | 'create'>;
+export type ListedKind = Exclude<JobKind, 'snapshot' | 'create'> | 'keys';
 
 interface Entry {
   kind: ListedKind;
@@ -58,6 +60,7 @@ export const JOB_GROUPS: readonly { id: string; entries: readonly Entry[] }[] = 
       { kind: 'resize', icon: Scaling, form: ResizeForm },
       { kind: 'amend', icon: SlidersHorizontal, form: AmendForm },
       { kind: 'bitmap', icon: Grid2x2, form: BitmapForm },
+      { kind: 'keys', icon: KeyRound, form: KeysForm },
     ],
   },
   {

@@ -84,6 +84,7 @@ export function resultText(row: JobRow): string {
 
 function doneText(request: JobRequest): string {
   const { kind } = request;
+  if (kind === 'amend' && request.keys !== undefined) return t(`jobs.result.keys.${request.keys.state}`);
   if (kind !== 'snapshot' && kind !== 'bitmap') return t(`jobs.result.done.${kind}`);
   return t(`jobs.result.done.${kind}.${request.action}`, { name: request.name });
 }
@@ -91,6 +92,7 @@ function doneText(request: JobRequest): string {
 /** What a job does, in one or two words. */
 export function titleText({ request }: JobRow): string {
   const { kind } = request;
+  if (kind === 'amend' && request.keys !== undefined) return t(`jobs.keys.${request.keys.state}.run`);
   if (kind === 'snapshot' || kind === 'bitmap') return t(`jobs.${kind}.${request.action}.run`);
   if (kind === 'check') return t(request.repair === 'none' ? 'jobs.run.check' : 'jobs.run.repair');
   return t(`jobs.kind.${kind}`);

@@ -14,8 +14,8 @@ export function explainField(
   info: Pick<ImageInfo, 'format'>,
   field: Pick<HeaderField, 'name' | 'value'>,
 ): string {
-  // VHD and VHDX have structures whose fields bear a prefix in the list of all fields.
-  const name = field.name.replace(/^(header|dynamic)\./, '');
+  // VHD and VHDX have structures whose fields bear a prefix in the list of all fields; LUKS has eight key slots alike.
+  const name = field.name.replace(/^(header|dynamic)\./, '').replace(/^slots\.\d+\./, 'slots.');
   const key = `images.field.${info.format}.${name}`;
   if (!has(key)) return '';
   const value = numeric(field.value);
