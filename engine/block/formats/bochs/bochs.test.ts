@@ -9,6 +9,7 @@ import {
 } from '../shared/testing/conformance.ts';
 import { bochsImage } from '../shared/testing/bochs-image.ts';
 import { Scratch } from '../shared/testing/oracle.ts';
+import { bochsHeader2 } from './header.ts';
 import { bochs } from './index.ts';
 
 const scratch = new Scratch();
