@@ -38,7 +38,12 @@ export function commandSlots(port: AhciPort): DetailField[] {
       place: { space: 'memory', address: base },
       tone: list < 0 ? 'off' : 'on',
     }),
-    field('slots in use', 'ahci.slots', slots.length, 0, { source: LIST, as: 'count', level: 1 }),
+    field('slots in use', 'ahci.slots', slots.length, 0, {
+      source: LIST,
+      place: { space: 'memory', address: base },
+      as: 'count',
+      level: 1,
+    }),
   ];
   if (list < 0) return rows;
   return [...rows, ...slots.flatMap((slot) => commandSlot(port, slot, base + slot * HEADER.bytes))];

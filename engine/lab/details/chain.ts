@@ -34,6 +34,8 @@ export type ChainFault = 'loop' | 'next' | 'outside' | 'indirect';
 
 export interface Chain {
   head: number;
+  /** Guest physical address of the head's descriptor, whether it can be read or not. */
+  at: number;
   descriptors: ChainDescriptor[];
   fault: ChainFault | undefined;
 }
@@ -82,7 +84,7 @@ export function followChain(memory: GuestMemory, table: number, size: number, he
     }
   };
   const fault = walk(table, size, head, false);
-  return { head, descriptors, fault };
+  return { head, at: table + head * DESC_SIZE, descriptors, fault };
 }
 
 /** The buffers that the chain describes: its descriptors without those that only point to a table. */

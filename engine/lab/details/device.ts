@@ -42,7 +42,7 @@ export function virtioDetails(parts: VirtioParts): () => Section[] {
     if (isPci(transport)) sections.push(...pciSections(transport.pci));
     sections.push(...virtioSections({ device, registers, life, line }));
     if (parts.config !== undefined) sections.push(parts.config(device, registers));
-    sections.push(...queueSections(device, driver, parts.requestFields ?? (() => [])));
+    sections.push(...queueSections(device, driver, parts.requestFields ?? (() => []), registers));
     if (isPci(transport) && transport.msix !== undefined) {
       const bar = { index: MSIX_BAR, base: () => transport.pci.barBase(MSIX_BAR) };
       sections.push(msixSection(transport.msix, bar, (vector) => useOf(device, vector)));

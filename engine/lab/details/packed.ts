@@ -76,7 +76,7 @@ export function packedChain(memory: GuestMemory, ring: number, size: number, id:
         if (entry !== undefined) descriptors.push(entry);
       }
     }
-    return { head: id, descriptors, fault: undefined };
+    return { head: id, at: descriptors[0].at, descriptors, fault: undefined };
   }
   return undefined;
 }

@@ -101,7 +101,7 @@ function bars(pci: PciFunction, view: DataView): DetailField[] {
         source,
         text: kinds[kind] + prefetchable,
       }),
-      field('range size', 'pci.bar.size', size, width, { level: 1, as: 'bytes', source }),
+      field('range size', 'pci.bar.size', size, width, { ...at(offset), level: 1, as: 'bytes', source }),
       field('range address', 'pci.bar.address', base ?? null, width, {
         level: 1,
         source,
@@ -109,7 +109,7 @@ function bars(pci: PciFunction, view: DataView): DetailField[] {
         text: base === undefined ? 'not decoded' : '',
         place:
           base === undefined
-            ? null
+            ? at(offset).place
             : kind === 'io'
               ? { space: 'port', port: base }
               : { space: 'memory', address: base },

@@ -16,6 +16,7 @@ import {
 } from '../../virtio/queue/layout.ts';
 import { chainBuffers, followChain, type Chain, type ChainBuffer } from './chain.ts';
 import { packedChain, packedFields } from './packed.ts';
+import type { RegisterMap } from './registers.ts';
 import { field, type Section } from './section.ts';
 
 /** What the device's half keeps for itself. */
@@ -158,7 +159,7 @@ export function chainFields(chain: Chain, request: number, source: string): Deta
       request,
       text: `${chain.descriptors.length} descriptors`,
       tone: chain.fault === undefined ? 'plain' : 'bad',
-      place: chain.descriptors[0] === undefined ? null : memoryAt(chain.descriptors[0].at),
+      place: memoryAt(chain.descriptors[0]?.at ?? chain.at),
     }),
   ];
   for (const { index, address, length, flags, at, indirect } of chain.descriptors) {
@@ -175,7 +176,13 @@ export function chainFields(chain: Chain, request: number, source: string): Deta
   }
   if (chain.fault !== undefined) {
     rows.push(
-      field('!', `queue.fault.${chain.fault}`, null, 0, { level: 1, source, tone: 'bad', text: chain.fault }),
+      field('!', `queue.fault.${chain.fault}`, null, 0, {
+        level: 1,
+        source,
+        tone: 'bad',
+        text: chain.fault,
+        place: memoryAt(chain.descriptors.at(-1)?.at ?? chain.at),
+      }),
     );
   }
   return rows;
@@ -214,6 +221,7 @@ export function queueSections(
   device: VirtioDevice,
   driver: VirtqueueDriver,
   requestFields: RequestFields,
+  registers: RegisterMap,
 ): Section[] {
   const { memory } = device;
   return driver.queues.flatMap((queue) => {
@@ -223,7 +231,11 @@ export function queueSections(
     const ringOf = (): DeviceRing | undefined => device.queues[index]?.ring;
     const isPacked = (): boolean => ringOf()?.layout === 'packed';
     const head = (): DetailField[] => [
-      field('queue size', 'queue.size', addresses.size, 2, { as: 'count', source: 'virtio 1.2, 2.6' }),
+      field('queue size', 'queue.size', addresses.size, 2, {
+        as: 'count',
+        source: 'virtio 1.2, 2.6',
+        place: registers.place('queueSize'),
+      }),
       field('in flight', 'queue.in-flight', ringOf()?.inFlight ?? 0, 0, {
         as: 'count',
         place: { space: 'device' },

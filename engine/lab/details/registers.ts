@@ -45,6 +45,9 @@ const LEGACY: Partial<Record<VirtioRegister, number>> = {
   queueVector: 22,
 };
 
+/** Where the device's configuration begins without MSI-X. */
+const CONFIG = 20;
+
 function inBar(transport: VirtioPci, bar: number, offset: number): DetailPlace {
   const base = transport.pci.barBase(bar);
   return { space: 'bar', bar, offset, address: base === undefined ? null : base + offset };
@@ -70,9 +73,11 @@ export function pciRegisters(transport: VirtioPci): RegisterMap {
     interface: 'legacy',
     source: 'virtio 1.2, 4.1.4.8',
     place: (register, offset = 0) => {
-      const config = transport.msix?.enabled === true ? 24 : 20;
+      const config = transport.msix?.enabled === true ? CONFIG + 4 : CONFIG;
       const at = register === 'config' ? config : LEGACY[register];
-      return at === undefined ? null : inBar(transport, LEGACY_BAR, at + offset);
+      // The vectors are there only while MSI-X is on.
+      if (at === undefined || (at >= CONFIG && register !== 'config' && config === CONFIG)) return null;
+      return inBar(transport, LEGACY_BAR, at + offset);
     },
   };
 }

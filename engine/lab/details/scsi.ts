@@ -31,6 +31,8 @@ const FIELDS: readonly { name: string; offset: number; bytes: 2 | 4 }[] = [
 /** Bytes of a CDB that are looked at: the longest command. */
 const CDB_BYTES = 16;
 const SENSE_BYTES = 18;
+/** SPC-4, section 4.2.5: where the transfer length stands, by the CDB's length. */
+const TRANSFER_AT: Readonly<Record<number, number>> = { 6: 4, 10: 7, 12: 6, 16: 10 };
 
 export function scsiConfigSection(device: VirtioDevice, registers: RegisterMap): Section {
   return {
@@ -94,12 +96,14 @@ function commandFields(
       ...row,
       level: 3,
       as: 'count',
+      place: place(CMD_REQ.cdb + (cdb.length === 6 ? 1 : 2)),
       source: 'SBC-3, 5',
     }),
     field('transfer', 'scsi.transfer', cdb.transfer, 4, {
       ...row,
       level: 3,
       as: 'count',
+      place: place(CMD_REQ.cdb + TRANSFER_AT[cdb.length]),
       source: 'SBC-3, 5',
     }),
   );

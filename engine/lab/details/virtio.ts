@@ -34,12 +34,17 @@ function statusFields(device: VirtioDevice, registers: RegisterMap, life: Status
       field('error', 'status.error', null, 0, {
         text: `${error.code}: ${error.message}`,
         tone: 'bad',
+        source: 'virtio 1.2, 2.1.2',
         place: { space: 'device' },
       }),
     );
   }
   rows.push(
-    field('writes', 'status.life', life.update().length, 0, { as: 'count', source: 'virtio 1.2, 3.1.1' }),
+    field('writes', 'status.life', life.update().length, 0, {
+      as: 'count',
+      source: 'virtio 1.2, 3.1.1',
+      place,
+    }),
   );
   for (const { value, by } of life.writes) {
     rows.push(
@@ -47,6 +52,7 @@ function statusFields(device: VirtioDevice, registers: RegisterMap, life: Status
         level: 1,
         text: value === 0 ? 'RESET' : formatArg('device-status', value),
         source: 'virtio 1.2, 3.1.1',
+        place,
         tone: (value & (STATUS.needsReset | STATUS.failed)) !== 0 ? 'bad' : 'plain',
       }),
     );
@@ -83,6 +89,7 @@ function featureFields(device: VirtioDevice, registers: RegisterMap): DetailFiel
           level: 1,
           as: 'count',
           source: `virtio 1.2, ${known?.section ?? '6'}`,
+          place: registers.place(acked ? 'driverFeature' : 'deviceFeature'),
           tone: acked ? 'on' : 'off',
           text: acked ? 'acknowledged' : 'refused',
         },
@@ -142,7 +149,8 @@ function commonFields(device: VirtioDevice, registers: RegisterMap): DetailField
       row('queue_device', 'common.queue-device', 'queueDevice', queue.device, 8),
     );
   }
-  return rows;
+  // A transport that lacks a register has no row for it.
+  return rows.filter(({ place }) => place !== null);
 }
 
 /** `line`: the level of the INTx pin, or undefined without one. */
