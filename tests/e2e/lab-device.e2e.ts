@@ -95,6 +95,8 @@ test.describe.serial('the device of the laboratory', () => {
       await expect(page.getByTestId('attack-answers')).toContainText(reads);
       await accessible(page);
       await screens(platter, `lab-hostile-${name}`);
+      await page.keyboard.press('F5');
+      await expect(page.getByTestId('lab-state')).toHaveAttribute('data-state', 'finished');
     }
   });
 });
