@@ -170,6 +170,10 @@ export class BusMaster implements DmaProvider {
     // The guest learns of it by the interrupt alone.
   }
 
+  restart(): void {
+    this.#next = this.table;
+  }
+
   busReset(): void {
     this.#channel.trace.emit(E.bmdma_reset, 0, 0, 0, 0, 0);
     this.#go = undefined;

@@ -1,4 +1,5 @@
 /** One channel: the task-file registers that its two drives share, device control, software reset (hw/ide/core.c; ioport.c). */
+import type { IoErrors } from '../machine/io-errors.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { CONTROL, DEVICE, STATUS } from './ata.ts';
@@ -25,6 +26,7 @@ const WRITTEN = 8;
 export interface ChannelOptions {
   trace: TraceRing;
   io: IdeIo;
+  errors: IoErrors;
   list: ScatterList;
   /** The number of the first of its two drives, counted through the machine from 1. */
   firstNumber: number;
@@ -36,6 +38,8 @@ export interface ChannelOptions {
 export class IdeChannel implements DriveBus {
   readonly trace: TraceRing;
   readonly io: IdeIo;
+  readonly errors: IoErrors;
+  retry: (() => void) | undefined;
   readonly drives: readonly [IdeDrive, IdeDrive];
   dma!: DmaProvider;
   requestId = 0;
@@ -49,10 +53,19 @@ export class IdeChannel implements DriveBus {
   constructor(options: ChannelOptions) {
     this.trace = options.trace;
     this.io = options.io;
+    this.errors = options.errors;
+    this.errors.onCont(() => this.io.defer(() => this.#again()));
     this.#irq = options.irq;
     const drive = (unit: number): IdeDrive =>
       new IdeDrive(unit, this, options.list, options.firstNumber + unit, options.drives[unit]);
     this.drives = [drive(0), drive(1)];
+  }
+
+  /** The machine runs on (`ide_restart_bh`). */
+  #again(): void {
+    const { retry } = this;
+    this.retry = undefined;
+    retry?.();
   }
 
   get drive(): IdeDrive {

@@ -11,10 +11,23 @@ const READY = STATUS.drdy | STATUS.dsc;
 /** A command that moves sectors by DMA: everything waits for the controller. */
 export function startSectors(drive: IdeDrive, kind: DmaKind): void {
   drive.status = READY | STATUS.drq;
-  drive.ioBytes = 0;
   drive.dma = kind;
-  drive.ioIndex = 0;
+  drive.retrySector = drive.sector;
+  drive.retryCount = drive.count;
+  begin(drive);
+}
+
+function begin(drive: IdeDrive): void {
+  drive.ioBytes = drive.ioIndex = 0;
   drive.bus.dma.start(drive, () => nextPart(drive));
+}
+
+/** All of the command once more, for the machine runs on (`ide_restart_dma`). */
+function again(drive: IdeDrive): void {
+  drive.sector = drive.retrySector;
+  drive.count = drive.retryCount;
+  drive.bus.dma.restart?.();
+  begin(drive);
 }
 
 /** The host is done with a part; `error` undefined when all went well. */
@@ -25,7 +38,7 @@ function partDone(drive: IdeDrive, error: unknown): void {
     failDma(drive);
     return;
   }
-  if (error !== undefined && handleError(drive, error, isRead, failDma)) return;
+  if (error !== undefined && handleError(drive, error, isRead, failDma, again)) return;
   count(drive);
   nextPart(drive);
 }

@@ -5,6 +5,7 @@
 import type { BlockNode } from '../block/node.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
+import type { IoErrors } from '../machine/io-errors.ts';
 import { DEVICE, DMA, ERROR, SECTOR, STATUS, type DmaKind } from './ata.ts';
 import { geometryOfSize, type Geometry } from './geometry.ts';
 import { CANCELLED, type Finished, type IdeIo, type Transfer } from './io.ts';
@@ -34,6 +35,8 @@ export interface DmaProvider {
   moveBuffer(drive: IdeDrive, toGuest: boolean): boolean;
   setInactive(more: boolean): void;
   commandDone(drive: IdeDrive): void;
+  /** A command is begun once more, from the start of its table. */
+  restart?(): void;
   /** The bus was reset. */
   busReset?(): void;
 }
@@ -47,6 +50,9 @@ export interface DriveBus {
   readonly requestId: number;
   /** A transfer straight to or from guest memory that is under way. */
   active: Transfer | undefined;
+  readonly errors: IoErrors;
+  /** What is done again when the machine runs on (QEMU's `error_status`). */
+  retry: (() => void) | undefined;
   raiseIrq(): void;
 }
 
@@ -109,6 +115,9 @@ export class IdeDrive {
   ioIndex = 0;
   /** Bytes that the command has moved so far. */
   ioDone = 0;
+  /** Where the command began, and how much it was to move: sectors, or blocks of a disc. */
+  retrySector = 0;
+  retryCount = 0;
 
   // Packet commands.
   packetDma = false;
@@ -179,6 +188,7 @@ export class IdeDrive {
     this.#generation++;
     this.pio?.orphan();
     this.pio = undefined;
+    this.bus.retry = undefined;
     if (this.revertOnReset) {
       this.revertOnReset = false;
       this.heads = this.native.heads;
@@ -324,6 +334,13 @@ export class IdeDrive {
 
   stop(): void {
     stopTransfer(this);
+  }
+
+  /** Opens or closes the tray. */
+  moveTray(open: boolean): void {
+    if (open === this.trayOpen) return;
+    this.trayOpen = open;
+    this.emit(E.DEVICE_TRAY_MOVED, open ? 1 : 0);
   }
 
   abort(): void {

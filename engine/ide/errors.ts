@@ -1,4 +1,6 @@
 /** What a drive tells its guest when the host could not do something (hw/ide/core.c, `ide_handle_rw_error`). */
+import { ON_ERRORS } from '../block/on-error.ts';
+import type { ErrorAction } from '../trace/format.ts';
 import { CANCELLED } from './io.ts';
 import type { IdeDrive } from './drive.ts';
 
@@ -24,21 +26,37 @@ export function setInactive(drive: IdeDrive, more: boolean): void {
 }
 
 /**
- * Applies `rerror=` or `werror=`. False when the error is to be ignored, and the drive goes on as if all were well; otherwise
- * `report` has told the guest.
+ * Applies `rerror=` or `werror=`. False when the error is to be ignored, and the drive goes on as if all were well; otherwise `report`
+ * has told the guest, or the machine stands still and `retry` is called when it runs on.
  */
 export function handleError(
   drive: IdeDrive,
   error: unknown,
   isRead: boolean,
   report: (drive: IdeDrive) => void,
+  retry: (drive: IdeDrive) => void,
 ): boolean {
-  if (error !== CANCELLED) {
-    drive.lastFailure = error;
-    drive.stats.errors++;
+  if (error === CANCELLED) {
+    report(drive);
+    return true;
   }
-  const policy = isRead ? drive.options.rerror : drive.options.werror;
-  if (policy === 'ignore') return false;
-  report(drive);
-  return true;
+  const action = decideError(drive, error, isRead);
+  if (action === 'report') report(drive);
+  if (action === 'stop') {
+    drive.bus.retry = () => retry(drive);
+    drive.bus.errors.stop();
+  }
+  return action !== 'ignore';
+}
+
+/** Counts the error, and says what `rerror=` or `werror=` makes of it. */
+export function decideError(
+  drive: IdeDrive,
+  error: unknown,
+  isRead: boolean,
+  requestId = drive.bus.requestId,
+): ErrorAction {
+  drive.lastFailure = error;
+  drive.stats.errors++;
+  return drive.bus.errors.decide(drive.options.onErrors ?? ON_ERRORS, isRead, error, requestId);
 }

@@ -1,4 +1,5 @@
 /** What `ide-hd` and `ide-cd` can be given on QEMU's command line (hw/ide/qdev.c). */
+import type { OnErrors } from '../block/on-error.ts';
 import type { BlockNode } from '../block/node.ts';
 import type { Geometry } from './geometry.ts';
 
@@ -26,9 +27,8 @@ export interface IdeDriveOptions {
   unmap?: boolean;
   /** `cyls=`, `heads=`, `secs=`; guessed without. */
   geometry?: Geometry;
-  /** `rerror=` and `werror=`: what the guest hears of errors of the host. */
-  rerror?: 'report' | 'ignore';
-  werror?: 'report' | 'ignore';
+  /** `rerror=` and `werror=`: what becomes of errors of the host. */
+  onErrors?: OnErrors;
 }
 
 export const DRIVE_DEFAULTS = {

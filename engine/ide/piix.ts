@@ -5,8 +5,10 @@
 import { type AddressSpace, allOnes, type RegisterRange } from '../machine/address-space.ts';
 import type { HostIo } from '../machine/host-io.ts';
 import type { IsaInterruptSink } from '../machine/interrupts.ts';
+import { IoErrors, type IoErrorReport } from '../machine/io-errors.ts';
 import type { GuestMemory } from '../machine/memory.ts';
 import { COMMAND, PciFunction } from '../machine/pci/function.ts';
+import type { RunState } from '../machine/run-state.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { BusMaster } from './bus-master.ts';
@@ -43,6 +45,9 @@ export interface PiixIdeOptions {
   io: AddressSpace;
   /** A read of the data port can begin the next transfer: the device's thread has something to do. */
   onWork?: () => void;
+  /** What `rerror=stop` and its like of the drives stop, and who hears of failed requests (QMP's `BLOCK_IO_ERROR`). */
+  runState?: RunState;
+  onIoError?: (report: IoErrorReport) => void;
   /** Primary master and slave, secondary master and slave. */
   drives: readonly (IdeDriveOptions | undefined)[];
   /** Number of the first drive in serials that nobody gave, 1 if left out: QEMU counts every place of the machine's controllers. */
@@ -64,6 +69,7 @@ export class PiixIde {
     this.#trace = trace;
     this.#interrupts = options.interrupts;
     this.#io = new IdeIo(options.host);
+    const errors = new IoErrors(options);
     this.pci = new PciFunction({
       name,
       vendor: INTEL,
@@ -75,7 +81,7 @@ export class PiixIde {
       interruptPin: 0,
     });
     new DataView(this.pci.config.buffer).setUint16(STATUS_AT, PCI_STATUS, true);
-    this.channels = [this.#channel(0, options), this.#channel(1, options)];
+    this.channels = [this.#channel(0, options, errors), this.#channel(1, options, errors)];
     const master = (index: 0 | 1): BusMaster => {
       const channel = this.channels[index];
       channel.dma = new BusMaster(channel, memory, () => (this.pci.command & COMMAND.master) !== 0);
@@ -92,12 +98,13 @@ export class PiixIde {
     });
   }
 
-  #channel(index: 0 | 1, options: PiixIdeOptions): IdeChannel {
+  #channel(index: 0 | 1, options: PiixIdeOptions, errors: IoErrors): IdeChannel {
     const { irq } = LEGACY[index];
     let level = false;
     return new IdeChannel({
       trace: options.trace,
       io: this.#io,
+      errors,
       list: new ScatterList(options.memory),
       firstNumber: (options.firstNumber ?? 1) + index * 2,
       drives: options.drives.slice(index * 2, index * 2 + 2),

@@ -34,7 +34,7 @@ function sectorsRead(drive: IdeDrive, error: unknown): void {
   drive.pio = undefined;
   drive.status &= ~STATUS.bsy;
   drive.emit(E.ide_sector_read_cb, resultOf(error));
-  if (error !== undefined && handleError(drive, error, true, failPio)) return;
+  if (error !== undefined && handleError(drive, error, true, failPio, readSectors)) return;
   const count = Math.min(drive.count, drive.blockSectors);
   drive.sector += count;
   drive.count -= count;
@@ -76,7 +76,7 @@ function sectorsWritten(drive: IdeDrive, error: unknown): void {
   drive.pio = undefined;
   drive.status &= ~STATUS.bsy;
   drive.emit(E.ide_sector_write_cb, resultOf(error));
-  if (error !== undefined && handleError(drive, error, false, failPio)) return;
+  if (error !== undefined && handleError(drive, error, false, failPio, writeSectors)) return;
   const count = Math.min(drive.count, drive.blockSectors);
   drive.count -= count;
   drive.sector += count;
@@ -108,7 +108,7 @@ export function flushCache(drive: IdeDrive): void {
 function flushed(drive: IdeDrive, error: unknown): void {
   drive.pio = undefined;
   drive.emit(E.ide_flush_cb, resultOf(error));
-  if (error !== undefined && handleError(drive, error, false, failPio)) return;
+  if (error !== undefined && handleError(drive, error, false, failPio, flushCache)) return;
   drive.stats.flushes++;
   drive.status = READY;
   drive.bus.dma.commandDone(drive);

@@ -1,5 +1,7 @@
 /** A command on its way to a logical unit, and the answer. Shared by every transport: virtio-scsi, vhost-scsi, ATAPI. */
+import type { RemovableDrive } from '../block/medium.ts';
 import type { BlockNode } from '../block/node.ts';
+import type { OnErrors } from '../block/on-error.ts';
 import type { Maybe } from '../maybe.ts';
 import type { Cdb } from './cdb.ts';
 import type { Sense } from './sense.ts';
@@ -36,6 +38,8 @@ export interface ScsiAnswer {
   readonly sense?: Sense;
   /** Bytes moved: into `dataIn`, or taken from `dataOut`. */
   readonly moved: number;
+  /** Why it failed at the block node. */
+  readonly failure?: unknown;
 }
 
 /** I/O that a command asks of the block node, one of `OP` (trace/format.ts). Whoever has the command carries it out, so that each step of it can be seen. */
@@ -68,13 +72,27 @@ export const blockTransfer = (): BlockTransfer => ({
 /** What `prepare` made of a command besides an answer: the transfer is filled in, or `run` is to be called with the buffers. */
 export const PREPARED = { transfer: 1, run: 2 } as const;
 
+/** Who wants to hear of what a logical unit does besides its answers. */
+export interface UnitListener {
+  /** Guest or host have moved the tray. */
+  trayMoved(open: boolean): void;
+  /** A unit attention is pending for everybody. */
+  attention(sense: Sense): void;
+}
+
 /** What a target needs of a logical unit. */
 export interface LogicalUnit {
   /** Peripheral device type: 0 direct access, 5 CD/DVD. */
   readonly type: number;
   /** Bytes of a logical block. */
   readonly blockSize: number;
-  readonly node: BlockNode;
+  /** The medium; undefined for an empty drive. */
+  readonly node: BlockNode | undefined;
+  /** `rerror=` and `werror=`, for whoever carries its commands out. */
+  readonly onErrors: OnErrors;
+  /** What the host can do to its medium; undefined unless that can be taken out. */
+  readonly drive: RemovableDrive | undefined;
+  listener: UnitListener | undefined;
   /** The sense of the last command when it failed, until the next one is done. */
   lastSense: Sense | undefined;
   /** The whole command, pending unit attentions included, for who needs no single steps. */

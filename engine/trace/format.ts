@@ -23,6 +23,10 @@ export const OP = {
   getId: 6,
 } as const;
 
+/** QAPI `BlockErrorAction`. */
+export const ERROR_ACTIONS = ['report', 'ignore', 'stop'] as const;
+export type ErrorAction = (typeof ERROR_ACTIONS)[number];
+
 /** Why the guest was left (Intel SDM volume 3, appendix C, by Linux's names). */
 export const EXIT_REASONS = [
   'EPT_MISCONFIG',
@@ -133,6 +137,8 @@ export function formatArg(format: ArgFormat, value: number): string {
       return String(value | 0);
     case 'bool':
       return value === 0 ? 'no' : 'yes';
+    case 'error-action':
+      return ERROR_ACTIONS[value] ?? String(value);
     case 'op':
       return OPS[value] ?? String(value);
     case 'exit':

@@ -34,7 +34,8 @@ export type ArgFormat =
   | 'ata-command'
   | 'ata-dma'
   | 'ahci-register'
-  | 'hba-register';
+  | 'hba-register'
+  | 'error-action';
 
 export interface EventArg {
   name: string;
@@ -44,8 +45,8 @@ export interface EventArg {
 export interface EventDefinition {
   id: number;
   name: string;
-  /** Whose name it is. `qemu`: a trace event of QEMU; `linux`: a tracepoint of Linux; `function`: a function's name in one of them. */
-  origin: 'qemu' | 'linux' | 'function' | 'platter';
+  /** Whose name it is. `qemu`: a trace event of QEMU; `qmp`: an event of its machine protocol; `linux`: a tracepoint of Linux; `function`: a function's name in one of them. */
+  origin: 'qemu' | 'qmp' | 'linux' | 'function' | 'platter';
   /** 1–14. */
   station: number;
   world: World;
@@ -361,10 +362,14 @@ export const E = {
   folio_end_writeback: event(311, 'folio_end_writeback', 13, 'function', 'sector:sector pages'),
   page_cache_sync_ra: event(312, 'page_cache_sync_ra', 2, 'function', 'sector:sector pages ahead'),
   page_cache_async_ra: event(313, 'page_cache_async_ra', 2, 'function', 'sector:sector pages ahead'),
+  // What QEMU tells whoever manages the machine.
+  BLOCK_IO_ERROR: event(330, 'BLOCK_IO_ERROR', 10, 'qmp', 'op:op action:error-action errno'),
+  DEVICE_TRAY_MOVED: event(331, 'DEVICE_TRAY_MOVED', 5, 'qmp', 'tray_open:bool'),
+  vm_state_notify: event(332, 'vm_state_notify', 10, 'qemu', 'running:bool'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 314;
+export const EVENT_LIMIT = 333;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(

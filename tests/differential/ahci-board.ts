@@ -1,8 +1,9 @@
 /** Two PCs with the AHCI controller of the ICH9: Platter's, and QEMU's `q35` over qtest. */
-import { Ahci } from '#engine/ide/ahci/hba.ts';
+import { Ahci, type AhciOptions } from '#engine/ide/ahci/hba.ts';
 import type { IdeDriveOptions } from '#engine/ide/options.ts';
 import { HostIo } from '#engine/machine/host-io.ts';
 import { PciRoot } from '#engine/machine/pci/root.ts';
+import type { TraceRing } from '#engine/trace/ring.ts';
 import type { Board } from './board.ts';
 import { machine } from './machine-board.ts';
 
@@ -10,10 +11,17 @@ import { machine } from './machine-board.ts';
 export const AHCI_SLOT = 0x1f;
 export const AHCI_FUNCTION = 2;
 
-export function platterQ35(drives: readonly (IdeDriveOptions | undefined)[]): Board {
+export const platterQ35 = (drives: readonly (IdeDriveOptions | undefined)[]): Board =>
+  platterQ35Machine(drives).board;
+
+export function platterQ35Machine(
+  drives: readonly (IdeDriveOptions | undefined)[],
+  errors: Pick<AhciOptions, 'runState' | 'onIoError'> = {},
+): { board: Board; device: Ahci; trace: TraceRing } {
   const { memory, space, io, trace, interrupts, board } = machine(() => device.process());
   const host = new HostIo(trace);
-  const device = new Ahci({ name: 'ahci', memory, trace, host, interrupts, drives, multifunction: true });
+  const options = { name: 'ahci', memory, trace, host, interrupts, drives, multifunction: true };
+  const device = new Ahci({ ...options, ...errors });
   new PciRoot(space, io).plug(device.pci, AHCI_SLOT, AHCI_FUNCTION);
-  return board;
+  return { board, device, trace };
 }

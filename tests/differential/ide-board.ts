@@ -1,8 +1,9 @@
 /** Two PCs with an IDE controller of the PIIX3 or the PIIX4: Platter's, and QEMU's over qtest. */
 import type { IdeDriveOptions } from '#engine/ide/options.ts';
-import { PiixIde } from '#engine/ide/piix.ts';
+import { PiixIde, type PiixIdeOptions } from '#engine/ide/piix.ts';
 import { HostIo } from '#engine/machine/host-io.ts';
 import { PciRoot } from '#engine/machine/pci/root.ts';
+import type { TraceRing } from '#engine/trace/ring.ts';
 import { qemuBoard, type Board } from './board.ts';
 import { machine } from './machine-board.ts';
 import type { QTest } from './qtest.ts';
@@ -26,7 +27,14 @@ export function qemuPc(qtest: QTest): Board {
   };
 }
 
-export function platterPc(drives: readonly (IdeDriveOptions | undefined)[], model: IdeModel): Board {
+export const platterPc = (drives: readonly (IdeDriveOptions | undefined)[], model: IdeModel): Board =>
+  platterPcMachine(drives, model).board;
+
+export function platterPcMachine(
+  drives: readonly (IdeDriveOptions | undefined)[],
+  model: IdeModel = 'piix3-ide',
+  errors: Pick<PiixIdeOptions, 'runState' | 'onIoError'> = {},
+): { board: Board; device: PiixIde; trace: TraceRing } {
   const { memory, space, io, trace, board } = machine(() => device.process());
   const levels: string[] = [];
   const device = new PiixIde({
@@ -39,17 +47,22 @@ export function platterPc(drives: readonly (IdeDriveOptions | undefined)[], mode
     host: new HostIo(trace),
     interrupts: { isa: (irq, level) => void levels.push(`IRQ ${level ? 'raise' : 'lower'} ${irq}`) },
     drives,
+    ...errors,
   });
   device.reset();
   new PciRoot(space, io).plug(device.pci, IDE_PLACE[model].slot, IDE_PLACE[model].function);
   return {
-    ...board,
-    // A read of the data port can begin the next transfer.
-    portRead: async (port, size) => {
-      const value = io.read(port, size);
-      device.process();
-      return value;
+    device,
+    trace,
+    board: {
+      ...board,
+      // A read of the data port can begin the next transfer.
+      portRead: async (port, size) => {
+        const value = io.read(port, size);
+        device.process();
+        return value;
+      },
+      lines: async () => levels.splice(0),
     },
-    lines: async () => levels.splice(0),
   };
 }

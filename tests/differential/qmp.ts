@@ -6,12 +6,20 @@ interface Answer {
   return?: unknown;
   error?: { desc: string };
   event?: string;
+  data?: Record<string, unknown>;
   QMP?: unknown;
+}
+
+export interface QmpEvent {
+  name: string;
+  data: Record<string, unknown>;
 }
 
 export class Qmp {
   readonly #socket: Socket;
   #text = '';
+  /** Events since the last call of `takeEvents`. */
+  #events: QmpEvent[] = [];
   #waiting: ((answer: Answer) => void) | undefined;
 
   private constructor(socket: Socket) {
@@ -34,6 +42,7 @@ export class Qmp {
     for (let end = this.#text.indexOf('\n'); end >= 0; end = this.#text.indexOf('\n')) {
       const answer = JSON.parse(this.#text.slice(0, end)) as Answer;
       this.#text = this.#text.slice(end + 1);
+      if (answer.event !== undefined) this.#events.push({ name: answer.event, data: answer.data ?? {} });
       if (answer.event !== undefined || answer.QMP !== undefined) continue;
       const waiting = this.#waiting;
       this.#waiting = undefined;
@@ -48,6 +57,12 @@ export class Qmp {
     const { error, return: value } = await answer;
     if (error !== undefined) throw new Error(`${execute}: ${error.desc}`);
     return value;
+  }
+
+  takeEvents(): QmpEvent[] {
+    const taken = this.#events;
+    this.#events = [];
+    return taken;
   }
 
   close(): void {

@@ -1,7 +1,7 @@
 /** Platter's side of a machine with a virtio-scsi: in slot 4 of the root bus, or on a virtio-mmio transport. */
 import { HostIo } from '#engine/machine/host-io.ts';
 import { PciRoot } from '#engine/machine/pci/root.ts';
-import { VirtioScsi } from '#engine/virtio/scsi/device.ts';
+import { VirtioScsi, type VirtioScsiOptions } from '#engine/virtio/scsi/device.ts';
 import type { ScsiProperties } from '#engine/virtio/scsi/options.ts';
 import { VirtioMmio } from '#engine/virtio/transport/mmio.ts';
 import { VirtioPci } from '#engine/virtio/transport/pci.ts';
@@ -17,8 +17,9 @@ export function platterScsiBoard(
   properties: Partial<ScsiProperties> = {},
   interfaces: { legacy: boolean; modern: boolean } = { legacy: false, modern: true },
   irqfd = false,
+  errors: Pick<VirtioScsiOptions, 'runState' | 'onIoError'> = {},
 ): ScsiBoard {
-  const { device, interrupts, space, io, board } = withHost(properties, irqfd);
+  const { device, interrupts, space, io, board } = withHost(properties, irqfd, errors);
   const transport = new VirtioPci(device, { interrupts, memory: space, classCode: 0x01_0000, ...interfaces });
   new PciRoot(space, io).plug(transport.pci, SLOT);
   return { board, device };
@@ -32,7 +33,11 @@ export function platterScsiMmioBoard(properties: Partial<ScsiProperties>): ScsiB
 }
 
 /** The transport is the caller's. */
-function withHost(properties: Partial<ScsiProperties>, irqfd: boolean): Machine & { device: VirtioScsi } {
+function withHost(
+  properties: Partial<ScsiProperties>,
+  irqfd: boolean,
+  errors: Pick<VirtioScsiOptions, 'runState' | 'onIoError'> = {},
+): Machine & { device: VirtioScsi } {
   const process = (): void => void device.process();
   const parts = machine(process);
   const { memory, trace } = parts;
@@ -44,6 +49,7 @@ function withHost(properties: Partial<ScsiProperties>, irqfd: boolean): Machine 
     onReady: process,
     properties,
     irqfd,
+    ...errors,
   });
   return { ...parts, device };
 }

@@ -44,6 +44,13 @@ export interface ScsiCommandScript {
   tag?: number;
 }
 
+/** A command that the device has not answered yet, and where its buffers lie. */
+export interface PendingScsiCommand {
+  label: string;
+  script: ScsiCommandScript;
+  places: readonly number[];
+}
+
 /** What came back, for scripts that have to look at it. */
 export interface ScsiResult {
   response: number;
@@ -159,6 +166,11 @@ export class ScsiScriptDriver {
 
   /** One command, its answer written down. */
   async command(script: ScsiCommandScript): Promise<ScsiResult | undefined> {
+    return this.finish(await this.begin(script));
+  }
+
+  /** Hands a command to the device. */
+  async begin(script: ScsiCommandScript): Promise<PendingScsiCommand> {
     const { cdb, out, into = 0 } = script;
     const label = `command ${this.#count++} ${Buffer.from(cdb).toString('hex')} ${script.target ?? 0}:${script.lun ?? 0}`;
     const pieces: (Uint8Array | number)[] = [this.header({ tag: this.#count, ...script })];
@@ -167,6 +179,15 @@ export class ScsiScriptDriver {
     if (into > 0) pieces.push(into);
     const places = await this.offer(QUEUE.request, pieces);
     await this.kick(QUEUE.request);
+    return { label, script, places };
+  }
+
+  /** Waits for its answer; what may differ can be left out of the log. */
+  async finish(
+    { label, script, places }: PendingScsiCommand,
+    { withData = true, withResidual = true } = {},
+  ): Promise<ScsiResult | undefined> {
+    const { out, into = 0 } = script;
     const used = await this.taken(QUEUE.request);
     if (used === undefined) {
       this.note(`${label} fault`, await this.transport.status());
@@ -177,14 +198,20 @@ export class ScsiScriptDriver {
     const view = new DataView(answer.buffer);
     const senseLength = Math.min(view.getUint32(0, true), this.senseSize);
     const sense = answer.subarray(12, 12 + senseLength);
-    this.note(`${label} answer`, answer.subarray(0, 12));
+    this.note(`${label} answer`, answer.subarray(withResidual ? 0 : 8, 12));
     this.note(`${label} sense`, sense);
     const data = into > 0 ? await this.board.readBytes(places.at(-1) ?? 0, into) : new Uint8Array(0);
     const status = answer[10];
     const response = answer[11];
-    this.note(`${label} data`, data);
+    if (withData) this.note(`${label} data`, data);
     // What QEMU counts as written has nothing to do with what was, but where all is there it is the same.
-    if (out === undefined && status === 0 && response === 0 && view.getUint32(4, true) === 0) {
+    if (
+      withResidual &&
+      out === undefined &&
+      status === 0 &&
+      response === 0 &&
+      view.getUint32(4, true) === 0
+    ) {
       this.note(`${label} used.len`, used.length);
     }
     return { response, status, sense, data };

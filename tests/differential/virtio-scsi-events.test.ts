@@ -110,7 +110,7 @@ describe('virtio-scsi-pci beside QEMU: events (section 5.6.6.3)', () => {
 /** The second disk becomes twice as large. */
 function grow(): void {
   const disk = machines.platter.bus.unit(SECOND.target, SECOND.lun);
-  if (!(disk instanceof ScsiDisk)) throw new Error('the second disk is gone');
+  if (!(disk instanceof ScsiDisk) || disk.node === undefined) throw new Error('the second disk is gone');
   Object.assign(disk.node, { virtualSize: DISK_BYTES / 2 });
   disk.capacityChanged();
   machines.platter.parametersChanged(SECOND.target, SECOND.lun, SENSE.capacityChanged);

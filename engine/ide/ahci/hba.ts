@@ -5,8 +5,10 @@
 import { type AccessSize, lowBytes, type RegisterRange } from '../../machine/address-space.ts';
 import type { HostIo } from '../../machine/host-io.ts';
 import type { InterruptSink } from '../../machine/interrupts.ts';
+import { IoErrors, type IoErrorReport } from '../../machine/io-errors.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import { COMMAND, PCI, PciFunction } from '../../machine/pci/function.ts';
+import type { RunState } from '../../machine/run-state.ts';
 import { E } from '../../trace/registry.ts';
 import type { TraceRing } from '../../trace/ring.ts';
 import { IdeChannel } from '../channel.ts';
@@ -48,6 +50,9 @@ export interface AhciOptions {
   multifunction?: boolean;
   /** The number of the first drive, counted through the machine from 1. */
   firstNumber?: number;
+  /** What `rerror=stop` and its like of the drives stop, and who hears of failed requests (QMP's `BLOCK_IO_ERROR`). */
+  runState?: RunState;
+  onIoError?: (report: IoErrorReport) => void;
 }
 
 export class Ahci implements RegisterRange {
@@ -90,10 +95,12 @@ export class Ahci implements RegisterRange {
     this.pci.addBar(WINDOW_BAR, 'io', false, this.#window());
     this.pci.addBar(AHCI_BAR, 'mem32', false, this);
     this.pci.watch(PCI.command, PCI.command + 2, { written: () => this.#drive(0) });
+    const errors = new IoErrors(options);
     this.ports = Array.from({ length: AHCI_PORTS }, (_, number) => {
       const channel = new IdeChannel({
         trace,
         io: this.#io,
+        errors,
         list: new ScatterList(memory),
         firstNumber: (options.firstNumber ?? 1) + number * 2,
         drives: [options.drives[number], undefined],

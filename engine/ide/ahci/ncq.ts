@@ -5,7 +5,7 @@ import { E } from '../../trace/registry.ts';
 import { highWord } from '../../trace/ring.ts';
 import { CMD, ERROR, SECTOR, STATUS } from '../ata.ts';
 import type { IdeDrive } from '../drive.ts';
-import { handleError } from '../errors.ts';
+import { decideError } from '../errors.ts';
 import type { Transfer } from '../io.ts';
 import { ScatterList } from '../scatter.ts';
 import { PXIS, SLOTS } from './registers.ts';
@@ -39,6 +39,8 @@ interface Tag {
   requestId: number;
   list: ScatterList;
   transfer: Transfer | undefined;
+  /** It waits for the machine to run on, with its list. */
+  again: (() => void) | undefined;
 }
 
 export class CommandQueue {
@@ -55,6 +57,7 @@ export class CommandQueue {
       requestId: 0,
       list: new ScatterList(memory),
       transfer: undefined,
+      again: undefined,
     }));
   }
 
@@ -66,7 +69,7 @@ export class CommandQueue {
     this.#generation++;
     for (const tag of this.#tags) {
       tag.transfer?.orphan();
-      tag.transfer = undefined;
+      tag.transfer = tag.again = undefined;
       tag.used = false;
     }
   }
@@ -108,32 +111,59 @@ export class CommandQueue {
 
   #execute(tag: Tag, write: boolean, sector: number, sectors: number): void {
     const { drive } = this.#port;
-    const { bus, node, stats } = drive;
+    const { bus, node } = drive;
+    const done = (error: unknown): void =>
+      this.#done(tag, write, error, () => this.#execute(tag, write, sector, sectors));
     if (node === undefined || !drive.inRange(sector, sectors)) {
       const generation = this.#generation;
       bus.io.defer(() => {
-        if (generation === this.#generation) this.#done(tag, write, new RangeError('past the end'));
+        if (generation === this.#generation) done(new RangeError('past the end'));
       });
       return;
     }
     const op = write ? OP.write : OP.read;
-    if (write) stats.writes++;
-    else stats.reads++;
-    if (write) stats.bytesWritten += tag.list.bytes;
-    else stats.bytesRead += tag.list.bytes;
-    tag.transfer = bus.io.scattered(node, tag.requestId, op, sector * SECTOR, tag.list, (error) =>
-      this.#done(tag, write, error),
-    );
+    tag.transfer = bus.io.scattered(node, tag.requestId, op, sector * SECTOR, tag.list, done);
     tag.transfer.host.through = write && !drive.writeCache;
     bus.io.submit(tag.transfer);
   }
 
-  #done(tag: Tag, write: boolean, error: unknown): void {
+  #count(tag: Tag, write: boolean): void {
+    const { stats } = this.#port.drive;
+    if (write) stats.writes++;
+    else stats.reads++;
+    if (write) stats.bytesWritten += tag.list.bytes;
+    else stats.bytesRead += tag.list.bytes;
+  }
+
+  /** A tag that failed waits for the machine to run on, others with it (`ahci_restart`). */
+  #halt(tag: Tag, again: () => void): void {
+    const { bus } = this.#port.drive;
+    tag.again = again;
+    bus.retry = () => {
+      for (const each of this.#tags) {
+        const retry = each.again;
+        each.again = undefined;
+        retry?.();
+      }
+    };
+    bus.errors.stop();
+  }
+
+  #done(tag: Tag, write: boolean, error: unknown, again: () => void): void {
     const port = this.#port;
     const { drive } = port;
     tag.transfer = undefined;
-    if (error === undefined) drive.status = STATUS.drdy | STATUS.dsc;
-    else handleError(drive, error, !write, () => this.#fail(tag));
+    if (error === undefined) {
+      drive.status = STATUS.drdy | STATUS.dsc;
+      this.#count(tag, write);
+    } else {
+      const action = decideError(drive, error, !write, tag.requestId);
+      if (action === 'report') this.#fail(tag);
+      if (action === 'stop') {
+        this.#halt(tag, again);
+        return;
+      }
+    }
     // Failed tags are not named in the FIS, and stay in PxSACT.
     if (tag.used) port.finished |= 1 << tag.number;
     port.writeDeviceBits(tag.requestId);

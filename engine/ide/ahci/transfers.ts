@@ -2,7 +2,7 @@
 import { E } from '../../trace/registry.ts';
 import type { DmaProvider, IdeDrive } from '../drive.ts';
 import type { ScatterList } from '../scatter.ts';
-import { addMoved, optionsOf, prdsOf } from './command-header.ts';
+import { addMoved, movedOf, optionsOf, prdsOf } from './command-header.ts';
 import { emit, trigger, type PortParts } from './parts.ts';
 import { gather } from './prdt.ts';
 import type { ReceivedFises } from './received.ts';
@@ -86,6 +86,10 @@ export class PortTransfers implements DmaProvider {
     drive.dataAt = drive.dataEnd;
     this.firstDrqDone = true;
     if (interrupt) trigger(this.#port, PXIS.pioSetup);
+  }
+
+  restart(): void {
+    this.#moved(-movedOf(this.#port.memory, this.header));
   }
 
   setInactive(): void {

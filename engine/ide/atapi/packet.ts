@@ -136,7 +136,7 @@ function startStop(drive: IdeDrive): void {
       packetFailed(drive, sense);
       return;
     }
-    drive.trayOpen = !start;
+    drive.moveTray(!start);
   }
   packetDone(drive);
 }

@@ -89,6 +89,8 @@ export function replyBlocks(drive: IdeDrive, block: number, count: number, block
   drive.packetLeft = count * blockBytes;
   drive.blockBytes = blockBytes;
   if (drive.packetDma) {
+    drive.retrySector = block;
+    drive.retryCount = count;
     drive.ioBytes = 0;
     drive.status = READY | STATUS.drq | STATUS.bsy;
     startDma(drive);
@@ -246,9 +248,15 @@ function readPart(drive: IdeDrive): void {
   drive.ioBytes = blocks * drive.blockBytes;
   drive.emit(E.ide_atapi_cmd_read_dma_cb_aio, drive.packetBlock, blocks);
   drive.readBuffered(drive.packetBlock * BLOCK, blocks * BLOCK, raw ? RAW_HEADER : 0, (error) => {
-    if (error !== undefined && handleError(drive, error, true, ioFailed)) end(drive);
-    else nextPart(drive);
+    if (error === undefined || !handleError(drive, error, true, ioFailed, again)) nextPart(drive);
+    else if (drive.bus.retry === undefined) end(drive);
   });
+}
+
+/** The machine runs on: the whole answer once more. */
+function again(drive: IdeDrive): void {
+  drive.bus.dma.restart?.();
+  replyBlocks(drive, drive.retrySector, drive.retryCount, drive.blockBytes);
 }
 
 function end(drive: IdeDrive): void {

@@ -15,6 +15,8 @@ const FRAMES_PER_SECOND = 75;
 /** MSF addresses start two seconds before block 0. */
 const MSF_OFFSET = 2 * FRAMES_PER_SECOND;
 
+/** MMC-6, table 287. */
+const MEDIA_EVENT = { none: 0, ejectRequested: 1, newMedia: 2 } as const;
 const PROFILE = { dvdRom: 0x0010, cdRom: 0x0008 } as const;
 
 const isCdrom = (state: DiskState): boolean => state.options.kind === 'cdrom';
@@ -65,7 +67,7 @@ function address(lba: number, msf: boolean): number[] {
   return [0, Math.floor(seconds / 60) & 0xff, seconds % 60, frames % FRAMES_PER_SECOND];
 }
 
-const isDvd = (state: DiskState): boolean => state.options.node.virtualSize > CD_MAX_BYTES;
+const isDvd = (state: DiskState): boolean => state.bytes > CD_MAX_BYTES;
 
 /** GET CONFIGURATION, MMC-6 section 6.6: the profile list, the core and the removable medium features. */
 export function getConfiguration(state: DiskState): Uint8Array | Sense {
@@ -96,9 +98,19 @@ export function getEventStatus(state: DiskState, cdb: Cdb): Uint8Array | Sense {
     return Uint8Array.of(0, 0, 0x80, supported); // NEA: no event of a class that was asked for
   }
   if (state.trayOpen) return Uint8Array.of(0, 4, mediaClass, supported, 0, 1, 0, 0);
-  const code = { none: 0, 'eject-request': 1, 'new-media': 2 }[state.mediaEvent];
-  state.mediaEvent = 'none';
+  const code = mediaEventCode(state);
   return Uint8Array.of(0, 4, mediaClass, supported, code, state.inserted ? 2 : 0, 0, 0);
+}
+
+/** The event that is told now; it is gone then. */
+function mediaEventCode(state: DiskState): number {
+  if (state.mediaEvent) {
+    state.mediaEvent = false;
+    return MEDIA_EVENT.newMedia;
+  }
+  const code = state.ejectRequested ? MEDIA_EVENT.ejectRequested : MEDIA_EVENT.none;
+  state.ejectRequested = false;
+  return code;
 }
 
 /** MECHANISM STATUS, MMC-6 section 6.10: one slot, nothing moving. */

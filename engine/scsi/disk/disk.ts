@@ -6,7 +6,9 @@
 import type { Maybe } from '../../maybe.ts';
 import { isPromise } from '../../maybe.ts';
 import { PlatterError } from '../../errors.ts';
+import type { RemovableDrive } from '../../block/medium.ts';
 import type { BlockNode } from '../../block/node.ts';
+import type { OnErrors } from '../../block/on-error.ts';
 import type { Cdb } from '../cdb.ts';
 import {
   blockTransfer,
@@ -18,6 +20,7 @@ import {
   type LogicalUnit,
   type ScsiAnswer,
   type ScsiCommand,
+  type UnitListener,
 } from '../command.ts';
 import { scatter } from '../segments.ts';
 import { OPCODE, SERVICE_ACTION } from '../opcode.ts';
@@ -45,6 +48,7 @@ import {
   prepareWrite,
   verifyBlocks,
 } from './read-write.ts';
+import { removableDrive } from './removable.ts';
 import { startStop } from './start-stop.ts';
 import { DiskState } from './state.ts';
 import { reportSupportedOpcodes, type SupportedCommand } from './supported.ts';
@@ -173,14 +177,17 @@ export class ScsiDisk implements LogicalUnit {
   readonly type: number;
   readonly state: DiskState;
   readonly #transfer = blockTransfer();
+  readonly #drive: RemovableDrive;
 
   constructor(options: ScsiDiskOptions) {
-    this.state = new DiskState(options);
+    const state = new DiskState(options);
+    this.state = state;
+    this.#drive = removableDrive(state);
     this.type = deviceType(options.kind);
   }
 
-  get node(): BlockNode {
-    return this.state.options.node;
+  get node(): BlockNode | undefined {
+    return this.state.medium;
   }
   get blockSize(): number {
     return this.state.blockSize;
@@ -239,13 +246,26 @@ export class ScsiDisk implements LogicalUnit {
   }
 
   failed(error: unknown, opcode: number): ScsiAnswer {
-    return refuse(senseOf(error, opcode));
+    return { ...refuse(senseOf(error, opcode)), failure: error };
   }
 
   reset(): void {
     this.state.trayLocked = false;
     this.state.trayOpen = false;
     this.state.attentionForAll(SENSE.reset);
+  }
+
+  get listener(): UnitListener | undefined {
+    return this.state.listener;
+  }
+  set listener(listener: UnitListener | undefined) {
+    this.state.listener = listener;
+  }
+  get onErrors(): OnErrors {
+    return this.state.options;
+  }
+  get drive(): RemovableDrive | undefined {
+    return this.state.options.removable ? this.#drive : undefined;
   }
 
   /** The node below grew or shrank (SBC-3: CAPACITY DATA HAS CHANGED). */

@@ -42,10 +42,8 @@ export function modeSense(state: DiskState, cdb: Cdb): Uint8Array | Sense {
   return data;
 }
 
-function deviceParameter({ options }: DiskState): number {
-  return options.kind === 'disk'
-    ? (options.dpofua ? DPOFUA : 0) | (options.node.readOnly ? WRITE_PROTECTED : 0)
-    : 0;
+function deviceParameter({ options, readOnly }: DiskState): number {
+  return options.kind === 'disk' ? (options.dpofua ? DPOFUA : 0) | (readOnly ? WRITE_PROTECTED : 0) : 0;
 }
 
 /** What page code 3Fh stands for: those that QEMU has. The control page is answered when it is asked for by its own code. */
@@ -112,7 +110,8 @@ export function modeSelect(state: DiskState, command: ScsiCommand): Maybe<ScsiAn
   }
   const done = good(list.length);
   // Turning the write cache off promises that what was written is stable.
-  return state.writeCache ? done : andThen(state.options.node.flush(), () => done);
+  const { medium } = state;
+  return state.writeCache || medium === undefined ? done : andThen(medium.flush(), () => done);
 }
 
 /**

@@ -1,8 +1,10 @@
 /** The properties of a SCSI disk or CD-ROM, with QEMU's names and defaults (`hw/scsi/scsi-disk.c`, `scsi-hd` and `scsi-cd`). */
+import { ON_ERRORS, type OnError } from '../../block/on-error.ts';
 import type { BlockNode } from '../../block/node.ts';
 
 export interface ScsiDiskOptions {
-  node: BlockNode;
+  /** The medium; only a CD-ROM drive may be empty. */
+  node?: BlockNode;
   /** `scsi-hd` is `disk`, `scsi-cd` is `cdrom`. */
   kind: 'disk' | 'cdrom';
   /** Bytes, a power of two from 512 to 32768. `logical_block_size`; 2048 for a CD-ROM. */
@@ -31,13 +33,17 @@ export interface ScsiDiskOptions {
   writeCache?: boolean;
   /** `discard=unmap` of the drive: UNMAP reaches the node. Without it QEMU answers GOOD and does nothing. */
   unmap?: boolean;
+  /** What becomes of errors of the host. */
+  rerror?: OnError;
+  werror?: OnError;
   cylinders?: number;
   heads?: number;
   sectors?: number;
 }
 
-export type ResolvedOptions = Required<Omit<ScsiDiskOptions, 'serial' | 'deviceId' | 'wwn' | 'portWwn'>> &
-  Pick<ScsiDiskOptions, 'serial' | 'deviceId' | 'wwn' | 'portWwn'>;
+type MayBeMissing = 'node' | 'serial' | 'deviceId' | 'wwn' | 'portWwn';
+export type ResolvedOptions = Required<Omit<ScsiDiskOptions, MayBeMissing>> &
+  Pick<ScsiDiskOptions, Exclude<MayBeMissing, 'node'>>;
 
 /** QEMU's DEFAULT_DISCARD_GRANULARITY, bytes. */
 const DISCARD_GRANULARITY = 4096;
@@ -50,7 +56,7 @@ const MAX_IO_SIZE = 0x7fff_ffff;
 export function resolveOptions(options: ScsiDiskOptions): ResolvedOptions {
   const cdrom = options.kind === 'cdrom';
   const blockSize = options.logicalBlockSize ?? (cdrom ? 2048 : 512);
-  const sectors = Math.floor(options.node.virtualSize / 512);
+  const sectors = Math.floor((options.node?.virtualSize ?? 0) / 512);
   return {
     logicalBlockSize: blockSize,
     physicalBlockSize: blockSize,
@@ -68,6 +74,7 @@ export function resolveOptions(options: ScsiDiskOptions): ResolvedOptions {
     rotationRate: 0,
     writeCache: true,
     unmap: true,
+    ...ON_ERRORS,
     cylinders: Math.min(16383, Math.max(2, Math.floor(sectors / (16 * 63)))),
     heads: 16,
     sectors: 63,

@@ -86,7 +86,7 @@ function discardRanges(state: DiskState, ranges: readonly BlockRange[], index: n
   const discarded =
     range.blocks === 0 || !state.options.unmap
       ? undefined
-      : state.options.node.discard(range.lba * state.blockSize, range.blocks * state.blockSize);
+      : state.node.discard(range.lba * state.blockSize, range.blocks * state.blockSize);
   return andThen(discarded, () => discardRanges(state, ranges, index + 1));
 }
 
@@ -97,7 +97,7 @@ export function writeSame(
   into?: BlockTransfer,
 ): Maybe<ScsiAnswer | number> {
   const { cdb } = command;
-  const node = state.options.node;
+  const node = state.node;
   // ANCHOR, and the obsolete PBDATA and LBDATA.
   if (cdb.transfer === 0 || (cdb.bytes[1] & 0x16) !== 0) {
     return refuse(SENSE.invalidField);
@@ -138,7 +138,7 @@ function writePattern(state: DiskState, offset: number, length: number, pattern:
   let done = 0;
   while (done < length) {
     const piece = pattern.subarray(0, Math.min(pattern.length, length - done));
-    const writing = state.options.node.write(offset + done, piece);
+    const writing = state.node.write(offset + done, piece);
     done += piece.length;
     if (writing instanceof Promise) {
       const rest = done;
@@ -177,9 +177,9 @@ function* statuses(state: DiskState, first: number, wanted: number): Steps<LbaSt
   let lba = first;
   while (lba < state.blocks && found.length < wanted) {
     const left = Math.min(state.blocks - lba, 0xffff_ffff);
-    const extent = yield* wait(state.options.node.map(lba * state.blockSize, left * state.blockSize));
+    const extent = yield* wait(state.node.map(lba * state.blockSize, left * state.blockSize));
     const blocks = Math.max(1, Math.floor(extent.length / state.blockSize));
-    const deallocated = extent.kind === 'unallocated' && state.options.node.backing === undefined;
+    const deallocated = extent.kind === 'unallocated' && state.node.backing === undefined;
     const last = found.at(-1);
     if (last !== undefined && last.deallocated === deallocated) {
       last.blocks += blocks;

@@ -73,7 +73,7 @@ export function prepareFlush(state: DiskState, cdb: Cdb, into: BlockTransfer): n
 
 /** Carries a prepared transfer out with the command's own buffers. */
 export function carryOut(state: DiskState, transfer: BlockTransfer, command: ScsiCommand): Maybe<ScsiAnswer> {
-  const { node } = state.options;
+  const { node } = state;
   const { op, offset, bytes, through } = transfer;
   switch (op) {
     case OP.flush:
@@ -104,7 +104,7 @@ export function verifyBlocks(state: DiskState, { cdb }: ScsiCommand): ScsiAnswer
 /** COMPARE AND WRITE (SBC-3 section 5.2) of one block, the maximum that page B0h promises. */
 export function compareAndWrite(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
   const { cdb } = command;
-  const node = state.options.node;
+  const node = state.node;
   const blocks = cdb.bytes[13];
   if (blocks > 1 || (cdb.bytes[1] & PROTECT) !== 0) {
     return refuse(SENSE.invalidField);

@@ -15,6 +15,6 @@ export function startStop(state: DiskState, cdb: Cdb): ScsiAnswer {
   if (!start && !state.trayOpen && state.trayLocked) {
     return refuse(state.inserted ? SENSE.illegalRemovalPrevented : SENSE.notReadyRemovalPrevented);
   }
-  state.trayOpen = !start;
+  state.moveTray(!start);
   return good();
 }

@@ -1,4 +1,7 @@
 /** What a logical unit remembers between commands. */
+import { PlatterError } from '../../errors.ts';
+import type { BlockNode } from '../../block/node.ts';
+import type { UnitListener } from '../command.ts';
 import type { Sense } from '../sense.ts';
 import { moreUrgent, SENSE } from '../sense.ts';
 import { Reservations } from './reservations.ts';
@@ -11,9 +14,15 @@ export class DiskState {
   blockSize: number;
   writeCache: boolean;
   trayOpen = false;
+  listener: UnitListener | undefined;
   trayLocked = false;
-  /** A CD-ROM's media event for GET EVENT STATUS NOTIFICATION. */
-  mediaEvent: 'none' | 'new-media' | 'eject-request' = 'none';
+  /** What lies in the drive. */
+  medium: BlockNode | undefined;
+  /** For GET EVENT STATUS NOTIFICATION: another medium was put in; the host would like to open a locked tray. */
+  mediaEvent = false;
+  ejectRequested = false;
+  /** After the attention that there is no medium comes the one that there is another (QEMU's `media_changed`). */
+  #mediaChanged = false;
   /** The sense of the last command when it failed. */
   lastSense: Sense | undefined;
   readonly #attentions = new Map<string, Sense>();
@@ -22,18 +31,30 @@ export class DiskState {
 
   constructor(options: ScsiDiskOptions) {
     this.options = resolveOptions(options);
+    this.medium = options.node;
     this.blockSize = this.options.logicalBlockSize;
     this.writeCache = this.options.writeCache;
   }
 
-  /** Logical blocks of the medium. */
-  get blocks(): number {
-    return Math.floor(this.options.node.virtualSize / this.blockSize);
+  /** The medium, for who knows that there is one. Throws `block.no-medium`. */
+  get node(): BlockNode {
+    if (this.medium !== undefined) return this.medium;
+    throw new PlatterError('block.no-medium', 'there is no medium in the drive', { errno: 'ENOMEDIUM' });
   }
 
-  /** A medium is in: a disk's always is, even one without a single block. */
+  /** Bytes of the medium; 0 without one. */
+  get bytes(): number {
+    return this.medium?.virtualSize ?? 0;
+  }
+
+  /** Logical blocks of the medium. */
+  get blocks(): number {
+    return Math.floor(this.bytes / this.blockSize);
+  }
+
+  /** A medium is in, even one without a single block. */
   get inserted(): boolean {
-    return this.options.kind === 'disk' || this.options.node.virtualSize > 0;
+    return this.medium !== undefined;
   }
 
   /** A medium is in, and the tray is closed. */
@@ -43,7 +64,26 @@ export class DiskState {
 
   /** A CD-ROM is never written. */
   get readOnly(): boolean {
-    return this.options.kind === 'cdrom' || this.options.node.readOnly;
+    return this.options.kind === 'cdrom' || this.medium?.readOnly === true;
+  }
+
+  /** Opens or closes the tray. */
+  moveTray(open: boolean): void {
+    if (open === this.trayOpen) return;
+    this.trayOpen = open;
+    this.listener?.trayMoved(open);
+  }
+
+  /**
+   * The host has moved the tray (QEMU's `scsi_cd_change_media_cb`). Guests that do not ask for events see first that the medium is
+   * gone, and then that there is another one.
+   */
+  changeMedia(load: boolean): void {
+    this.#mediaChanged = load;
+    this.moveTray(!load);
+    this.attentionForAll(SENSE.unitAttentionNoMedium);
+    this.mediaEvent = true;
+    this.ejectRequested = false;
   }
 
   /** A unit attention for every initiator (SAM-5 section 5.14); one pending for each is enough, the most urgent wins. */
@@ -54,6 +94,7 @@ export class DiskState {
     }
     this.#general = moreUrgent(pending, sense);
     this.#told.clear();
+    this.listener?.attention(sense);
   }
 
   attentionFor(initiator: string, sense: Sense): void {
@@ -68,6 +109,10 @@ export class DiskState {
     const sense = this.pending(initiator);
     if (!this.#attentions.delete(initiator)) {
       this.#told.add(initiator);
+    }
+    if (sense !== undefined && this.#mediaChanged) {
+      this.#mediaChanged = false;
+      this.attentionForAll(SENSE.mediumChanged);
     }
     return sense;
   }

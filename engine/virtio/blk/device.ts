@@ -4,6 +4,7 @@
  */
 import type { BlockNode } from '../../block/node.ts';
 import type { HostIo } from '../../machine/host-io.ts';
+import { IoErrors, type IoErrorReport } from '../../machine/io-errors.ts';
 import type { RunState } from '../../machine/run-state.ts';
 import { VirtioDevice, type VirtioDeviceOptions, type VirtQueueState } from '../device.ts';
 import { F, featureSet } from '../features.ts';
@@ -11,7 +12,6 @@ import { BlkCommands } from './commands.ts';
 import { BlkCompletion, type BlkStats } from './completion.ts';
 import { BLK_CONFIG, blkConfig, blkConfigSize } from './config.ts';
 import { BLK_DEFAULTS, offeredFeatures, type BlkProperties } from './options.ts';
-import type { IoErrorReport } from './policy.ts';
 import { BlkShortcut } from './shortcut.ts';
 import { BlkThread } from './thread.ts';
 
@@ -59,7 +59,8 @@ export class VirtioBlk extends VirtioDevice {
       offered: offeredFeatures(properties, readOnly),
     });
     const { memory, trace } = this;
-    const { node, runState } = options;
+    const { node } = options;
+    const errors = new IoErrors({ ...options, trace });
     const irqfd = options.irqfd ?? false;
     this.properties = properties;
     this.node = node;
@@ -84,16 +85,14 @@ export class VirtioBlk extends VirtioDevice {
       completion,
       shortcut: new BlkShortcut(node, memory, trace, this.#commands, this.stats, irqfd, requestIdOf),
       irqfd,
-      rerror: properties.rerror,
-      werror: properties.werror,
-      runState,
-      onIoError: options.onIoError,
+      policies: properties,
+      errors,
       requestIdOf,
       fail: (queue, error) => this.fail(queue, error),
     });
-    runState?.onChange((status) => {
-      // As QEMU on `cont`: every queue is looked at, since doorbells may have been rung meanwhile.
-      if (status === 'running') for (const { index } of this.queues) this.notify(index);
+    // As QEMU on `cont`: every queue is looked at, since doorbells may have been rung meanwhile.
+    errors.onCont(() => {
+      for (const { index } of this.queues) this.notify(index);
     });
   }
 

@@ -1,6 +1,6 @@
 /** The properties of QEMU's `virtio-blk-pci` that the device itself has, with QEMU's defaults (hw/block/virtio-blk.c, 7.2 and later). */
 import { F, featureSet } from '../features.ts';
-import type { OnError } from './policy.ts';
+import type { OnError } from '../../block/on-error.ts';
 
 export interface BlkProperties {
   /** `serial=`, at most 20 bytes. */

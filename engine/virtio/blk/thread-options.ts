@@ -1,10 +1,11 @@
 /** What the device's thread works with. */
+import type { OnErrors } from '../../block/on-error.ts';
 import type { HostIo } from '../../machine/host-io.ts';
-import type { RunState } from '../../machine/run-state.ts';
+import type { IoErrors } from '../../machine/io-errors.ts';
+import type { ErrorAction } from '../../trace/format.ts';
 import type { VirtioDevice, VirtQueueState } from '../device.ts';
 import type { BlkCommands } from './commands.ts';
 import type { BlkCompletion } from './completion.ts';
-import { errnoOf, errorAction, type ErrorAction, type IoErrorReport, type OnError } from './policy.ts';
 import { BLK_S } from './protocol.ts';
 import type { BlkRequest } from './request.ts';
 import type { BlkShortcut } from './shortcut.ts';
@@ -16,12 +17,9 @@ export interface BlkThreadOptions {
   completion: BlkCompletion;
   shortcut: BlkShortcut;
   irqfd: boolean;
-  /** `rerror=` and `werror=`. */
-  rerror: OnError;
-  werror: OnError;
-  /** What a `stop` policy stops; without it such errors are reported to the driver. */
-  runState?: RunState;
-  onIoError?: (report: IoErrorReport) => void;
+  /** `rerror=` and `werror=`, and what obeys them. */
+  policies: OnErrors;
+  errors: IoErrors;
   /** Which trace id a chain belongs to. */
   requestIdOf: (queue: VirtQueueState, head: number) => number;
   /** The driver broke a rule. */
@@ -32,14 +30,9 @@ export interface BlkThreadOptions {
  * Applies `rerror=` and `werror=` to a request that failed: sets its status, tells whoever listens, and answers what was decided. The
  * caller keeps a request that has to wait, and then stops the machine.
  */
-export function obeyPolicy(options: BlkThreadOptions, request: BlkRequest): ErrorAction {
-  const { rerror, werror, runState, onIoError } = options;
-  const { error } = request.host;
+export function obeyPolicy({ errors, policies }: BlkThreadOptions, request: BlkRequest): ErrorAction {
   const isRead = request.rw && !request.isWrite;
-  const errno = errnoOf(error);
-  const wanted = errorAction(isRead ? rerror : werror, isRead, errno);
-  const action = wanted === 'stop' && runState === undefined ? 'report' : wanted;
+  const action = errors.decide(policies, isRead, request.host.error, request.requestId);
   request.status = action === 'ignore' ? BLK_S.ok : BLK_S.ioerr;
-  onIoError?.({ operation: isRead ? 'read' : 'write', action, errno, error });
   return action;
 }

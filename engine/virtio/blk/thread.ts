@@ -8,6 +8,7 @@
  *
  * The work of one doorbell is bounded by the queue's size; what is left is done when everybody else had a turn.
  */
+import { errnoOf } from '../../block/on-error.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import type { HostIo } from '../../machine/host-io.ts';
 import { E } from '../../trace/registry.ts';
@@ -17,7 +18,6 @@ import type { QueueElement } from '../queue/element.ts';
 import type { DeviceQueue } from '../queue/queue.ts';
 import type { BlkCommands } from './commands.ts';
 import type { BlkCompletion } from './completion.ts';
-import { errnoOf } from './policy.ts';
 import { BLK_S } from './protocol.ts';
 import type { BlkRequest } from './request.ts';
 import { QueueLine } from './queue-line.ts';
@@ -89,7 +89,7 @@ export class BlkThread {
     return !this.#line.isEmpty || this.requests.retry.length > 0;
   }
   get #mayBegin(): boolean {
-    return this.#options.runState?.running ?? true;
+    return this.#options.errors.running;
   }
 
   /** Drops everything that is in flight, of one queue or of all. */
@@ -383,7 +383,7 @@ export class BlkThread {
     if (obeyPolicy(this.#options, request) !== 'stop') return true;
     this.#phase = IDLE;
     this.requests.retry.push(request);
-    this.#options.runState?.stop('io-error');
+    this.#options.errors.stop();
     return false;
   }
 

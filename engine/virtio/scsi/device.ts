@@ -5,9 +5,12 @@
 import type { LogicalUnit } from '../../scsi/command.ts';
 import { PlatterError } from '../../errors.ts';
 import type { HostIo } from '../../machine/host-io.ts';
+import { IoErrors, type IoErrorReport } from '../../machine/io-errors.ts';
+import type { RunState } from '../../machine/run-state.ts';
 import { ScsiBus } from '../../scsi/bus.ts';
 import { SENSE, type Sense } from '../../scsi/sense.ts';
 import { STATUS } from '../features.ts';
+import { E } from '../../trace/registry.ts';
 import { VirtioDevice, type VirtioDeviceOptions, type VirtQueueState } from '../device.ts';
 import {
   CDB_SIZE_LIMIT,
@@ -32,6 +35,10 @@ export interface VirtioScsiOptions extends Pick<
   irqfd?: boolean;
   /** A logical unit answered later than it was asked: there is something to do. */
   onReady?: () => void;
+  /** What `rerror=stop` and its like of the disks stop. Without it such errors are reported to the driver. */
+  runState?: RunState;
+  /** Hears of every failed request (QMP's `BLOCK_IO_ERROR`). */
+  onIoError?: (report: IoErrorReport) => void;
 }
 
 export class VirtioScsi extends VirtioDevice {
@@ -54,13 +61,19 @@ export class VirtioScsi extends VirtioDevice {
     });
     this.properties = properties;
     this.#config = scsiConfig(properties);
+    const errors = new IoErrors({ ...options, trace: this.trace });
     this.#thread = new ScsiThread({
       device: this,
       host: options.host,
       irqfd: options.irqfd ?? false,
       onReady: options.onReady,
+      errors,
       requestIdOf: (queue, head) => this.requestIdOf(queue, head),
       fail: (queue, error) => this.fail(queue, error),
+    });
+    // As QEMU on `cont`: every queue is looked at, since doorbells may have been rung meanwhile.
+    errors.onCont(() => {
+      for (const { index } of this.queues) this.notify(index);
     });
   }
 
@@ -71,6 +84,11 @@ export class VirtioScsi extends VirtioDevice {
   /** Why the last transfer failed at the block node, for the screen. */
   get lastFailure(): unknown {
     return this.#thread.lastFailure;
+  }
+
+  /** Requests that wait for the machine to run on. */
+  get waitingForCont(): number {
+    return this.#thread.waitingForCont;
   }
 
   // ---- configuration space ----
@@ -116,6 +134,11 @@ export class VirtioScsi extends VirtioDevice {
    */
   attach(target: number, lun: number, unit: LogicalUnit): void {
     this.bus.attach(target, lun, unit);
+    unit.listener = {
+      trayMoved: (open) => this.trace.emit(E.DEVICE_TRAY_MOVED, 0, open ? 1 : 0, 0, 0, 0),
+      attention: ({ asc, ascq }) =>
+        this.trace.emit(E.scsi_device_set_ua, 0, target, lun, asc * 256 + ascq, 0),
+    };
     this.#listChanged(target, lun, RESET_REASON.rescan);
   }
 
@@ -149,7 +172,7 @@ export class VirtioScsi extends VirtioDevice {
   protected resetDevice(): void {
     this.#thread.drop();
     this.#setSizes(DEFAULT_SENSE_SIZE, DEFAULT_CDB_SIZE);
-    for (const { target, lun, unit } of this.bus.units()) this.#thread.reset(target, lun, unit);
+    for (const { unit } of this.bus.units()) unit.reset();
   }
 
   protected queueDropped(queue: VirtQueueState): void {

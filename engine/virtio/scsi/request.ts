@@ -42,6 +42,8 @@ export class ScsiRequest {
   readonly transfer = blockTransfer();
   /** The bus took it into its task set. */
   queued = false;
+  /** The unit carries it out itself. */
+  byUnit = false;
   /** The flush before a read is under way. */
   flushing = false;
   /** Sent to a target that a cancellation has to answer for: one of `RESPONSE`, or 0. */

@@ -43,6 +43,8 @@ export class ScsiRequests {
   readonly prepared = new Fifo();
   /** They have their answers and wait for their turn to be completed. */
   readonly done = new Fifo();
+  /** Failed requests that wait for the machine to run on, the oldest first. */
+  readonly retry: ScsiRequest[] = [];
   readonly #all: ScsiRequest[] = [];
   readonly #free: ScsiRequest[] = [];
   readonly #hostFinished: (request: ScsiRequest) => void;
@@ -83,6 +85,10 @@ export class ScsiRequests {
       if (!concerns(request)) continue;
       request.host.cancelled = true;
       request.generation = -1;
+    }
+    for (const request of this.retry.splice(0)) {
+      if (concerns(request)) this.release(request);
+      else this.retry.push(request);
     }
     this.prepared.drop(concerns, this.release);
     this.done.drop(concerns, this.release);

@@ -1,5 +1,4 @@
 /** Task management functions (virtio 1.2, section 5.6.6.2; SAM-5 section 7), as QEMU's `virtio_scsi_do_tmf` answers them. */
-import type { LogicalUnit } from '../../scsi/command.ts';
 import type { ScsiBus } from '../../scsi/bus.ts';
 import { RESPONSE, TMF } from './protocol.ts';
 import type { ScsiRequest } from './request.ts';
@@ -10,8 +9,6 @@ export interface TaskSet {
   running(): Iterable<ScsiRequest>;
   /** Cancels a command; it will answer `response`, and then the task management request may. */
   cancel(command: ScsiRequest, response: number, waiter: ScsiRequest): void;
-  /** Resets a logical unit: a unit attention for everybody. */
-  reset(target: number, lun: number, unit: LogicalUnit): void;
 }
 
 /** Carries out `request`, whose `response` and `remaining` it sets: while `remaining` is not 0 its answer has to wait. */
@@ -40,7 +37,7 @@ export function manageTasks(tasks: TaskSet, request: ScsiRequest): void {
   switch (subtype) {
     case TMF.logicalUnitReset:
       cancelAll(tasks, request, mine, RESPONSE.reset);
-      tasks.reset(target, lun, unit);
+      unit.reset();
       break;
     case TMF.queryTask:
       if (mine.some((task) => task.sameTag(request))) request.response = RESPONSE.functionSucceeded;
@@ -62,7 +59,7 @@ function resetTarget(tasks: TaskSet, request: ScsiRequest): void {
     if (id !== target) continue;
     const running = [...tasks.running()].filter((task) => task.target === id && task.lun === lun);
     cancelAll(tasks, request, running, RESPONSE.reset);
-    tasks.reset(id, lun, unit);
+    unit.reset();
   }
 }
 

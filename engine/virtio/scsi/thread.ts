@@ -7,7 +7,7 @@
  * or, when nobody looks in between (`process`), one request as far as it goes: the same pieces in the same order.
  */
 import type { HostIo } from '../../machine/host-io.ts';
-import type { LogicalUnit } from '../../scsi/command.ts';
+import type { IoErrors } from '../../machine/io-errors.ts';
 import { E } from '../../trace/registry.ts';
 import { highWord, type TraceRing } from '../../trace/ring.ts';
 import type { VirtQueueState } from '../device.ts';
@@ -42,6 +42,7 @@ export interface ScsiThreadOptions {
   device: VirtioScsi;
   host: HostIo;
   irqfd: boolean;
+  errors: IoErrors;
   onReady?: () => void;
   /** Which trace id a chain belongs to. */
   requestIdOf: (queue: VirtQueueState, head: number) => number;
@@ -101,18 +102,18 @@ export class ScsiThread {
     return this.#units.lastFailure;
   }
 
-  /** A unit attention for everybody, and volatile state gone. */
-  reset(target: number, lun: number, unit: LogicalUnit): void {
-    this.#units.reset(target, lun, unit);
-  }
-
   get draining(): boolean {
     return this.#requests.atHost > 0;
   }
 
+  get waitingForCont(): number {
+    return this.#requests.retry.length;
+  }
+
   get busy(): boolean {
-    const { prepared, done } = this.#requests;
-    const work = prepared.any || done.any || this.#events.any || this.#waiting.length > 0;
+    const { prepared, done, retry } = this.#requests;
+    const begins = this.#events.any || this.#waiting.length > 0 || retry.length > 0;
+    const work = prepared.any || done.any || (begins && this.#options.errors.running);
     return this.#phase !== IDLE || work || this.#host.busy;
   }
 
@@ -192,6 +193,9 @@ export class ScsiThread {
     const prepared = this.#requests.prepared.shift();
     if (prepared !== undefined) return this.#units.submit(prepared);
     if (this.#host.stepReported()) return true;
+    if (!this.#options.errors.running) return false;
+    const again = this.#requests.retry.shift();
+    if (again !== undefined) return this.#units.again(again);
     if (this.#events.any) return this.#popEvent();
     return this.#nextDoorbell();
   }

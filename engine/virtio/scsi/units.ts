@@ -1,8 +1,9 @@
 /** What becomes of commands once they are understood: their logical units, the host's transfers, and those who want to cancel them. */
 import type { HostIo } from '../../machine/host-io.ts';
+import type { IoErrors } from '../../machine/io-errors.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import { isPromise } from '../../maybe.ts';
-import { PREPARED, STATUS, type LogicalUnit, type ScsiAnswer } from '../../scsi/command.ts';
+import { PREPARED, refuse, STATUS, type LogicalUnit, type ScsiAnswer } from '../../scsi/command.ts';
 import { SENSE } from '../../scsi/sense.ts';
 import { DIRECTION } from '../../scsi/transfer.ts';
 import { OP } from '../../trace/format.ts';
@@ -18,6 +19,7 @@ import type { TaskSet } from './task-management.ts';
 export interface ScsiUnitsOptions {
   device: VirtioScsi;
   host: HostIo;
+  errors: IoErrors;
   /** A unit answered later than it was asked. */
   onReady?: () => void;
 }
@@ -73,13 +75,6 @@ export class ScsiUnits implements TaskSet {
     command.waiter = waiter;
   }
 
-  /** A unit attention for everybody, and volatile state gone. */
-  reset(target: number, lun: number, unit: LogicalUnit): void {
-    unit.reset();
-    const { asc, ascq } = SENSE.reset;
-    this.#trace.emit(E.scsi_device_set_ua, 0, target, lun, asc * 256 + ascq, 0);
-  }
-
   /** One command less that a task management request waits for. */
   #release(waiter: ScsiRequest | undefined): void {
     if (waiter === undefined || --waiter.remaining > 0) return;
@@ -104,6 +99,7 @@ export class ScsiUnits implements TaskSet {
   #run(request: ScsiRequest): boolean {
     const { target, lun, cdb, direction, dataBytes, transfer, host } = request;
     const toDevice = direction === DIRECTION.toDevice;
+    request.byUnit = true;
     request.windows(this.#memory, toDevice, this.#headerBytes(request), dataBytes);
     const windows = host.windows.slice(0, host.windowCount);
     const answer = this.bus.run(
@@ -134,8 +130,14 @@ export class ScsiUnits implements TaskSet {
 
   #ran(request: ScsiRequest, answer: ScsiAnswer | number): boolean {
     if (typeof answer === 'number') return this.#toHost(request);
-    this.#settle(request, answer);
+    if (answer.failure === undefined) this.#settle(request, answer);
+    else this.#failed(request, answer.failure);
     return true;
+  }
+
+  /** The machine runs on: what failed is tried once more (`scsi_dma_restart_bh`). */
+  again(request: ScsiRequest): boolean {
+    return request.byUnit ? this.#run(request) : this.#toHost(request);
   }
 
   #headerBytes(request: ScsiRequest): number {
@@ -147,6 +149,7 @@ export class ScsiUnits implements TaskSet {
 
   #toHost(request: ScsiRequest): boolean {
     const { transfer, host } = request;
+    request.byUnit = false;
     if (transfer.op <= OP.write) {
       const toDevice = transfer.op === OP.write;
       request.windows(this.#memory, toDevice, this.#headerBytes(request), transfer.bytes);
@@ -158,13 +161,18 @@ export class ScsiUnits implements TaskSet {
   #begin(request: ScsiRequest, op: number): boolean {
     const { transfer, host } = request;
     const unit = this.unitOf(request);
-    // Unplugged while its flush was under way.
+    // Unplugged, or its medium taken out, while its flush was under way.
     if (unit === undefined) return this.answer(request, RESPONSE.badTarget);
+    const { node } = unit;
+    if (node === undefined) {
+      this.#settle(request, refuse(SENSE.noMedium));
+      return true;
+    }
     host.requestId = request.requestId;
     host.op = op;
     host.offset = op === OP.flush ? 0 : transfer.offset;
     host.bytes = op === OP.flush ? 0 : transfer.bytes;
-    host.node = unit.node;
+    host.node = node;
     host.through = transfer.through;
     host.unmap = transfer.unmap;
     if (!this.single && this.#host.performNow(host)) return this.#moved(request);
@@ -185,21 +193,41 @@ export class ScsiUnits implements TaskSet {
 
   #moved(request: ScsiRequest): boolean {
     const { host, transfer, flushing } = request;
-    if (host.error === undefined && flushing) {
+    if (host.error !== undefined && !this.#failed(request, host.error)) return true;
+    if (flushing) {
       request.flushing = false;
       return this.#begin(request, transfer.op);
     }
-    if (host.error !== undefined) {
-      this.lastFailure = host.error;
-      const unit = this.unitOf(request);
-      if (unit !== undefined) this.#settle(request, unit.failed(host.error, request.cdb.opcode));
-      return true;
-    }
+    this.#wentWell(request, transfer.moved);
+    return true;
+  }
+
+  #wentWell(request: ScsiRequest, moved: number): void {
     request.status = STATUS.good;
-    request.moved = transfer.moved;
+    request.moved = moved;
     this.bus.succeeded(request.target, request.lun);
     this.requests.done.push(request);
-    return true;
+  }
+
+  /** `rerror=` and `werror=` (QEMU's `scsi_handle_rw_error`); true when the error is to be ignored and a transfer goes on. */
+  #failed(request: ScsiRequest, error: unknown): boolean {
+    const { errors } = this.#options;
+    this.lastFailure = error;
+    const unit = this.unitOf(request);
+    if (unit === undefined) {
+      this.answer(request, RESPONSE.badTarget);
+      return false;
+    }
+    // What moves no data, a flush for one, counts as a write.
+    const isRead = request.direction === DIRECTION.fromDevice;
+    const action = errors.decide(unit.onErrors, isRead, error, request.requestId);
+    if (action === 'report') this.#settle(request, unit.failed(error, request.cdb.opcode));
+    if (action === 'ignore' && request.byUnit) this.#wentWell(request, request.bytes);
+    if (action === 'stop') {
+      this.requests.retry.push(request);
+      errors.stop();
+    }
+    return action === 'ignore' && !request.byUnit;
   }
 
   /** The unit has its answer. */

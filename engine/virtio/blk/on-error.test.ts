@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BlockNode } from '../../block/node.ts';
+import { errorAction, ON_ERROR, type OnError } from '../../block/on-error.ts';
 import { PlatterError } from '../../errors.ts';
 import { RunState } from '../../machine/run-state.ts';
 import { E } from '../../trace/registry.ts';
@@ -7,7 +8,6 @@ import { decodeRow } from '../../trace/row.ts';
 import { STATUS } from '../features.ts';
 import { arrayNode, header, openRig, type Rig } from '../testing/rig.ts';
 import type { BlkProperties } from './options.ts';
-import { errorAction, ON_ERROR, type OnError } from './policy.ts';
 import { BLK_S, BLK_T } from './protocol.ts';
 
 const none = new Uint8Array(0);

@@ -1,11 +1,19 @@
 /** What becomes of a request that failed at the host: `rerror=` and `werror=` of QEMU (block/block-backend.c, `blk_get_error_action`). */
-import { PlatterError } from '../../errors.ts';
+import { PlatterError } from '../errors.ts';
+import type { ErrorAction } from '../trace/format.ts';
 
 /** QAPI `BlockdevOnError`. */
 export const ON_ERROR = ['report', 'ignore', 'enospc', 'stop', 'auto'] as const;
 export type OnError = (typeof ON_ERROR)[number];
 
-export type ErrorAction = 'report' | 'ignore' | 'stop';
+/** The policies of one device. */
+export interface OnErrors {
+  readonly rerror: OnError;
+  readonly werror: OnError;
+}
+
+/** QEMU's defaults. */
+export const ON_ERRORS: OnErrors = { rerror: 'auto', werror: 'auto' };
 
 /** Linux's error numbers, as QEMU passes them on. */
 export const ERRNO = { EPERM: 1, EIO: 5, ENOSPC: 28 } as const;
@@ -22,12 +30,4 @@ export function errorAction(policy: OnError, isRead: boolean, errno: number): Er
   const chosen = policy === 'auto' ? (isRead ? 'report' : 'enospc') : policy;
   if (chosen === 'enospc') return errno === ERRNO.ENOSPC ? 'stop' : 'report';
   return chosen;
-}
-
-/** QMP's `BLOCK_IO_ERROR`, for whoever shows it. */
-export interface IoErrorReport {
-  operation: 'read' | 'write';
-  action: ErrorAction;
-  errno: number;
-  error: unknown;
 }
