@@ -36,6 +36,7 @@ import {
   type AtaIdentity,
   type Segment,
 } from './ata.ts';
+import { discBytes, isAttention, MOST_TRIES, PACKETS, readPacket, SENSE_BYTES, senseOf } from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
@@ -57,6 +58,12 @@ const VECTOR = 0x31;
 const APIC = 0xfee0_0000;
 const MSI_ENABLE = 1;
 const PATIENCE = 10_000;
+/** Device signatures, as PxSIG shows them. */
+const SIGNATURE = { disk: 0x101, packet: 0xeb14_0101 } as const;
+const CAPACITY_BYTES = 8;
+/** The slot of REQUEST SENSE: the only other one is the first. */
+const SENSE_SLOT = 1;
+const SENSE_BIT = 1 << SENSE_SLOT;
 
 export interface AhciDriverOptions {
   bus: GuestBus;
@@ -79,6 +86,10 @@ export class AhciDriver extends GeneratorDriver {
   readonly limits: DriverLimits = { maxSectors: MAX_SECTORS, maxSegments: MAX_PRDS, queues: 1, depth: 1 };
   capacity = 0;
   identity!: AtaIdentity;
+  /** A CD-ROM drive: everything but the probe goes through packets. */
+  #packets = false;
+  /** Where a packet's answer of a few bytes goes. */
+  #answer = 0;
   readonly #o: AhciDriverOptions;
   readonly #port: number;
   readonly #list: number;
@@ -115,18 +126,21 @@ export class AhciDriver extends GeneratorDriver {
     for (const value of [RUNNING & ~PXCMD.start, RUNNING]) bus.write(this.#port + PORT.cmd, 4, value);
     for (const value of [0x301, 0x300]) bus.write(this.#port + PORT.sctl, 4, value);
     const present = (bus.read(this.#port + PORT.ssts, 4) & 15) === 3;
-    if (!present || bus.read(this.#port + PORT.sig, 4) !== 0x101) {
+    const signature = bus.read(this.#port + PORT.sig, 4);
+    this.#packets = signature === SIGNATURE.packet;
+    if (!present || (signature !== SIGNATURE.disk && !this.#packets)) {
       const value = `ata${port + 1}`;
       throw new PlatterError('guest.no-ata', `there is no ATA disk at ${value}`, { field: 'PxSIG', value });
     }
     bus.write(this.#port + PORT.serr, 4, bus.read(this.#port + PORT.serr, 4));
     const page = this.#o.allocator.take(SECTOR);
-    this.#polled(CMD.identify, 0, 0, [{ address: page, bytes: SECTOR }]);
+    this.#answer = page;
+    this.#polled(this.#packets ? CMD.identifyPacket : CMD.identify, 0, 0, [{ address: page, bytes: SECTOR }]);
     const bytes = new Uint8Array(SECTOR);
     this.#o.memory.read(page, bytes);
     this.identity = parseIdentity(bytes);
-    this.capacity = this.identity.sectors * SECTOR;
-    this.limits.depth = Math.max(1, Math.min(SLOTS, this.identity.queue));
+    this.capacity = this.#packets ? this.#disc() : this.identity.sectors * SECTOR;
+    this.limits.depth = this.#packets ? 1 : Math.max(1, Math.min(SLOTS, this.identity.queue));
     this.#polled(CMD.setFeatures, 3, ULTRA_DMA_5, []);
     bus.write(this.#port + PORT.is, 4, 0xffff_ffff);
     bus.configWrite(slot, MSI_AT + 4, 4, APIC, number);
@@ -135,6 +149,39 @@ export class AhciDriver extends GeneratorDriver {
     bus.configWrite(slot, MSI_AT + 2, 2, MSI_ENABLE, number);
     bus.write(this.#port + PORT.ie, 4, WANTED);
     bus.write(registers + HBA.ghc, 4, (GHC.ahci | GHC.interrupts) >>> 0);
+  }
+
+  /** Bytes of the disc, once the drive has told of what happened to it; 0 without one. */
+  #disc(): number {
+    for (let tries = 0; tries < MOST_TRIES && !this.#polledPacket(PACKETS.testUnitReady, 0); tries++)
+      this.#polledPacket(PACKETS.requestSense, SENSE_BYTES);
+    if (!this.#polledPacket(PACKETS.readCapacity, CAPACITY_BYTES)) return 0;
+    const bytes = new Uint8Array(CAPACITY_BYTES);
+    this.#o.memory.read(this.#answer, bytes);
+    return discBytes(bytes);
+  }
+
+  /** A packet in slot 0 while nothing else happens; whether it went well. */
+  #polledPacket(packet: Uint8Array, into: number): boolean {
+    const { bus } = this.#o;
+    this.#fill(0, PACKET_FIS, this.#answerOf(into), false, packet);
+    bus.write(this.#port + PORT.ci, 4, 1);
+    for (let look = 0; look < PATIENCE; look++) {
+      this.#o.settle();
+      const failed = (bus.read(this.#port + PORT.is, 4) & FAILED) !== 0;
+      const over = (bus.read(this.#port + PORT.ci, 4) & 1) === 0;
+      if (failed)
+        for (const value of [RUNNING & ~PXCMD.start, RUNNING]) bus.write(this.#port + PORT.cmd, 4, value);
+      if (over || failed) {
+        bus.write(this.#port + PORT.is, 4, 0xffff_ffff);
+        return !failed;
+      }
+    }
+    throw new PlatterError('guest.reset-hangs', 'the drive does not answer');
+  }
+
+  #answerOf(bytes: number): Segment[] {
+    return bytes === 0 ? [] : [{ address: this.#answer, bytes }];
   }
 
   /** A command in slot 0 while nothing else happens. */
@@ -165,12 +212,19 @@ export class AhciDriver extends GeneratorDriver {
   }
 
   /** Command header and command table of a slot; answers the number of PRDs. */
-  #fill(slot: number, fis: readonly number[], segments: readonly Segment[], write: boolean): number {
+  #fill(
+    slot: number,
+    fis: readonly number[],
+    segments: readonly Segment[],
+    write: boolean,
+    packet?: Uint8Array,
+  ): number {
     const { memory } = this.#o;
     const table = this.#tables + slot * TABLE_BYTES;
     const bytes = new Uint8Array(TABLE.prdt + segments.length * TABLE.prdBytes);
     const view = new DataView(bytes.buffer);
     bytes.set(fis);
+    if (packet !== undefined) bytes.set(packet, TABLE.packet);
     segments.forEach((segment, i) => {
       view.setUint32(TABLE.prdt + i * TABLE.prdBytes, segment.address >>> 0, true);
       view.setUint32(TABLE.prdt + i * TABLE.prdBytes + 4, highWord(segment.address), true);
@@ -178,7 +232,8 @@ export class AhciDriver extends GeneratorDriver {
     });
     memory.write(table, bytes);
     const header = this.#list + slot * HEADER.bytes;
-    memory.writeUint(header, 4, ((segments.length << 16) | FIS_WORDS | (write ? HEADER.write : 0)) >>> 0);
+    const flags = (write ? HEADER.write : 0) | (packet === undefined ? 0 : HEADER.atapi);
+    memory.writeUint(header, 4, ((segments.length << 16) | FIS_WORDS | flags) >>> 0);
     memory.writeUint(header + HEADER.moved, 4, 0);
     memory.writeUint(header + HEADER.table, 4, table >>> 0);
     memory.writeUint(header + HEADER.table + 4, 4, highWord(table));
@@ -209,11 +264,20 @@ export class AhciDriver extends GeneratorDriver {
     this.#inFlight++;
     this.#queued = queued;
     onSlot(slot, requestId);
-    const fis = queued ? queuedFis(request, slot) : plainFis(request, this.identity);
+    const packet = this.#packets ? readPacket(sector, request.sectors) : undefined;
+    const fis = queued
+      ? queuedFis(request, slot)
+      : packet === undefined
+        ? plainFis(request, this.identity)
+        : PACKET_FIS;
     trace.emit(E.ata_qc_issue, requestId, slot, fis[2], sector >>> 0, highWord(sector));
     yield;
     const segments = op === OP.flush ? [] : segmentsOf(request);
-    const prds = this.#fill(slot, fis, segments, op === OP.write);
+    const prds = this.#fill(slot, fis, segments, op === OP.write, packet);
+    if (packet !== undefined) {
+      trace.emit(E.atapi_send_cdb, requestId, this.#o.port, packet[0], 0, 0);
+      yield;
+    }
     const table = this.#tables + slot * TABLE_BYTES;
     trace.emit(E.ahci_fill_cmd_slot, requestId, slot, prds, table >>> 0, highWord(table));
     yield;
@@ -268,6 +332,10 @@ export class AhciDriver extends GeneratorDriver {
     const { access } = cpu;
     for (const value of [RUNNING & ~PXCMD.start, RUNNING])
       yield* access.write(this.#port + PORT.cmd, 4, value);
+    if (this.#packets) {
+      yield* this.#recoverPacket(cpu);
+      return;
+    }
     // The drive takes no command while its error stands: COMRESET clears it.
     for (const value of [0x301, 0x300]) yield* access.write(this.#port + PORT.sctl, 4, value);
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -282,7 +350,44 @@ export class AhciDriver extends GeneratorDriver {
       this.#again.push(request);
     }
   }
+
+  /** What the drive says of a packet that failed: a unit attention is told once, and the command sent again. */
+  *#recoverPacket(cpu: DriverCpu): Steps {
+    const { access } = cpu;
+    const { memory } = this.#o;
+    const slot = this.#requests.findIndex((each) => each !== undefined);
+    const request = this.#requests[slot];
+    if (request === undefined) return;
+    this.#fill(SENSE_SLOT, PACKET_FIS, this.#answerOf(SENSE_BYTES), false, PACKETS.requestSense);
+    this.#o.trace.emit(E.atapi_send_cdb, request.requestId, this.#o.port, PACKETS.requestSense[0], 0, 0);
+    yield;
+    yield* access.write(this.#port + PORT.ci, 4, SENSE_BIT, request.requestId);
+    for (let look = 0; look < PATIENCE; look++)
+      if (((yield* access.read(this.#port + PORT.ci, 4, request.requestId)) & SENSE_BIT) === 0) break;
+    yield* access.write(this.#port + PORT.is, 4, 0xffff_ffff, request.requestId);
+    const bytes = new Uint8Array(SENSE_BYTES);
+    memory.read(this.#answer, bytes);
+    if (!isAttention(senseOf(bytes)) || ++request.retries > MOST_TRIES) {
+      yield* this.#end(cpu, slot, true);
+      return;
+    }
+    this.#requests[slot] = undefined;
+    this.#inFlight--;
+    this.#again.push(request);
+  }
 }
+
+/** PACKET by DMA; the packet itself lies in the command table. */
+const PACKET_FIS: readonly number[] = [
+  FIS.hostToDevice,
+  FIS_COMMAND,
+  CMD.packet,
+  1,
+  0,
+  0,
+  0,
+  DEVICE.obsolete,
+];
 
 /** READ or WRITE FPDMA QUEUED (Serial ATA 3.2, section 13.6.4): the count lies in the features, the tag in the count. */
 function queuedFis({ op, sector, sectors }: BlockRequest, tag: number): number[] {

@@ -51,6 +51,8 @@ export interface TaskFile {
   sector: number;
   /** With both halves. */
   ext: boolean;
+  /** 0 without. */
+  feature?: number;
 }
 
 /** The command of a request (libata's `ata_build_rw_tf`): the short form wherever address and count allow it. */

@@ -23,6 +23,17 @@ import {
   type AtaIdentity,
   type TaskFile,
 } from './ata.ts';
+import {
+  discBytes,
+  isAttention,
+  MOST_TRIES,
+  PACKET_BYTES,
+  PACKET_SIGNATURE,
+  PACKETS,
+  readPacket,
+  SENSE_BYTES,
+  senseOf,
+} from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
@@ -36,6 +47,10 @@ const PRD_BYTES = 8;
 const ULTRA_DMA_5 = 0x45;
 /** Looks at a drive that is reset before the driver gives up. */
 const PATIENCE = 10_000;
+/** Most bytes of one piece of a packet's answer while the driver probes. */
+const PACKET_LIMIT = 0x800;
+/** Most bytes that libata asks a packet device for at once. */
+const MOST_PIECE = 63 * 1024;
 const byte = (value: number, shift: number): number => Math.floor(value / 2 ** shift) & 0xff;
 
 export interface IdeDriverOptions {
@@ -60,6 +75,8 @@ interface Command {
   task: TaskFile;
   /** Bytes that PIO has moved. */
   moved: number;
+  /** Of a CD-ROM drive: times that it was sent. */
+  tries: number;
 }
 
 export class IdeDriver extends GeneratorDriver {
@@ -67,6 +84,8 @@ export class IdeDriver extends GeneratorDriver {
   readonly limits: DriverLimits = { maxSectors: MAX_SECTORS, maxSegments: MAX_SEGMENTS, queues: 1, depth: 1 };
   capacity = 0;
   identity!: AtaIdentity;
+  /** A CD-ROM drive: everything but the probe goes through packets. */
+  #packets = false;
   readonly #o: IdeDriverOptions;
   readonly #master: number;
   /** The table of PRDs: one page. */
@@ -101,23 +120,53 @@ export class IdeDriver extends GeneratorDriver {
     bus.out(this.#command + REGISTER.device, 1, device);
     const signature = [REGISTER.lbaMid, REGISTER.lbaHigh].map((at) => bus.in(this.#command + at, 1));
     const status = this.#wait();
-    if (signature.some((value) => value !== 0) || (status & STATUS.drdy) === 0) {
+    this.#packets = signature[0] === PACKET_SIGNATURE.mid && signature[1] === PACKET_SIGNATURE.high;
+    if (!this.#packets && (signature.some((value) => value !== 0) || (status & STATUS.drdy) === 0)) {
       const value = `ide${channel}-hd${unit}`;
       throw new PlatterError('guest.no-ata', `there is no ATA disk at ${value}`, {
         field: 'signature',
         value,
       });
     }
-    this.#issue(CMD.identify);
+    this.#issue(this.#packets ? CMD.identifyPacket : CMD.identify);
     const page = new Uint8Array(SECTOR);
     const view = new DataView(page.buffer);
     for (let at = 0; at < SECTOR; at += 4) view.setUint32(at, bus.in(this.#command, 4), true);
     this.identity = parseIdentity(page);
-    this.capacity = this.identity.sectors * SECTOR;
+    this.capacity = this.#packets ? this.#disc() : this.identity.sectors * SECTOR;
     if (!this.#o.dma) return;
     bus.out(this.#command + REGISTER.error, 1, 3);
     bus.out(this.#command + REGISTER.count, 1, ULTRA_DMA_5);
     this.#issue(CMD.setFeatures);
+  }
+
+  /** Bytes of the disc, once the drive has told of what happened to it; 0 without one. */
+  #disc(): number {
+    for (let tries = 0; tries < MOST_TRIES && this.#polled(PACKETS.testUnitReady) === undefined; tries++)
+      this.#polled(PACKETS.requestSense);
+    const answer = this.#polled(PACKETS.readCapacity);
+    return answer === undefined ? 0 : discBytes(answer);
+  }
+
+  /** A packet while nothing else happens; what it answered, or undefined when it failed. */
+  #polled(packet: Uint8Array): Uint8Array | undefined {
+    const { bus } = this.#o;
+    bus.out(this.#command + REGISTER.error, 1, 0);
+    bus.out(this.#command + REGISTER.lbaMid, 1, 0);
+    bus.out(this.#command + REGISTER.lbaHigh, 1, PACKET_LIMIT >> 8);
+    this.#issue(CMD.packet);
+    for (const word of wordsOf(packet)) bus.out(this.#command, 4, word);
+    const answer: number[] = [];
+    for (let status = this.#wait(); ; status = this.#wait()) {
+      if ((status & STATUS.err) !== 0) return undefined;
+      if ((status & STATUS.drq) === 0) return Uint8Array.from(answer);
+      const low = bus.in(this.#command + REGISTER.lbaMid, 1);
+      const bytes = low | (bus.in(this.#command + REGISTER.lbaHigh, 1) << 8);
+      for (let at = 0; at < bytes; at += 2) {
+        const word = bus.in(this.#command, 2);
+        answer.push(word & 0xff, word >> 8);
+      }
+    }
   }
 
   #issue(command: number): void {
@@ -147,11 +196,29 @@ export class IdeDriver extends GeneratorDriver {
 
   *submitSteps({ access }: DriverCpu, _queue: number, request: BlockRequest): Steps {
     const data = request.op === OP.read || request.op === OP.write;
-    const task = taskOf(request, this.identity, this.#o.dma, this.#second);
-    const current = { request, task, moved: 0 };
-    const { channel } = this.#o;
+    const task = this.#packets ? this.#packetTask(request) : this.#taskOf(request);
+    const current = { request, task, moved: 0, tries: 0 };
     this.#current = current;
     this.#o.onRequest(request.requestId);
+    yield* this.#send(access, current, data);
+  }
+
+  #taskOf(request: BlockRequest): TaskFile {
+    return taskOf(request, this.identity, this.#o.dma, this.#second);
+  }
+
+  /** PACKET: how the data move, and for PIO how many bytes at once (`atapi_xlat`). */
+  #packetTask({ sectors }: BlockRequest): TaskFile {
+    const { dma } = this.#o;
+    const limit = dma ? 0 : Math.min(sectors * SECTOR, MOST_PIECE);
+    const device = DEVICE.obsolete | (this.#second ? DEVICE.second : 0);
+    return { command: CMD.packet, device, feature: dma ? 1 : 0, count: 0, sector: limit << 8, ext: false };
+  }
+
+  *#send(access: RegisterAccess, current: Command, data: boolean): Steps {
+    const { request, task } = current;
+    const { channel } = this.#o;
+    current.tries++;
     this.#emit(E.ata_qc_issue, 0, task.command, request.sector >>> 0, highWord(request.sector));
     yield;
     yield* this.#select(access, task.device);
@@ -164,8 +231,17 @@ export class IdeDriver extends GeneratorDriver {
     yield;
     yield* this.#out(access, REGISTER.status, task.command);
     yield* this.#pause(access);
+    if (this.#packets) yield* this.#sendPacket(access, readPacket(request.sector, request.sectors));
     if (data && this.#o.dma) yield* this.#start(access);
     else if (request.op === OP.write) yield* this.#firstBlock(access, current);
+  }
+
+  /** `atapi_send_cdb`: the drive asks for the packet without an interrupt. */
+  *#sendPacket(access: RegisterAccess, packet: Uint8Array): Steps {
+    yield* this.#in(access, REGISTER.status);
+    this.#emit(E.atapi_send_cdb, this.#o.channel, packet[0]);
+    yield;
+    for (const word of wordsOf(packet)) yield* access.out(this.#command, 4, word, this.#requestId);
   }
 
   *#out(access: RegisterAccess, register: number, value: number): Steps {
@@ -192,12 +268,12 @@ export class IdeDriver extends GeneratorDriver {
   }
 
   /** `ata_sff_tf_load`. */
-  *#load(access: RegisterAccess, { device, count, sector, ext }: TaskFile): Steps {
+  *#load(access: RegisterAccess, { device, count, sector, ext, feature = 0 }: TaskFile): Steps {
     this.#emit(E.ata_tf_load, this.#o.channel, 0, count, sector >>> 0);
     yield;
     const halves = ext ? [8, 0] : [0];
     for (const half of halves) {
-      yield* this.#out(access, REGISTER.error, 0);
+      yield* this.#out(access, REGISTER.error, feature);
       yield* this.#out(access, REGISTER.count, byte(count, half));
       const low = half === 0 ? 0 : 24;
       yield* this.#out(access, REGISTER.lbaLow, byte(sector, low));
@@ -254,7 +330,7 @@ export class IdeDriver extends GeneratorDriver {
   *#moveBlock(access: RegisterAccess, current: Command): Steps {
     const { request } = current;
     const write = request.op === OP.write;
-    const block = Math.max(1, this.identity.multiple) * SECTOR;
+    const block = this.#packets ? yield* this.#piece(access) : Math.max(1, this.identity.multiple) * SECTOR;
     const end = Math.min(current.moved + block, request.sectors * SECTOR);
     this.#emit(E.ata_sff_pio_transfer_data, this.#o.channel, end - current.moved, write ? 1 : 0);
     yield;
@@ -270,6 +346,35 @@ export class IdeDriver extends GeneratorDriver {
       before += bytes;
     }
     yield* this.#pause(access);
+  }
+
+  /** Bytes that a packet device offers now. */
+  *#piece(access: RegisterAccess): Steps<number> {
+    const low = yield* this.#in(access, REGISTER.lbaMid);
+    return low | ((yield* this.#in(access, REGISTER.lbaHigh)) << 8);
+  }
+
+  /** REQUEST SENSE by PIO, polled (`atapi_eh_request_sense`). True when the command is to be sent again. */
+  *#attention(access: RegisterAccess): Steps<boolean> {
+    const device = DEVICE.obsolete | (this.#second ? DEVICE.second : 0);
+    yield* this.#load(access, {
+      command: CMD.packet,
+      device,
+      count: 0,
+      sector: SENSE_BYTES << 8,
+      ext: false,
+    });
+    yield* this.#out(access, REGISTER.status, CMD.packet);
+    yield* this.#pause(access);
+    yield* this.#sendPacket(access, PACKETS.requestSense);
+    const answer = new Uint8Array(SENSE_BYTES);
+    const offered = ((yield* this.#in(access, REGISTER.status)) & STATUS.drq) === 0 ? 0 : SENSE_BYTES;
+    for (let at = 0; at < offered; at += 2) {
+      const word = yield* access.in(this.#command, 2, this.#requestId);
+      answer.set([word & 0xff, word >> 8], at);
+    }
+    yield* this.#in(access, REGISTER.status);
+    return isAttention(senseOf(answer));
   }
 
   // ---- up ----
@@ -292,11 +397,15 @@ export class IdeDriver extends GeneratorDriver {
     const pending = yield* access.in(this.#master + BM.status, 1, this.#requestId);
     yield* access.out(this.#master + BM.status, 1, pending, this.#requestId);
     if ((status & (STATUS.err | STATUS.df)) !== 0) {
-      yield* this.#end(cpu, current, status);
+      const again = this.#packets && (yield* this.#attention(access)) && current.tries < MOST_TRIES;
+      if (again) yield* this.#send(access, current, data);
+      else yield* this.#end(cpu, current, status);
       return;
     }
     if (data && !this.#o.dma && (status & STATUS.drq) !== 0) {
       yield* this.#moveBlock(access, current);
+      // A packet device tells of its end by an interrupt of its own.
+      if (this.#packets) return;
       const more = request.op === OP.write || current.moved < request.sectors * SECTOR;
       if (more) return;
     }
@@ -321,4 +430,10 @@ export class IdeDriver extends GeneratorDriver {
     this.#o.onRequest(0);
     cpu.complete(current.request);
   }
+}
+
+/** As the data port takes a packet, four bytes at a time. */
+function wordsOf(packet: Uint8Array): number[] {
+  const view = new DataView(packet.buffer, packet.byteOffset, PACKET_BYTES);
+  return [0, 4, 8].map((at) => view.getUint32(at, true));
 }

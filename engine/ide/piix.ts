@@ -43,7 +43,7 @@ export interface PiixIdeOptions {
   interrupts: IsaInterruptSink;
   /** Where the legacy ports are; the function's own BAR is mapped by its bus. */
   io: AddressSpace;
-  /** A read of the data port can begin the next transfer: the device's thread has something to do. */
+  /** An access to the data port can begin the next transfer: the device's thread has something to do. */
   onWork?: () => void;
   /** What `rerror=stop` and its like of the drives stop, and who hears of failed requests (QMP's `BLOCK_IO_ERROR`). */
   runState?: RunState;
@@ -115,6 +115,8 @@ export class PiixIde {
         const { requestId } = this.channels[index];
         this.#trace.emit(E.ide_set_irq, requestId, irq, to ? 1 : 0, 0, 0);
         this.#interrupts.isa(irq, to, requestId);
+        // The last word of a packet's answer raises it while the guest's access is under way.
+        options.onWork?.();
       },
     });
   }
@@ -182,8 +184,10 @@ function commandRange(name: string, channel: IdeChannel, base: number, afterData
     },
     write: (offset, size, value) => {
       if (size === 1) channel.write(offset, value, base + offset);
-      else if (offset === REGISTER.data) channel.writeData(size, value, base);
-      else if (size === 2) {
+      else if (offset === REGISTER.data) {
+        channel.writeData(size, value, base);
+        afterData();
+      } else if (size === 2) {
         channel.write(offset, value & 0xff, base + offset);
         channel.write(offset + 1, value >>> 8, base + offset + 1);
       }

@@ -191,6 +191,8 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
 
 /** What `-hda` … `-hdd` are short for: the channel that each is on. */
 const HD = ['hda', 'hdb', 'hdc', 'hdd'];
+/** The place of `-cdrom`. */
+const CDROM_PLACE = 2;
 /** `if=` of a `-drive` that makes a device of its own, by the device that it makes; without `if=` it is `ide`. */
 const IMPLICIT: Readonly<Record<string, string>> = { virtio: 'virtio-blk-pci', ide: 'ide-hd' };
 
@@ -199,15 +201,17 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
   const found: DrivableDevice[] = [];
   const counts: Record<string, number> = {};
   for (const option of line.options) {
-    const hd = HD.indexOf(option.name);
+    const hd = option.name === 'cdrom' ? CDROM_PLACE : HD.indexOf(option.name);
+    const cd = option.name === 'cdrom' || param(option, 'media') === 'cdrom';
     const kind = hd >= 0 ? 'ide' : option.name === 'drive' ? (param(option, 'if') ?? 'ide') : '';
-    const driver = IMPLICIT[kind];
-    if (driver === undefined || param(option, 'media') === 'cdrom') continue;
+    if (IMPLICIT[kind] === undefined || (cd && kind !== 'ide')) continue;
+    const driver = cd ? 'ide-cd' : IMPLICIT[kind];
     const at = hd >= 0 ? hd : (counts[kind] ??= 0);
     counts[kind] = at + 1;
     const ide = kind === 'ide';
-    // QEMU names IDE drives by channel and place: ide0-hd0, ide0-hd1, ide1-hd0, …
-    const name = ide ? `ide${at >> 1}-hd${at & 1}` : `virtio${at}`;
+    // QEMU names IDE drives by channel and place: ide0-hd0, ide0-hd1, ide1-cd0, …; a q35 has one place on each.
+    const units = isQ35(line) ? 1 : 2;
+    const name = ide ? `ide${Math.floor(at / units)}-${cd ? 'cd' : 'hd'}${at % units}` : `virtio${at}`;
     const drive = (hd < 0 ? param(option, 'id') : undefined) ?? name;
     found.push({
       driver,

@@ -5,6 +5,7 @@ import { PlatterError } from '../errors.ts';
 import { GuestAllocator } from '../guest/allocator.ts';
 import { LocalApics } from '../guest/apics.ts';
 import { GuestBus } from '../guest/bus.ts';
+import { DISC_BLOCK } from '../guest/atapi.ts';
 import { Firmware } from '../guest/firmware.ts';
 import type { GuestKernel } from '../guest/kernel.ts';
 import { AddressSpace } from '../machine/address-space.ts';
@@ -55,6 +56,36 @@ function bufferBytesOf(workload: Workload): number {
   return Math.min(MOST_BUFFERS, one * workload.iodepth * (workload.numjobs ?? 1));
 }
 
+/** Nothing is written to a disc, and it has blocks of 2048 bytes. Throws `lab.cd-read-only`, `workload.block-size`. */
+function checkDiscWorkload(label: string, { rw, bs, offset }: Workload): void {
+  if (rw !== 'read' && rw !== 'randread') {
+    throw new PlatterError(
+      'lab.cd-read-only',
+      `${label} is a CD-ROM drive: it can be read, not written; rw is ${rw}`,
+      {
+        option: 'rw',
+        value: rw,
+        expected: 'read, randread',
+      },
+    );
+  }
+  for (const [option, value] of [
+    ['bs', bs],
+    ['offset', offset],
+  ] as const) {
+    if (value % DISC_BLOCK === 0) continue;
+    throw new PlatterError(
+      'workload.block-size',
+      `a disc has blocks of ${DISC_BLOCK} bytes; ${option} is ${value}`,
+      {
+        option,
+        value: String(value),
+        expected: `a multiple of ${DISC_BLOCK}`,
+      },
+    );
+  }
+}
+
 /**
  * Builds the machine and lets the guest boot: firmware assigns addresses, the driver initialises the device. Throws
  * `workload.does-not-fit`, `machine.slot-taken`, `lab.bad-value` and what the driver cannot do without.
@@ -63,6 +94,7 @@ export function buildMachine(options: MachineOptions): Machine {
   const { device: wanted, node, workload, trace, costs } = options;
   const kind = machineKind(buildsAs(wanted));
   if (kind === undefined) throw new PlatterError('lab.not-drivable', `the lab cannot run ${wanted.label}`);
+  if (wanted.driver === 'ide-cd') checkDiscWorkload(wanted.label, workload);
   applyCosts(costs, trace.costs);
   const bufferBytes = bufferBytesOf(workload);
   const jobs =

@@ -365,11 +365,13 @@ export const E = {
   // What QEMU tells whoever manages the machine.
   BLOCK_IO_ERROR: event(330, 'BLOCK_IO_ERROR', 10, 'qmp', 'op:op action:error-action errno'),
   DEVICE_TRAY_MOVED: event(331, 'DEVICE_TRAY_MOVED', 5, 'qmp', 'tray_open:bool'),
+  // libata hands a packet to a CD-ROM drive.
+  atapi_send_cdb: event(333, 'atapi_send_cdb', 3, 'linux', 'port command:scsi-op'),
   vm_state_notify: event(332, 'vm_state_notify', 10, 'qemu', 'running:bool'),
 } as const;
 
 /** One past the largest event number. */
-export const EVENT_LIMIT = 333;
+export const EVENT_LIMIT = 334;
 
 /** Every event, by number; holes are `undefined`. */
 export const EVENTS: readonly (EventDefinition | undefined)[] = Array.from(

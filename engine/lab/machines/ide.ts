@@ -1,5 +1,4 @@
 /** A disk on the PIIX IDE controller of QEMU's `pc`, driven by the guest's ata_piix. */
-import { PlatterError } from '../../errors.ts';
 import { IdeDriver } from '../../guest/ide.ts';
 import { guessGeometry, type Geometry } from '../../ide/geometry.ts';
 import type { IdeDriveOptions } from '../../ide/options.ts';
@@ -25,16 +24,10 @@ const MULTIFUNCTION = 0x80;
 const KERNEL_BYTES = 64 * 1024;
 const SIZES = { least: 512, most: 2 * 1024 * 1024 };
 
-/** The disk's properties as its option gives them. Throws `lab.bad-value`, `lab.not-drivable`. */
+/** The disk's properties as its option gives them. Throws `lab.bad-value`. */
 export function ideDriveOptions(wanted: DrivableDevice, node: MachineContext['node']): IdeDriveOptions {
   const { properties, driver, unmap } = wanted;
-  if (driver === 'ide-cd') {
-    throw new PlatterError('lab.not-drivable', 'the guest of the lab has no driver for a CD-ROM on IDE', {
-      option: 'device',
-      value: driver,
-      expected: 'ide-hd',
-    });
-  }
+  const isCd = driver === 'ide-cd';
   const wwn = properties.text('wwn');
   const geometry = {
     cylinders: properties.number('cyls', { least: 1, most: 65535 }),
@@ -44,7 +37,7 @@ export function ideDriveOptions(wanted: DrivableDevice, node: MachineContext['no
   const { cylinders, heads, sectors } = geometry;
   const given3 = cylinders !== undefined && heads !== undefined && sectors !== undefined;
   return {
-    kind: 'hd',
+    kind: isCd ? 'cd' : 'hd',
     node,
     unmap,
     ...given({
@@ -55,7 +48,7 @@ export function ideDriveOptions(wanted: DrivableDevice, node: MachineContext['no
       physicalBlockSize: properties.number('physical_block_size', SIZES),
       rotationRate: properties.number('rotation_rate', { least: 0, most: 65535 }),
       writeCache: properties.on('write-cache', true),
-      geometry: given3 ? { cylinders, heads, sectors } : guessed(node),
+      geometry: isCd ? undefined : given3 ? { cylinders, heads, sectors } : guessed(node),
     }),
   };
 }
@@ -74,7 +67,7 @@ const usesDma = ({ kernelOptions }: DrivableDevice): boolean => !/\blibata\.dma=
 
 /** `unit=`; the place of the disk on its channel. */
 function unitOf(wanted: DrivableDevice): 0 | 1 {
-  const implicit = /^ide\d-hd1$/.test(wanted.id) && wanted.properties.text('drive') === undefined;
+  const implicit = /^ide\d-(hd|cd)1$/.test(wanted.id) && wanted.properties.text('drive') === undefined;
   return implicit || wanted.properties.number('unit', { least: 0, most: 1 }) === 1 ? 1 : 0;
 }
 

@@ -1,0 +1,47 @@
+/** What the guest's drivers of CD-ROM drives share, as Linux's libata and sr: packets, and what IDENTIFY PACKET DEVICE and sense data say. */
+import { OPCODE } from '../scsi/opcode.ts';
+import { parseSense, type Sense } from '../scsi/sense.ts';
+
+/** Signature of a packet device in the upper two bytes of the address. */
+export const PACKET_SIGNATURE = { mid: 0x14, high: 0xeb } as const;
+export const PACKET_BYTES = 12;
+/** Bytes of a block of a data disc, and sectors of 512 bytes in it. */
+export const DISC_BLOCK = 2048;
+const SECTORS_PER_BLOCK = DISC_BLOCK / 512;
+export const SENSE_BYTES = 18;
+/** Tries of a command that finds a unit attention (`SD_MAX_RETRIES` of Linux's sr). */
+export const MOST_TRIES = 5;
+const UNIT_ATTENTION = 6;
+
+function packet(...bytes: number[]): Uint8Array {
+  const whole = new Uint8Array(PACKET_BYTES);
+  whole.set(bytes);
+  return whole;
+}
+
+export const PACKETS = {
+  testUnitReady: packet(OPCODE.testUnitReady),
+  requestSense: packet(OPCODE.requestSense, 0, 0, 0, SENSE_BYTES),
+  readCapacity: packet(OPCODE.readCapacity10),
+} as const;
+
+/** READ(10) of blocks of 2048 bytes; `sector` and `sectors` are those of the block layer. */
+export function readPacket(sector: number, sectors: number): Uint8Array {
+  const bytes = packet(OPCODE.read10);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(2, Math.floor(sector / SECTORS_PER_BLOCK));
+  view.setUint16(7, Math.ceil(sectors / SECTORS_PER_BLOCK));
+  return bytes;
+}
+
+/** Bytes of the disc out of the answer to READ CAPACITY(10). */
+export function discBytes(answer: Uint8Array): number {
+  const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
+  return (view.getUint32(0) + 1) * view.getUint32(4);
+}
+
+/** The sense that the drive had; undefined when its bytes make none. Response code with its valid bit, as ATAPI drives set it. */
+export const senseOf = (bytes: Uint8Array): Sense | undefined => parseSense(bytes);
+
+/** The command is to be sent again: something has happened to the drive, of which it has told now. */
+export const isAttention = (sense: Sense | undefined): boolean => sense?.key === UNIT_ATTENTION;
