@@ -1,5 +1,6 @@
 /** Which disks of a command line there are, what each sits behind, and which the laboratory can run. */
 import { PlatterError } from '../errors.ts';
+import { ON_ERROR, type OnError, type OnErrors } from '../block/on-error.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
@@ -52,6 +53,8 @@ export interface DrivableDevice {
   readOnly: boolean;
   /** `discard=unmap` (or `on`) of the drive. */
   unmap: boolean;
+  /** `rerror=` and `werror=` of the device, or else of its drive. */
+  onErrors: OnErrors;
   /** The machine is a q35, whose PCI pins have lines of their own; else a `pc`. */
   q35: boolean;
   /** `-append`: the guest kernel's own options. */
@@ -94,6 +97,22 @@ function backEnd(line: CommandLine, drive: string): Option | undefined {
       (option.name === 'drive' && param(option, 'id') === drive) ||
       (option.name === 'blockdev' && param(option, 'node-name') === drive),
   );
+}
+
+/** What becomes of errors of the host. Throws `lab.bad-value`. */
+function onErrors(device: Option | undefined, back: Option | undefined): OnErrors {
+  const policy = (key: keyof OnErrors): OnError => {
+    const text = param(device, key) ?? param(back, key) ?? 'auto';
+    const known = ON_ERROR.find((each) => each === text);
+    if (known !== undefined) return known;
+    const expected = ON_ERROR.join(', ');
+    throw new PlatterError('lab.bad-value', `${key}=${text}: expected one of ${expected}`, {
+      option: key,
+      value: text,
+      expected,
+    });
+  };
+  return { rerror: policy('rerror'), werror: policy('werror') };
 }
 
 /** What the back end says of the way to the host. */
@@ -184,6 +203,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     kernelOptions: kernelOptions(line),
     mmioVersion: mmioVersion(line),
     q35: isQ35(line),
+    onErrors: onErrors(option, back),
     ...hostSide(back),
     ...(isVhostScsi(driver) ? { aio: 'vhost' as const } : {}),
   };
@@ -225,6 +245,7 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
       kernelOptions: kernelOptions(line),
       mmioVersion: mmioVersion(line),
       q35: isQ35(line),
+      onErrors: onErrors(undefined, option),
       ...hostSide(option),
     });
   }

@@ -14,6 +14,7 @@ import { picSections } from './details/pic.ts';
 import { detailView, type Section } from './details/section.ts';
 import { drivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
+import { standing, stuck } from './standstill.ts';
 import type { Lab, LabOptions } from './types.ts';
 
 /** How long the machine may run before the event loop has its turn, nanoseconds. */
@@ -59,6 +60,8 @@ class Laboratory implements Lab {
   #waiting: (() => void)[] = [];
   #ended: (() => void)[] = [];
   #closed = false;
+  /** Why the machine stands still (`rerror=stop` and its like). */
+  #stoppedBy: PlatterError | undefined;
 
   constructor(options: LabOptions) {
     this.#options = options;
@@ -81,6 +84,7 @@ class Laboratory implements Lab {
       });
     }
     this.trace.restart();
+    this.#stoppedBy = undefined;
     const onReady = (): void => this.#wake();
     const machine = buildMachine({
       device,
@@ -89,6 +93,10 @@ class Laboratory implements Lab {
       trace: this.trace,
       costs: costTable(costs),
       onReady,
+      canStop: this.#options.canStop ?? false,
+      onIoError: (report) => {
+        if (report.action === 'stop') this.#stoppedBy = standing(report);
+      },
     });
     this.#bootCounts = this.trace.counts.slice();
     this.#bootModelNs = this.trace.modelNs;
@@ -115,8 +123,15 @@ class Laboratory implements Lab {
     if (this.#closed || (this.state !== 'ready' && this.state !== 'paused')) return;
     this.trace.exactClock = false;
     this.#change('running');
+    this.#cont();
     this.#repace();
     this.#pump();
+  }
+
+  /** QMP's `cont`, for a machine that an error of the host has stopped. */
+  #cont(): void {
+    this.#stoppedBy = undefined;
+    this.#machine.runState.cont();
   }
 
   pause(): void {
@@ -190,9 +205,11 @@ class Laboratory implements Lab {
 
   /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
   #idle(): boolean {
-    const { guest, device, host } = this.#machine;
+    const { guest, device, host, runState } = this.#machine;
     if (guest.finished) this.#change('finished');
-    else if (host.inFlight === 0) this.#change('failed', device.error ?? stuck());
+    else if (!runState.running) {
+      if (host.inFlight === 0) this.#change('paused', this.#stoppedBy);
+    } else if (host.inFlight === 0) this.#change('failed', device.error ?? stuck());
     return false;
   }
 
@@ -208,6 +225,7 @@ class Laboratory implements Lab {
   async step(kind: StepKind): Promise<void> {
     if (this.#closed || this.state === 'failed' || this.state === 'finished') return;
     this.pause();
+    this.#cont();
     this.trace.exactClock = true;
     const start = this.#clock();
     try {
@@ -219,7 +237,7 @@ class Laboratory implements Lab {
     }
     this.#realNs += this.#clock() - start;
     if (this.#machine.guest.finished) this.#change('finished');
-    else if (this.state !== 'running') this.#change('paused');
+    else if (this.state !== 'running') this.#change('paused', this.#stoppedBy);
   }
 
   /** Goes on until one more event is recorded. False when there will be none. */
@@ -227,8 +245,9 @@ class Laboratory implements Lab {
     const before = this.trace.total;
     while (this.trace.total === before) {
       if (this.#machine.scheduler.step()) continue;
-      const { guest, host, device } = this.#machine;
+      const { guest, host, device, runState } = this.#machine;
       if (guest.finished || this.#closed) return false;
+      if (!runState.running && host.inFlight === 0) return false;
       if (host.inFlight === 0) throw device.error ?? stuck();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
@@ -396,11 +415,3 @@ class Laboratory implements Lab {
 
 /** A queue's doorbell was heard: by QEMU, by the host's kernel, by another process. */
 const DOORBELLS = [E.virtio_queue_notify, E.vhost_scsi_handle_kick, E.vu_kick_cb];
-
-/** Nobody has anything to do and the work is not done: a fault of the laboratory itself. */
-function stuck(): PlatterError {
-  return new PlatterError(
-    'lab.stuck',
-    'the machine stands still although requests are left; this is a fault in the laboratory',
-  );
-}

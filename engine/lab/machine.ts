@@ -12,9 +12,12 @@ import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
 import { HostIo } from '../machine/host-io.ts';
 import { pcRouting, q35Routing } from '../machine/interrupts.ts';
+import type { IoErrorReport } from '../machine/io-errors.ts';
 import { Kvm } from '../machine/kvm.ts';
 import { createMemory, type GuestMemory } from '../machine/memory.ts';
 import { PciRoot } from '../machine/pci/root.ts';
+import { RunState } from '../machine/run-state.ts';
+import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import { buildsAs, type DrivableDevice } from './drivable.ts';
 import { buildBridges } from './bridges.ts';
@@ -37,6 +40,10 @@ export interface MachineOptions {
   costs: CostTable;
   /** A block node's promise came true: there is something to do. */
   onReady: () => void;
+  /** Whether `rerror=stop` and its like stop the machine; otherwise the guest hears of such errors. */
+  canStop: boolean;
+  /** A request failed at the host (QMP's `BLOCK_IO_ERROR`). */
+  onIoError: (report: IoErrorReport) => void;
 }
 
 export interface Machine {
@@ -45,6 +52,7 @@ export interface Machine {
   device: LabDevice;
   driver: LabHardware['driver'];
   host: HostIo;
+  runState: RunState;
   /** The interrupt controllers. */
   apics: LocalApics;
   memory: GuestMemory;
@@ -121,6 +129,14 @@ export function buildMachine(options: MachineOptions): Machine {
   };
   const host = new HostIo(trace, { aio: wanted.aio, costs, onReady });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);
+  const runState = new RunState();
+  runState.onChange((status) => {
+    scheduler.cpuStopped = status !== 'running';
+    trace.emit(E.vm_state_notify, 0, status === 'running' ? 1 : 0, 0, 0, 0);
+    if (status !== 'running') return;
+    scheduler.wakeAll();
+    scheduler.wakeQemu();
+  });
   const bus = new GuestBus(space, io, trace);
   const firmware = new Firmware(bus);
   const { bus: pci, number: busNumber } = buildBridges(root, { memory: space, io }, wanted.bridges, firmware);
@@ -141,6 +157,7 @@ export function buildMachine(options: MachineOptions): Machine {
     pci,
     interrupts: kvm,
     host,
+    errors: { runState: options.canStop ? runState : undefined, onIoError: options.onIoError },
     trace,
     nextRequestId: () => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1),
     wakeDevice: () => scheduler.wakeQemu(),
@@ -188,7 +205,7 @@ export function buildMachine(options: MachineOptions): Machine {
   apics.controllers.forEach((controller, cpu) => {
     controller.onPending = () => scheduler.wakeCpu(cpu);
   });
-  return { scheduler, guest, device: built.device, driver: built.driver, host, apics, memory };
+  return { scheduler, guest, device: built.device, driver: built.driver, host, runState, apics, memory };
 }
 
 /** A driver that asks its device for something while it probes sees the answers itself: their interrupts find nothing any more. */

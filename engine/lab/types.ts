@@ -22,6 +22,8 @@ export interface LabOptions {
   schedule?: (callback: () => void) => void;
   /** Called after every change of state. */
   onStatus?: (change: LabStatusChange) => void;
+  /** Somebody is there to let the machine run on when `rerror=stop` or its like stopped it; otherwise the guest hears of such errors. */
+  canStop?: boolean;
   /** Events that the trace holds before it forgets the oldest; a power of two is used. */
   traceEvents?: number;
   /** Changes to the table of published costs behind the model clock, nanoseconds by key. */
@@ -41,7 +43,10 @@ export interface Lab {
   readonly error: PlainError | undefined;
   /** The recorded events; save.ts writes them as JSON lines. */
   readonly trace: TraceRing;
-  /** Runs until the workload is done, or until pause. Does nothing when already running. */
+  /**
+   * Runs until the workload is done, or until pause. Does nothing when already running. A machine that an error of the host has
+   * stopped (`lab.io-error`) tries again what failed, as QMP's `cont`.
+   */
   run(): void;
   pause(): void;
   /** Goes on for one event, or until the oldest request in flight is complete; resolves when it is there. */

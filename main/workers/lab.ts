@@ -32,6 +32,7 @@ async function create(build: LabBuild): Promise<Lab> {
     drives: (id) => drives.get(id),
     workload: config.workload,
     deviceId: config.deviceId,
+    canStop: true,
     onStatus: (change) => server.report(change),
   });
 }

@@ -39,6 +39,7 @@ export const ahci: MachineKind = {
       memory,
       trace,
       host: context.host,
+      ...context.errors,
       interrupts: context.interrupts,
       multifunction: board,
       drives: Array.from({ length: AHCI_PORTS }, (_, port) =>

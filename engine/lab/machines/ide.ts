@@ -40,6 +40,7 @@ export function ideDriveOptions(wanted: DrivableDevice, node: MachineContext['no
     kind: isCd ? 'cd' : 'hd',
     node,
     unmap,
+    onErrors: wanted.onErrors,
     ...given({
       serial: properties.text('serial'),
       model: properties.text('model'),
@@ -126,6 +127,7 @@ export const piixIde: MachineKind = {
       memory,
       trace,
       host: context.host,
+      ...context.errors,
       interrupts: context.interrupts,
       io: context.io,
       onWork: context.wakeDevice,

@@ -8,6 +8,7 @@ import type { GuestDriver } from '../../guest/driver.ts';
 import type { AddressSpace } from '../../machine/address-space.ts';
 import type { HostIo } from '../../machine/host-io.ts';
 import type { InterruptSink, IsaInterruptSink } from '../../machine/interrupts.ts';
+import type { IoErrorsOptions } from '../../machine/io-errors.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import type { PciBus } from '../../machine/pci/bus.ts';
 import type { PciFunction } from '../../machine/pci/function.ts';
@@ -73,6 +74,8 @@ export interface MachineContext {
   /** Where the device's interrupts go. */
   interrupts: InterruptSink & IsaInterruptSink;
   host: HostIo;
+  /** What `rerror=stop` and its like stop, and who hears of requests that fail at the host. */
+  errors: Omit<IoErrorsOptions, 'trace'>;
   trace: TraceRing;
   nextRequestId: () => number;
   /** A doorbell was rung through its ioeventfd, or the device has something to do for another reason: its thread wakes up. */

@@ -50,6 +50,7 @@ function diskOptions(wanted: DrivableDevice, node: MachineContext['node']): Scsi
     node,
     kind: driver === 'scsi-cd' ? 'cdrom' : 'disk',
     unmap,
+    ...wanted.onErrors,
     deviceId: text('device_id') ?? (serial === undefined ? drive : undefined),
     ...given({
       serial,
@@ -111,6 +112,7 @@ export const virtioScsi: MachineKind = {
       memory,
       trace,
       host: context.host,
+      ...context.errors,
       nextRequestId: context.nextRequestId,
       properties: controllerProperties(controller.properties, wanted.cpus),
       irqfd: controller.properties.on('ioeventfd', true),
