@@ -36,6 +36,13 @@ const REST_MS = 250;
 /** Between two looks at the device's registers while the lab runs, in milliseconds: nobody reads faster. */
 const DETAILS_MS = 200;
 
+/** A field of the Device view: its section, its name (the first one when left out), and the virtqueue when there is one for each. */
+export interface WantedField {
+  section: string;
+  field?: string;
+  queue?: number;
+}
+
 export const useLabStore = defineStore('lab', () => {
   const app = useAppStore();
   const machine = useMachineStore();
@@ -64,6 +71,8 @@ export const useLabStore = defineStore('lab', () => {
   /** The section of the device's registers that is shown, and the newest look at it. */
   const section = ref('');
   const details = shallowRef<DetailView | null>(null);
+  /** The field that is to be chosen there, until it is found. */
+  const wantedField = shallowRef<WantedField | null>(null);
   let detailsAt = -Infinity;
   /** What a hostile driver can try, and what came of what it tried on this machine. */
   const attacks = shallowRef<AttackInfo[]>([]);
@@ -328,6 +337,13 @@ export const useLabStore = defineStore('lab', () => {
     top.value = first;
   }
 
+  /** Shows a value among the device's registers. */
+  function showDetail(wanted: WantedField): void {
+    view.value = 'device';
+    section.value = wanted.section;
+    wantedField.value = wanted;
+  }
+
   /** Selects a request everywhere; the same one again, or null, lets go of it. */
   function selectRequest(id: number | null): void {
     request.value = id === null || id === 0 || id === request.value ? null : id;
@@ -374,6 +390,8 @@ export const useLabStore = defineStore('lab', () => {
     loadAttacks,
     attack,
     showEvents,
+    showDetail,
+    wantedField,
     touch,
   };
 });

@@ -52,6 +52,26 @@ test.describe.serial('the device of the laboratory', () => {
     await screens(platter, 'lab-device-queue');
   });
 
+  test('leads from a value of the picture to its explanation, by the keyboard as well', async () => {
+    const { page } = platter;
+    const about = page.getByRole('region', { name: 'The chosen value' });
+    for (const [field, says] of [
+      ['used.idx', 'guest-physical address'],
+      ['queue_device', 'BAR 4'],
+      ['vector 1', 'PCI 3.0, 6.8.2'],
+      ['29 EVENT_IDX', 'virtio 1.2'],
+    ]) {
+      await page.getByRole('tab', { name: 'Path and queue' }).click();
+      await page.locator(`[data-detail="${field}"]`).focus();
+      await page.keyboard.press('Enter');
+      await expect(about).toContainText(field);
+      await expect(about).toContainText(says);
+    }
+    await page.getByRole('tab', { name: 'Path and queue' }).click();
+    await accessible(page);
+    await screens(platter, 'lab-path-links');
+  });
+
   test('lets a hostile driver try, and shows what the device does', async () => {
     const { page } = platter;
     await page.getByRole('tab', { name: 'Hostile driver' }).click();

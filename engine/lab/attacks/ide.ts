@@ -132,7 +132,8 @@ export const IDE_ATTACKS: readonly IdeAttack[] = [
       hostile.out(REGISTER.lbaLow, 0xff);
       hostile.out(REGISTER.status, CMD.readDmaExt);
       hostile.settle();
-      return (hostile.status & STATUS.drq) !== 0 ? 'ignored' : undefined;
+      const kept = hostile.in(REGISTER.lbaLow) !== 0xff;
+      return kept && (hostile.status & STATUS.drq) !== 0 ? 'ignored' : undefined;
     }),
   ),
   table('ide-prd-zero', ({ data }) => [[data, 0]], 4 * SECTOR),

@@ -55,6 +55,18 @@ export function words(text: string): string {
     .join(', ');
 }
 
+/** Where the field is among those of its section; 0 when it is not there. With a queue, behind the row that selects it. */
+export function fieldIndex(
+  fields: readonly DetailField[],
+  { field, queue }: { field?: string; queue?: number },
+): number {
+  const from = fields.findIndex(({ name, value }) => name === 'queue_select' && value === queue);
+  return Math.max(
+    0,
+    fields.findIndex(({ name }, index) => index > from && name === field),
+  );
+}
+
 export function fieldName({ name }: DetailField): string {
   return has(`lab-details.name.${name}`) ? t(`lab-details.name.${name}`) : name;
 }
