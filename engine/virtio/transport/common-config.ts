@@ -146,10 +146,8 @@ export class CommonConfig implements RegisterRange {
         this.#enable(queue, value);
         break;
       case COMMON.queueReset:
-        if (value === 1) {
-          this.#device.resetQueue(queue);
-          addresses.fill(0);
-        }
+        // As in QEMU the address registers keep what was written; section 4.1.4.3.2 has the driver write them again.
+        if (value === 1) this.#device.resetQueue(queue);
         break;
       default:
         if (offset >= COMMON.queueDesc && offset < COMMON.queueNotifyData && offset % 4 === 0) {
