@@ -144,4 +144,36 @@ describe.each([
       for (let i = 0; i < 40; i++) await randomRequest(driver, pick, indirect);
     });
   });
+
+  it('random register writes', async () => {
+    await same(async (driver) => {
+      const random = new Random(31);
+      const pick = (most: number): number => Math.floor(random.next() * most);
+      const { transport } = driver;
+      const written = [
+        MMIO.deviceFeaturesSelect,
+        MMIO.driverFeaturesSelect,
+        MMIO.driverFeatures,
+        MMIO.queueSelect,
+        MMIO.queueSize,
+        MMIO.queueDesc,
+        MMIO.queueDriver + 4,
+        MMIO.queueDevice,
+        MMIO.guestPageSize,
+        MMIO.queueAlign,
+        MMIO.interruptAck,
+        0x054,
+        0x0fc,
+      ];
+      const read = [MMIO.deviceFeatures, MMIO.queueSizeMax, MMIO.queueReady, MMIO.queuePage, MMIO.status];
+      for (let i = 0; i < 200; i++) {
+        const size = ([1, 2, 4, 4, 4] as const)[pick(5)];
+        const value = pick(3) === 0 ? pick(4) : pick(2 ** (8 * size) - 1);
+        await transport.write(written[pick(written.length)], value, size);
+        const at = read[pick(read.length)];
+        driver.note(`${i}: ${at}`, await transport.read(at));
+        if (pick(15) === 0) await transport.write(MMIO.status, [0, 1, 3][pick(3)]);
+      }
+    });
+  });
 });
