@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { format, ratio, type BenchLine } from './bench.ts';
+import { format, median, ratio, type BenchLine } from './bench.ts';
 
 const line: BenchLine = {
   what: 'randread 4k',
@@ -23,4 +23,9 @@ it('prints one line with both figures', () => {
   expect(format('x', { ...line, ours: 0.123456, theirs: 12.3456 })).toContain(
     ': 0.1235 MiB/s, qemu-img bench 12.35 MiB/s',
   );
+});
+
+it('takes the middle of several runs', () => {
+  expect(median([9, 1, 2])).toBe(2);
+  expect(median([10, 1, 2, 4])).toBe(3);
 });

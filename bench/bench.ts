@@ -40,3 +40,10 @@ export function format(name: string, line: BenchLine): string {
     `${line.peer} ${figure(line.theirs)} ${line.unit}, ratio ${ratio(line).toFixed(2)}`
   );
 }
+
+/** The middle one of several figures: neither the lucky nor the disturbed run. */
+export function median(figures: readonly number[]): number {
+  const sorted = figures.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

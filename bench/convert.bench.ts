@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openImage } from '#engine/block/graph.ts';
 import { convert } from '#engine/block/jobs/convert.ts';
-import type { BenchLine } from './bench.ts';
+import { median, type BenchLine } from './bench.ts';
 
 export const name = 'convert';
 
 const MIB = 1 << 20;
 /** Of the disk; three quarters of it hold data. */
 const SIZE = 512 * MIB;
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 interface Case {
   what: string;
@@ -48,13 +48,13 @@ export async function run(report: (line: BenchLine) => void): Promise<void> {
     makeSources(at, qemuImg);
     const version = /version (\S+)/.exec(qemuImg('--version'))?.[1];
     for (const one of CASES) {
-      let ours = Number.POSITIVE_INFINITY;
-      let theirs = Number.POSITIVE_INFINITY;
-      // Alternating rounds, the best of each: what else the machine does troubles both alike.
+      const seconds = { ours: [] as number[], theirs: [] as number[] };
+      // Alternating rounds, the middle of each: what else the machine does troubles both alike.
       for (let round = 0; round < ROUNDS; round++) {
-        theirs = Math.min(theirs, qemuSeconds(one, at, qemuImg));
-        ours = Math.min(ours, await ourSeconds(one, at));
+        seconds.theirs.push(qemuSeconds(one, at, qemuImg));
+        seconds.ours.push(await ourSeconds(one, at));
       }
+      const [ours, theirs] = [median(seconds.ours), median(seconds.theirs)];
       const format = one.source.replace(/.*\./, '');
       const same = qemuImg(
         'compare',

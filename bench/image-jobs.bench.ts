@@ -12,11 +12,11 @@ import { openImage } from '#engine/block/graph.ts';
 import { checksumImage } from '#engine/block/jobs/checksum.ts';
 import { compareImages } from '#engine/block/jobs/compare.ts';
 import { mapPage } from '#engine/block/map.ts';
-import type { BenchLine } from './bench.ts';
+import { median, type BenchLine } from './bench.ts';
 
 export const name = 'image jobs';
 
-const ROUNDS = 3;
+const ROUNDS = 7;
 const MIB = 1 << 20;
 
 type Report = (line: BenchLine) => void;
@@ -31,32 +31,31 @@ export async function run(report: Report): Promise<void> {
   }
 }
 
-/** Milliseconds, the best of some rounds, ours and theirs in turns. */
+/** Milliseconds, the middle of some rounds, ours and theirs in turns. */
 async function measure(
   ours: () => Promise<void>,
   theirs: () => void,
 ): Promise<{ ours: number; theirs: number }> {
-  const best = { ours: Number.POSITIVE_INFINITY, theirs: Number.POSITIVE_INFINITY };
+  const took = { ours: [] as number[], theirs: [] as number[] };
   for (let round = 0; round < ROUNDS; round++) {
     let start = performance.now();
     theirs();
-    best.theirs = Math.min(best.theirs, performance.now() - start);
+    took.theirs.push(performance.now() - start);
     start = performance.now();
     await ours();
-    best.ours = Math.min(best.ours, performance.now() - start);
+    took.ours.push(performance.now() - start);
   }
-  return best;
+  return { ours: median(took.ours), theirs: median(took.theirs) };
 }
 
 /** What starting the program alone takes, milliseconds. */
 function emptyStart(command: string): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 10; round++) {
+  const took = Array.from({ length: 10 }, () => {
     const start = performance.now();
     spawnSync(command, ['--version']);
-    best = Math.min(best, performance.now() - start);
-  }
-  return best;
+    return performance.now() - start;
+  });
+  return median(took);
 }
 
 async function jobs(folder: string, report: Report): Promise<void> {
