@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { app } from 'electron';
 import type { ImageHandle } from '#contract/images.ts';
 import { settingsSchema, type Locale, type Session, type Settings } from '#contract/settings.ts';
+import { PlatterError } from '#engine/errors.ts';
 import { PersonGate } from './gate.ts';
 import { Images } from './images/images.ts';
 import { historySchema, type JobHistory } from './jobs/history.ts';
@@ -121,16 +122,20 @@ export class Application {
   /** A text of menus and dialogs. */
   readonly text = (key: string): string => translator(this.locale)(key);
 
-  /** Attaches files; one that cannot be attached is told in a notice. */
+  /** Attaches files; what cannot be attached is told in a notice, once for all that are too many. */
   attach(files: readonly string[]): ImageHandle[] {
-    return files.flatMap((file) => {
+    const handles: ImageHandle[] = [];
+    const told = new Set<string>();
+    for (const file of files) {
       try {
-        return [this.images.attach(file)];
+        handles.push(this.images.attach(file));
       } catch (error) {
-        this.notices.addError(error);
-        return [];
+        const code = error instanceof PlatterError ? error.code : '';
+        if (code !== 'image.too-many' || !told.has(code)) this.notices.addError(error);
+        told.add(code);
       }
-    });
+    }
+    return handles;
   }
 
   /** Attaches the files of the last run again and gives the kept session their new handles. */
