@@ -19,7 +19,7 @@ export interface NewFile {
 /** Throws what opening a file throws, naming the final file. */
 export function createNewFile(path: string, overwrite: boolean): NewFile {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.part`);
-  const storage = openFile(temporary, { create: true, readOnly: false });
+  const storage = openFile(temporary, { create: true, readOnly: false, name: basename(path) });
   return {
     storage,
     path: temporary,

@@ -7,7 +7,7 @@ import type { CreateOptions, FormatDescriptor } from '../format.ts';
 import { formatByName } from '../formats/registry.ts';
 import type { Gate } from '../gate.ts';
 import { openImage, type OpenOptions } from '../graph.ts';
-import { openFile } from '../storage/file.ts';
+import { openFile, type FileStorage } from '../storage/file.ts';
 import { WriteBehind } from '../storage/write-behind.ts';
 import { createNewFile } from './new-file.ts';
 import { preallocateNew } from './preallocate.ts';
@@ -59,15 +59,16 @@ export async function newImage(path: string, options: NewImageOptions): Promise<
   const file = createNewFile(path, options.overwrite ?? false);
   const siblings = new Siblings(path, options.gate);
   const secret = passphraseOf(options.create);
-  const open = async (source: string | WriteBehind, more?: OpenOptions): Promise<FormatNode> => {
+  const storage = (): FileStorage => openFile(file.path, { readOnly: false, name: basename(path) });
+  const open = async (source: FileStorage | WriteBehind, more?: OpenOptions): Promise<FormatNode> => {
     const known = { format: descriptor.name, readOnly: false, gate: siblings.gate, secret };
     return (await openImage(source, { ...known, ...more })).node;
   };
   const image: NewImage = {
     descriptor,
-    open: (more) => open(file.path, more),
+    open: (more) => open(storage(), more),
     openToFill: async (more) => {
-      const behind = new WriteBehind(openFile(file.path, { readOnly: false }));
+      const behind = new WriteBehind(storage());
       return { node: await open(behind, more), settle: () => behind.settle() };
     },
     commit: () => file.commit(),

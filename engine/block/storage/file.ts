@@ -38,11 +38,13 @@ export interface FileOpenOptions {
   noFollow?: boolean;
   /** Make the file; it must not exist. */
   create?: boolean;
+  /** What a person calls it, where the path has another name for now. Default: the path's own. */
+  name?: string;
 }
 
 /** Opens `path`. Throws `storage.not-found`, `storage.permission`, `storage.is-directory`, `storage.not-a-file`, … */
 export function openFile(path: string, options: FileOpenOptions = {}): FileStorage {
-  const name = basename(path);
+  const name = options.name ?? basename(path);
   const readOnly = options.readOnly ?? true;
   if (path.includes('\0'))
     throw new PlatterError('storage.bad-path', 'The path contains a NUL byte', { image: name });
@@ -59,7 +61,7 @@ export function openFile(path: string, options: FileOpenOptions = {}): FileStora
   }
   try {
     if (options.noFollow === true) checkWhere(fd, path, name);
-    return new FileStorage(fd, path, readOnly && options.create !== true);
+    return new FileStorage(fd, path, readOnly && options.create !== true, name);
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -102,10 +104,10 @@ export class FileStorage implements Storage {
   #holes: HoleFinder | undefined;
 
   /** Takes over `fd`. */
-  constructor(fd: number, path: string, readOnly: boolean) {
+  constructor(fd: number, path: string, readOnly: boolean, name = basename(path)) {
     this.#fd = fd;
     this.path = path;
-    this.name = basename(path);
+    this.name = name;
     this.readOnly = readOnly;
     const stat = this.#stat();
     if (stat.isDirectory()) {
