@@ -141,6 +141,30 @@ test.describe.serial('jobs', () => {
     expect(readdirSync(folder.path).filter((name) => name.includes('stopped'))).toEqual([]);
   });
 
+  test('a dialog that is cancelled changes nothing', async () => {
+    const before = await platter.call('images.list');
+    await platter.app.evaluate(({ dialog }) => {
+      dialog.showSaveDialog = () => Promise.resolve({ canceled: true, filePath: '' });
+      dialog.showOpenDialog = () => Promise.resolve({ canceled: true, filePaths: [] });
+    });
+    expect(await platter.call('images.pick')).toEqual({ ok: true, value: [] });
+    expect(await platter.call('images.list')).toEqual(before);
+    await form('disk.qcow2', 'convert');
+    await page.getByTestId('pick-target').click();
+    await expect(page.getByTestId('job-run')).toBeDisabled();
+    // A target that was chosen before stays chosen.
+    await saveAs('kept.raw');
+    await page.getByTestId('pick-target').click();
+    await expect(command()).toContainText('kept.raw');
+    await platter.app.evaluate(({ dialog }) => {
+      dialog.showSaveDialog = () => Promise.resolve({ canceled: true, filePath: '' });
+    });
+    await page.getByTestId('pick-target').click();
+    await expect(command()).toContainText('kept.raw');
+    await expect(page.getByTestId('job-run')).toBeEnabled();
+    expect(readdirSync(folder.path).filter((name) => name.includes('kept'))).toEqual([]);
+  });
+
   test('an existing file is replaced only after a yes', async () => {
     await form('disk.qcow2', 'convert');
     writeFileSync(folder.at('there.img'), 'something that matters');
