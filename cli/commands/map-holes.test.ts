@@ -9,6 +9,7 @@ import {
   truncateSync,
   writeSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -122,6 +123,21 @@ const IMAGES: [string, string, (folder: string) => void][] = [
     },
   ],
 ];
+
+/** Whether the library that calls lseek is in this process. */
+const loaded = (): boolean =>
+  Object.keys(createRequire(import.meta.url).cache).some((path) => path.includes('koffi'));
+
+it.skipIf(process.platform !== 'linux')('costs nothing where nobody asks for holes', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'platter-holes-'));
+  const path = join(folder, 'sparse.raw');
+  sparse(path, MIB, [4096, 4096]);
+  for (const command of ['info', 'check']) await platter([command, '-f', 'raw', path]);
+  expect(loaded()).toBe(false);
+  await platter(['map', '-f', 'raw', path]);
+  expect(loaded()).toBe(true);
+  rmSync(folder, { recursive: true });
+});
 
 const places = [tmpdir(), '/dev/shm'].filter((place) => existsSync(place));
 

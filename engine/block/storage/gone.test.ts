@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { noise } from '../testing/bytes.ts';
-import { noFuse, ServedFile } from '../testing/fuse.ts';
+import { canServe, ServedFile } from '../testing/fuse.ts';
 import { qemuCheck, qemuImg, qemuIo, testFolder } from '../testing/qemu.ts';
 import { checkImage } from '../check.ts';
 import { openImage } from '../graph.ts';
@@ -15,7 +15,7 @@ import { openFile } from './file.ts';
 const at = testFolder();
 const gone = expect.objectContaining({ code: 'storage.gone' });
 
-describe.skipIf(noFuse() !== undefined)('a file system whose server died', () => {
+describe.skipIf(!canServe())('a file system whose server died', () => {
   const served: ServedFile[] = [];
   afterEach(async () => {
     for (const file of served.splice(0)) await file.remove();

@@ -1,15 +1,22 @@
 /** A file of a file system that goes away: QEMU's storage daemon serves it through FUSE, and is killed under whoever has it open. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Why there can be no such file here; undefined when there can. */
-export function noFuse(): string | undefined {
-  if (process.platform !== 'linux' || !existsSync('/dev/fuse')) return 'this system has no FUSE';
-  if (process.getuid?.() !== 0) return 'mounting a file system here takes root';
-  return undefined;
+/** Whether there can be such a file here: it takes FUSE and the right to mount, which a container may lack even for root. */
+export function canServe(): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    closeSync(openSync('/dev/fuse', 'r+'));
+    const rights = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'ascii'))?.[1] ?? '0';
+    return ((BigInt(`0x${rights}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+  } catch {
+    return false;
+  }
 }
+
+const CAP_SYS_ADMIN = 21n;
 
 export class ServedFile {
   readonly path: string;
