@@ -15,7 +15,7 @@ import {
   type TargetFile,
 } from './jobs.ts';
 import { jobSecretsSchema, passphraseSchema } from './secrets.ts';
-import type { LabStatus } from './lab.ts';
+import type { LabStatus, LineDiskInfo } from './lab.ts';
 import type { AttackInfo, AttackResult } from './lab-attacks.ts';
 import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResult } from './try.ts';
 import type { OwnersPage, SearchStep, StructureFields, StructureNode, StructurePage } from './structure.ts';
@@ -116,6 +116,10 @@ export const calls = {
   'jobs.forget': call<null>()(v.strictTuple([v.nullable(jobIdSchema)])),
   /** Puts the equivalent qemu-img command on the clipboard, files by their whole paths. */
   'jobs.copyCommand': call<null>()(v.strictTuple([jobRequestSchema])),
+  /** The disks of a line and why the lab cannot run them, if it cannot. */
+  'lab.disks': call<LineDiskInfo[]>()(
+    v.strictTuple([labConfigSchema.entries.line, v.pipe(v.array(configFileSchema), v.maxLength(256))]),
+  ),
   'lab.create': call<LabStatus>()(v.strictTuple([labConfigSchema])),
   'lab.run': call<null>()(v.strictTuple([labId])),
   'lab.pause': call<null>()(v.strictTuple([labId])),
@@ -123,9 +127,9 @@ export const calls = {
   /** Events a second while running, or null for as fast as it goes. */
   'lab.speed': call<null>()(v.strictTuple([labId, v.nullable(v.pipe(v.number(), v.minValue(0.1)))])),
   'lab.close': call<null>()(v.strictTuple([labId])),
-  /** What a hostile driver can try on the lab's device; and one try, after which the lab stands paused. */
-  'lab.attacks': call<AttackInfo[]>()(v.strictTuple([labId])),
-  'lab.attack': call<AttackResult>()(v.strictTuple([labId, v.pipe(v.string(), v.maxLength(64))])),
+  /** What a hostile driver can try on the device of one of the lab's disks; and one try, after which the lab stands paused. */
+  'lab.attacks': call<AttackInfo[]>()(v.strictTuple([labId, index])),
+  'lab.attack': call<AttackResult>()(v.strictTuple([labId, v.pipe(v.string(), v.maxLength(64)), index])),
   /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
   'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
   /** Asks for the file that a `-readconfig` of the line stands for, and reads it; null when cancelled. */

@@ -11,7 +11,7 @@ export interface LabConfig {
   bindings: Binding[];
   /** What the line's `-readconfig` options name, as far as it was chosen. */
   configs?: ConfigFile[];
-  /** The `id=` of the device to work on; the first one that the lab can drive when left out. */
+  /** The `id=` of the device to work on when the workload names no disks; the first one that the lab can drive when left out. */
   deviceId?: string;
   workload: Workload;
   /** QEMU's version whose rules hold, `major.minor`. */
@@ -24,9 +24,19 @@ export interface LabStatus {
   id: LabId;
   state: LabRunState;
   process: 'starting' | 'running' | 'crashed' | 'hung' | 'ended';
-  /** What is being driven, in words of the command line: `virtio-blk-pci virtio-disk1`. */
+  /** What is being driven, in words of the command line: `virtio-blk-pci virtio-disk1`, several with commas between them. */
   device?: string;
   error?: PlainError;
+}
+
+/** A disk of a command line, as the lab finds it. */
+export interface LineDiskInfo {
+  /** In words of the command line: `scsi-hd disk1`. */
+  label: string;
+  /** The id of its drive, by which a workload names it; null when it has none. */
+  drive: string | null;
+  /** Why the lab cannot run it, or null. */
+  error: PlainError | null;
 }
 
 /** How far a single step goes: the next event, or until the current request is complete. */
@@ -45,6 +55,8 @@ export interface LabFrameRequest {
   count: number;
   /** Only events of this request id, or null for all. */
   requestId: number | null;
+  /** Which of the frame's disks is looked at: its device's queues, registers and vectors are shown. The first when left out. */
+  disk?: number;
   /** Which queue to show, or null for none. */
   queue: number | null;
   /** Which section of the device's registers to show, or null for none; an unknown one stands for the first. */
@@ -90,6 +102,24 @@ export interface VectorView {
   count: number;
 }
 
+/** What the programs have had of one disk. */
+export interface DiskView {
+  /** In words of the command line: `scsi-hd disk1`. */
+  name: string;
+  drive: string;
+  counters: {
+    requests: number;
+    bytes: number;
+    reads: number;
+    writes: number;
+    flushes: number;
+    errors: number;
+  };
+  /** How long its requests took together, and when the last one was done: nanoseconds of the model clock since the guest was up. */
+  waitedNs: number;
+  lastNs: number;
+}
+
 export interface LabFrame {
   seq: number;
   status: LabRunState;
@@ -121,6 +151,9 @@ export interface LabFrame {
    */
   realNs: number;
   modelNs: number;
+  /** The disks that are run, in the order in which they were chosen. */
+  disks: DiskView[];
+  /** What follows is of the disk that is looked at. */
   queue: QueueView | null;
   queueCount: number;
   /** The device's registers, when they were asked for. */

@@ -49,8 +49,16 @@ export const configFileSchema = v.object({
 });
 export type ConfigFile = v.InferOutput<typeof configFileSchema>;
 
+/** Most disks of a line that a lab runs at once. */
+export const MOST_DISKS = 16;
+
 /** fio's names. Sizes in bytes. */
 export const workloadSchema = v.object({
+  /**
+   * The disks that are worked on (fio's `filename`), by their drives or the ids of their devices; each has `numjobs` programs of its own.
+   * When left out (or empty): the first disk of the line that the lab can run.
+   */
+  disks: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(1024))), v.maxLength(MOST_DISKS))),
   rw: v.picklist(['read', 'write', 'randread', 'randwrite', 'rw', 'randrw']),
   bs: v.pipe(v.number(), v.integer(), v.minValue(512), v.maxValue(4 * 1024 * 1024)),
   iodepth: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1024)),

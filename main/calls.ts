@@ -6,6 +6,7 @@ import type { Application } from './application.ts';
 import { pickConfigFile, pickImages, pickTraceFile } from './images/dialogs.ts';
 import { pickTarget } from './jobs/dialogs.ts';
 import { sampleCopy } from './images/sample.ts';
+import { disksOf } from './labs/disks.ts';
 import { readConfigFile } from './qemu/config-file.ts';
 
 export function handlersOf(platter: Application): Handlers {
@@ -64,13 +65,14 @@ export function handlersOf(platter: Application): Handlers {
       gate.answer(id, allow);
       return null;
     },
+    'lab.disks': (line, configs) => disksOf(line, configs),
     'lab.create': (config) => labs.create(config),
     'lab.run': (id) => labs.run(id),
     'lab.pause': (id) => labs.pause(id),
     'lab.step': (id, kind) => labs.step(id, kind),
     'lab.speed': (id, eventsPerSecond) => labs.speed(id, eventsPerSecond),
-    'lab.attacks': (id) => labs.attacks(id),
-    'lab.attack': (id, attack) => labs.attack(id, attack),
+    'lab.attacks': (id, disk) => labs.attacks(id, disk),
+    'lab.attack': (id, attack, disk) => labs.attack(id, attack, disk),
     'lab.close': async (id) => {
       await labs.close(id);
       return null;

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { fillPattern } from '#engine/guest/workload.ts';
 import { loadTrace } from '#engine/trace/save.ts';
 import { qemuImg, workFolder } from '../testing/qemu-img.ts';
 import { platter, pressControlC } from '../testing/run-command.ts';
@@ -100,6 +101,53 @@ it('prints the path of a request for people', async () => {
   expect(ran.out).toContain('virtio-blk-pci disk0 on d0');
   expect(ran.out).toMatch(/requests +10: 10 reads, 0 writes, 0 flushes, 0 failed; 40 KiB/);
   expect(ran.out).toMatch(/^ +1 Program +10 +14 Program.* 10$/m);
+});
+
+describe('several disks', () => {
+  const second = (): string => join(folder, 'second.qcow2');
+  beforeEach(() => {
+    qemuImg(folder, 'create', '-q', '-f', 'qcow2', second(), '2M');
+    writeFileSync(
+      line,
+      `qemu-system-x86_64 -drive file=${image},if=none,id=d0,format=qcow2 -drive file=${second()},if=none,id=d1,format=qcow2 ` +
+        '-device virtio-scsi-pci,id=s0 -device scsi-hd,drive=d0,id=disk0 -device scsi-hd,drive=d1,id=disk1\n',
+    );
+  });
+
+  it.each([[['--device', 'disk0', '--device', 'd1']], [['--device', 'all']]])('%j', async (words) => {
+    const run = [
+      'run',
+      '--line',
+      line,
+      '--rw',
+      'write',
+      '--size',
+      '1M',
+      '--number-ios',
+      '256',
+      '--write',
+      ...words,
+    ];
+    const ran = await platter([...run, '--json']);
+    expect(ran.code).toBe(0);
+    const { disks, counters } = JSON.parse(ran.out);
+    expect(
+      disks.map(({ device: name, drive }: { device: string; drive: string }) => `${name} ${drive}`),
+    ).toEqual(['scsi-hd disk0 d0', 'scsi-hd disk1 d1']);
+    expect(disks.map((disk: { counters: { writes: number } }) => disk.counters.writes)).toEqual([256, 256]);
+    expect(counters.requests).toBe(512);
+    // Each image holds the data of its own disk, as qemu-img finds it.
+    [image, second()].forEach((path, index) => {
+      const bytes = new Uint8Array(1024 * 1024);
+      fillPattern(new DataView(bytes.buffer), 0, 1 + index);
+      const expected = join(folder, 'expected.raw');
+      writeFileSync(expected, bytes);
+      const found = join(folder, 'found.raw');
+      qemuImg(folder, 'dd', '-f', 'qcow2', '-O', 'raw', 'bs=1M', 'count=1', `if=${path}`, `of=${found}`);
+      expect(qemuImg(folder, 'compare', '-f', 'raw', '-F', 'raw', expected, found)).toContain('identical');
+    });
+    expect((await platter(run)).out).toMatch(/^ {2}scsi-hd disk1 +256 requests, 1 MiB; .* each, /m);
+  });
 });
 
 it('prints what happened until Ctrl-C', async () => {

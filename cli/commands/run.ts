@@ -1,8 +1,10 @@
 /** `platter run`: a workload through the devices of a command line, traced. */
 import type { LabFrame } from '#contract/lab.ts';
+import type { BlockNode } from '#engine/block/node.ts';
 import { PlatterError } from '#engine/errors.ts';
 import { createLab } from '#engine/lab/lab.ts';
-import { drivableDevice } from '#engine/lab/drivable.ts';
+import { chosenDevices, lineDisks, type LineDisk } from '#engine/lab/disks.ts';
+import type { DrivableDevice } from '#engine/lab/drivable.ts';
 import type { Lab } from '#engine/lab/types.ts';
 import type { CommandLine } from '#engine/qemu/model.ts';
 import { lint } from '#engine/qemu/lint.ts';
@@ -17,7 +19,7 @@ import { DEFAULT_VERSION, parseVersion } from '../lint/version.ts';
 import { problemText } from '../lint/problem-text.ts';
 import { driveSource, openDrive } from '../run/drive.ts';
 import { saveLines } from '../run/save-trace.ts';
-import { summarize, summaryJson, summaryText, type RunFacts } from '../run/summary.ts';
+import { summarize, summaryJson, summaryText, type DiskFacts, type RunFacts } from '../run/summary.ts';
 import { parseWorkload, WORKLOAD_OPTIONS } from '../run/workload.ts';
 import { FOLLOW_OPTION } from './shared.ts';
 
@@ -43,9 +45,9 @@ export const run = defineCommand({
       help: 'the image behind the drive with this id, instead of the file that the line names; IMAGE alone: behind the drive that is run',
     },
     device: {
-      kind: 'text',
+      kind: 'list',
       value: 'ID',
-      help: 'the id of the device to run (default: the first that can be)',
+      help: 'the device to run, by its id or by that of its drive (default: the first that can be); given several times, they run side by side, each with programs of its own; all: every one that can be',
     },
     ...WORKLOAD_OPTIONS,
     write: { kind: 'flag', help: 'write to the image' },
@@ -68,6 +70,10 @@ export const run = defineCommand({
       line: 'platter run --line vm.sh --image d0=disk.qcow2 --trace run.jsonl --json',
       says: 'another image behind the drive d0; figures as JSON, every event in a file',
     },
+    {
+      line: 'platter run --line vm.sh --device disk0 --device disk1 --rw randread',
+      says: 'two disks at once: on one controller they share its queues, or its channel',
+    },
   ],
   exitCodes: [
     { code: 0, means: 'the workload finished and no request failed' },
@@ -82,27 +88,26 @@ export const run = defineCommand({
     const line = parseCommandLine(text);
     const shown = values.line === '-' ? 'standard input' : values.line;
     if (!values.force && refused(line, version, shown, io)) return 1;
-    const { drive } = drivableDevice(line, values.device);
-    const source = driveSource(line, drive, values.image);
+    const { devices, left } = chosen(line, values.device);
+    for (const { label, error } of left) io.err(`platter: ${label} is left out: ${error?.message ?? ''}\n`);
+    const sources = devices.map(({ drive }) => ({ drive, source: driveSource(line, drive, values.image) }));
+    const nodes = new Map<string, BlockNode>();
     try {
-      const node = await openDrive(source, values);
       try {
+        for (const { drive, source } of sources) nodes.set(drive, await openDrive(source, values));
         const lab = createLab({
           line,
-          drives: (id) => (id === drive ? node : undefined),
-          workload,
-          deviceId: values.device,
-          traceEvents: traceEvents(workload.numberIos),
+          drives: (id) => nodes.get(id),
+          workload:
+            devices.length === 1 ? workload : { ...workload, disks: devices.map(({ drive }) => drive) },
+          deviceId: values.device[0],
+          traceEvents: traceEvents(workload.numberIos * devices.length),
         });
         const interrupted = await runToEnd(lab);
         if (values.trace !== undefined) saveLines(values.trace, saveTrace(lab.trace));
         const { write, trace } = values;
-        const driver = (node.child ?? node).driver;
         const facts: RunFacts = {
-          drive,
-          image: source.path,
-          driver,
-          virtualSize: node.virtualSize,
+          disks: sources.map(({ drive, source }) => diskFacts(drive, source.path, nodes.get(drive))),
           write,
           workload,
           trace,
@@ -112,14 +117,39 @@ export const run = defineCommand({
         if (interrupted) return 130;
         return verdict(summary.frame, io);
       } finally {
-        await node.close();
+        for (const node of nodes.values()) await node.close();
       }
     } catch (error) {
       const aboutImage = error instanceof PlatterError && error.context.image !== undefined;
-      return failed(io, error, aboutImage ? source.path : undefined);
+      return failed(io, error, aboutImage && sources.length === 1 ? sources[0].source.path : undefined);
     }
   },
 });
+
+/** The devices that `--device` names, and with `all` those that cannot be run. */
+function chosen(
+  line: CommandLine,
+  names: readonly string[],
+): { devices: DrivableDevice[]; left: LineDisk[] } {
+  if (!names.includes('all')) {
+    return { devices: chosenDevices(line, names.length > 1 ? names : undefined, names[0]), left: [] };
+  }
+  const disks = lineDisks(line);
+  const left = disks.filter(({ error }) => error !== undefined);
+  const drives = disks.flatMap(({ drive, error }) =>
+    drive === undefined || error !== undefined ? [] : [drive],
+  );
+  return { devices: chosenDevices(line, drives), left };
+}
+
+function diskFacts(drive: string, image: string, node: BlockNode | undefined): DiskFacts {
+  return {
+    drive,
+    image,
+    driver: (node?.child ?? node)?.driver ?? '',
+    virtualSize: node?.virtualSize ?? 0,
+  };
+}
 
 /** The exit code of a run that went to its end; what failed is said on standard error. */
 function verdict({ status, error, counters }: LabFrame, io: Io): number {

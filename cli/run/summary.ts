@@ -8,11 +8,16 @@ import { sizeText } from '../qemu-img/size.ts';
 
 const titles: Readonly<Record<string, string>> = texts;
 
-export interface RunFacts {
+export interface DiskFacts {
   drive: string;
   image: string;
   driver: string;
   virtualSize: number;
+}
+
+export interface RunFacts {
+  /** In the order in which they were chosen. */
+  disks: readonly DiskFacts[];
   write: boolean;
   workload: Workload;
   /** The file that the trace was saved to. */
@@ -34,8 +39,16 @@ export function summarize(lab: Lab, facts: RunFacts): Summary {
 export function summaryJson({ device, facts, frame }: Summary): string {
   const object = {
     device,
-    drive: facts.drive,
-    image: facts.image,
+    drive: facts.disks[0].drive,
+    image: facts.disks[0].image,
+    disks: frame.disks.map(({ name, counters, waitedNs, lastNs }, index) => ({
+      device: name,
+      drive: facts.disks[index].drive,
+      image: facts.disks[index].image,
+      counters,
+      latency_ns: latency(counters.requests, waitedNs),
+      last_ns: Math.round(lastNs),
+    })),
     state: frame.status,
     ...(frame.error === undefined ? {} : { error: frame.error }),
     workload: facts.workload,
@@ -66,7 +79,10 @@ export function summaryText({ device, facts, frame }: Summary): string {
   const count = (value: number): string => value.toLocaleString('en');
   const where = facts.write ? 'writes go to the image' : 'writes stay in memory';
   const lines = [
-    `${device} on ${facts.drive}: ${facts.image} (${facts.driver}, ${sizeText(facts.virtualSize)}); ${where}`,
+    ...facts.disks.map(
+      ({ drive, image, driver, virtualSize }, index) =>
+        `${frame.disks[index]?.name ?? device} on ${drive}: ${image} (${driver}, ${sizeText(virtualSize)}); ${where}`,
+    ),
     `${workload.rw}, blocks of ${sizeText(workload.bs)}, depth ${workload.iodepth}, seed ${workload.seed}: ${frame.status}`,
     '',
     `requests       ${count(counters.requests)}: ${count(counters.reads)} reads, ${count(counters.writes)} writes, ${count(counters.flushes)} flushes, ${count(counters.errors)} failed; ${sizeText(counters.bytes)}`,
@@ -77,6 +93,7 @@ export function summaryText({ device, facts, frame }: Summary): string {
     ),
     `real clock     ${seconds(frame.realNs)}${rate(counters.requests, frame.realNs)}`,
     `model clock    ${seconds(frame.modelNs)}${rate(counters.requests, frame.modelNs)}`,
+    ...(frame.disks.length > 1 ? diskLines(frame) : []),
     '',
     ...pathLines(frame),
     '',
@@ -86,6 +103,23 @@ export function summaryText({ device, facts, frame }: Summary): string {
     lines.push(`  the oldest ${count(frame.firstEvent)} were forgotten: the trace holds the newest`);
   if (frame.error !== undefined) lines.push(`failed: ${frame.error.message}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What each disk had of it, by the model clock. */
+function diskLines({ disks }: LabFrame): string[] {
+  const width = Math.max(...disks.map(({ name }) => name.length));
+  const rows = disks.map(({ name, counters, waitedNs, lastNs }) => {
+    const { requests, bytes, errors } = counters;
+    const failed = errors === 0 ? '' : `, ${errors.toLocaleString('en')} failed`;
+    const each = seconds(latency(requests, waitedNs));
+    return `  ${name.padEnd(width)}  ${requests.toLocaleString('en')} requests, ${sizeText(bytes)}${failed}; ${each} each${rate(requests, lastNs)}`;
+  });
+  return ['', 'each disk', ...rows];
+}
+
+/** How long a request took on average, nanoseconds. */
+function latency(requests: number, waitedNs: number): number {
+  return requests === 0 ? 0 : Math.round(waitedNs / requests);
 }
 
 /** The fourteen stations: down on the left, up on the right, so that the same world faces itself. */

@@ -1,5 +1,6 @@
 /** What the guest's block layer handles: a bio is what a program asked for (or a piece of it), a request what the driver gets. */
 import { OP } from '../trace/format.ts';
+import type { GuestDisk } from './disk.ts';
 import type { Readahead } from './readahead.ts';
 
 /** One request of the program, in one of its `iodepth` slots. */
@@ -18,13 +19,23 @@ export class Slot {
   /** 0, or the error that the program will see. */
   error = 0;
   busy = false;
+  /** When the program asked, model nanoseconds. */
+  sinceNs = 0;
+  readonly disk: GuestDisk;
   /** The virtual CPU that its program runs on. */
   readonly cpu: number;
   /** That of the program's open file; the page cache's own requests have none. */
   readonly readahead: Readahead | undefined;
 
-  constructor(buffer: number, cpu = 0, use: Slot['use'] = 'program', readahead?: Readahead) {
+  constructor(
+    buffer: number,
+    disk: GuestDisk,
+    cpu: number,
+    use: Slot['use'] = 'program',
+    readahead?: Readahead,
+  ) {
     this.buffer = buffer;
+    this.disk = disk;
     this.use = use;
     this.cpu = cpu;
     this.readahead = readahead;
@@ -43,6 +54,7 @@ export class Bio {
 
 /** A request of the block layer: one or more bios that lie side by side on the disk. */
 export class BlockRequest {
+  disk!: GuestDisk;
   /** That of its first bio's program request. */
   requestId = 0;
   op: number = OP.read;
@@ -58,6 +70,7 @@ export class BlockRequest {
   retries = 0;
 
   begin(bio: Bio): this {
+    this.disk = bio.slot.disk;
     this.requestId = bio.slot.requestId;
     this.op = bio.op;
     this.sector = bio.sector;

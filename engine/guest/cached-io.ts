@@ -6,6 +6,7 @@ import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord } from '../trace/ring.ts';
 import { Slot } from './block-request.ts';
+import type { GuestDisk } from './disk.ts';
 import type { GuestKernel } from './kernel.ts';
 import { PAGE, type PageCache } from './page-cache.ts';
 import type { Window } from './readahead.ts';
@@ -27,12 +28,14 @@ export class CachedIo {
   /** Pages have been chosen to be read: `readPages` is next. */
   planned = false;
   readonly #kernel: GuestKernel;
+  readonly #disk: GuestDisk;
   readonly #cache: PageCache;
   readonly #cpu: CachedCpu;
   readonly #plan = { requestId: 0, first: 0, count: 0 };
 
-  constructor(kernel: GuestKernel, cache: PageCache, cpu: CachedCpu) {
+  constructor(kernel: GuestKernel, disk: GuestDisk, cache: PageCache, cpu: CachedCpu) {
     this.#kernel = kernel;
+    this.#disk = disk;
     this.#cache = cache;
     this.#cpu = cpu;
   }
@@ -65,7 +68,7 @@ export class CachedIo {
     const pages = this.#cache.serve(slot);
     const write = slot.op === OP.write;
     if (!write) slot.readahead?.read(lastPage(slot));
-    if (this.#cpu.index !== 0 && this.#kernel.shouldFlush) this.#kernel.wake(0);
+    if (this.#cpu.index !== 0 && this.#kernel.toFlush !== undefined) this.#kernel.wake(0);
     this.#cpu.answer(slot);
     const event = write ? E.writeback_dirty_folio : E.mm_filemap_get_pages;
     const count = write ? pages : Math.ceil(((slot.offset % PAGE) + slot.bytes) / PAGE);
@@ -142,7 +145,7 @@ export class CachedIo {
   // ---- requests of the page cache's own ----
 
   #beginOwn(use: 'read' | 'write-back', requestId: number, first: number, count: number): void {
-    const slot = new Slot(this.#cache.address(first), this.#cpu.index, use);
+    const slot = new Slot(this.#cache.address(first), this.#disk, this.#cpu.index, use);
     slot.requestId = requestId;
     slot.op = use === 'read' ? OP.read : OP.write;
     slot.offset = first * PAGE;

@@ -11,7 +11,10 @@ import { highWord } from '../trace/ring.ts';
 import { BlockLayer } from './block-layer.ts';
 import type { Bio, BlockRequest, Slot } from './block-request.ts';
 import { CachedIo } from './cached-io.ts';
-import type { DriverCpu, DriverThread } from './driver.ts';
+import type { GuestDisk } from './disk.ts';
+import type { DriverCpu } from './driver.ts';
+import { SoftwareQueue } from './hardware-queue.ts';
+import { InterruptHandlers } from './interrupt-handlers.ts';
 import type { Job } from './job.ts';
 import type { GuestKernel } from './kernel.ts';
 import type { RegisterAccess } from './register-access.ts';
@@ -45,14 +48,13 @@ export interface GuestCpuOptions {
 export class GuestCpu implements DriverCpu {
   readonly index: number;
   readonly access: RegisterAccess;
-  /** The hardware queue that this CPU submits to. */
-  readonly queue: number;
   inFlight = 0;
   readonly #kernel: GuestKernel;
   readonly #interrupts: LocalApic;
   readonly #jobs: readonly Job[];
-  readonly #driver: DriverThread;
-  readonly #layer: BlockLayer;
+  /** The way to each disk, by its number. */
+  readonly #queues: readonly SoftwareQueue[];
+  readonly #handlers: InterruptHandlers;
   readonly #answered: Slot[] = [];
   /** Requests that look into the page cache once more. */
   readonly #retries: Slot[] = [];
@@ -66,23 +68,31 @@ export class GuestCpu implements DriverCpu {
   #slot!: Slot;
   #sectorsDone = 0;
   #bio!: Bio;
+  /** The disk that the request under way is for. */
+  #at: SoftwareQueue;
   #request!: BlockRequest;
   #irq: PendingInterrupt | undefined;
-  /** The way through the page cache; undefined when the programs go around it. */
-  readonly #cached: CachedIo | undefined;
+  /** By disk, the way through the page cache; undefined when the programs go around it. */
+  readonly #cached: readonly (CachedIo | undefined)[];
 
   constructor(options: GuestCpuOptions) {
     const { kernel, jobs } = options;
-    const { driver, workload } = kernel;
+    const { disks, workload } = kernel;
     this.index = options.index;
     this.access = options.access;
     this.#kernel = kernel;
     this.#interrupts = options.interrupts;
     this.#jobs = jobs;
-    this.queue = driver.queueOf(options.index);
-    this.#layer = new BlockLayer(driver.limits);
-    this.#driver = driver.thread(this);
-    this.#cached = this.#cachedIo();
+    const threads = new Map(kernel.drivers.map((driver) => [driver, driver.thread(this)]));
+    this.#queues = disks.map((disk) => {
+      const { driver, unit } = disk;
+      const hardware = kernel.hardwareQueue(driver, driver.queueOf(this.index, unit));
+      const thread = threads.get(driver) ?? driver.thread(this);
+      return new SoftwareQueue(disk, this.index, new BlockLayer(driver.limits), thread, hardware);
+    });
+    [this.#at] = this.#queues;
+    this.#handlers = new InterruptHandlers(this.index, kernel, threads);
+    this.#cached = disks.map((disk) => this.#cachedIo(disk));
     const places = jobs.reduce((sum, { slots }) => sum + slots.length, 0);
     this.#batch = Math.max(1, Math.min(workload.iodepthBatch ?? 1, places));
   }
@@ -105,14 +115,10 @@ export class GuestCpu implements DriverCpu {
       this.#completed.length > 0 ||
       this.#answered.length > 0 ||
       this.#retries.length > 0 ||
-      (this.index === 0 && this.#kernel.shouldFlush) ||
-      (this.#layer.waiting.length > 0 && !this.#stopped) ||
+      (this.index === 0 && this.#kernel.toFlush !== undefined) ||
+      this.#queues.some(({ isReady }) => isReady) ||
       (!this.#kernel.frozen && this.#jobs.some(({ ready }) => ready))
     );
-  }
-
-  get #stopped(): boolean {
-    return this.#kernel.isStopped(this.queue);
   }
 
   step(): boolean {
@@ -130,14 +136,15 @@ export class GuestCpu implements DriverCpu {
       case P.queueRq:
         return this.#queueRq();
       case P.submit:
-        if (this.#driver.step()) return true;
-        this.#kernel.unlock(this.queue);
-        this.#phase = this.#layer.waiting.length > 0 ? P.issue : P.commit;
-        if (this.#phase === P.commit) this.#driver.commit(this.queue);
+        if (this.#at.thread.step()) return true;
+        this.#at.hardware.unlock(this.#kernel.wake);
+        if (!this.#at.isWaiting) return this.#commit();
+        this.#phase = P.issue;
         return this.step();
       case P.commit:
-        if (this.#driver.step()) return true;
-        this.#phase = this.#irq === undefined ? P.choose : P.irqExit;
+        if (this.#at.thread.step()) return true;
+        if (this.#irq !== undefined) this.#phase = P.irqExit;
+        else this.#phase = this.#turnTo(this.#nextReady(1)) ? P.issue : P.choose;
         return this.step();
       case P.irqEntry:
         return this.#irqEntry();
@@ -168,16 +175,33 @@ export class GuestCpu implements DriverCpu {
     if (answered !== undefined) return this.#answer(answered);
     const retry = this.#retries.shift();
     if (retry !== undefined) {
-      this.#slot = retry;
+      this.#take(retry);
       return this.#throughCache();
     }
-    if (this.index === 0 && this.#kernel.shouldFlush && this.#cached?.writeBack() === true) return true;
+    if (this.index === 0 && this.#writeBack()) return true;
     if (this.#submitted < this.#batch && this.#submit()) return true;
     const batchOver = this.#submitted > 0;
     this.#submitted = 0;
-    if (this.#layer.waiting.length > 0 && !this.#stopped) return this.#issue();
+    if (this.#turnTo(this.#nextReady(0))) return this.#issue();
     // A batch that the page cache has served altogether leaves nothing for the driver: the next one follows.
     return batchOver && this.#submit();
+  }
+
+  /** A disk whose requests may be handed over: the present one is asked first, or last (`from` 1: not at all). */
+  #nextReady(from: 0 | 1): SoftwareQueue | undefined {
+    const queues = this.#queues;
+    const at = this.#at.disk.index;
+    for (let i = from; i < queues.length; i++) {
+      const queue = queues[(at + i) % queues.length];
+      if (queue.isReady) return queue;
+    }
+    return undefined;
+  }
+
+  #turnTo(queue: SoftwareQueue | undefined): boolean {
+    if (queue === undefined) return false;
+    this.#at = queue;
+    return true;
   }
 
   // ---- down: program, block layer, driver ----
@@ -197,22 +221,29 @@ export class GuestCpu implements DriverCpu {
   #submit(): boolean {
     const slot = this.#nextSlot();
     if (slot === undefined) return false;
-    const { memory, workload, nextRequestId } = this.#kernel;
+    const { memory, trace, nextRequestId } = this.#kernel;
     slot.requestId = nextRequestId();
+    slot.sinceNs = trace.modelNs;
     this.inFlight++;
     if (slot.op === OP.write) {
       const at = memory.require(slot.buffer, slot.bytes);
       fillPattern(
         new DataView(memory.bytes.buffer, memory.bytes.byteOffset + at, slot.bytes),
         slot.offset,
-        workload.seed,
+        slot.disk.seed,
       );
     }
-    this.#slot = slot;
+    this.#take(slot);
     this.#sectorsDone = 0;
     this.#submitted++;
-    this.#phase = this.#cached === undefined ? P.bio : P.cached;
+    this.#phase = slot.disk.cache === undefined ? P.bio : P.cached;
     return this.#emitSector(E.io_submit, slot.requestId, slot.op, slot.offset / 512, slot.bytes);
+  }
+
+  /** What follows is about this request, and its disk. */
+  #take(slot: Slot): void {
+    this.#slot = slot;
+    this.#at = this.#queues[slot.disk.index];
   }
 
   // ---- the page cache ----
@@ -224,7 +255,7 @@ export class GuestCpu implements DriverCpu {
 
   /** Looks the request up, or reads the pages that this chose. */
   #throughCache(): boolean {
-    const cached = this.#cached;
+    const cached = this.#cached[this.#slot.disk.index];
     if (cached === undefined) return false;
     this.#phase = P.choose;
     const done = cached.planned ? cached.readPages() : cached.lookUp(this.#slot);
@@ -232,13 +263,19 @@ export class GuestCpu implements DriverCpu {
     return done;
   }
 
-  #cachedIo(): CachedIo | undefined {
-    const { cache } = this.#kernel;
+  /** Writes dirty pages back though nobody waits. */
+  #writeBack(): boolean {
+    const disk = this.#kernel.toFlush;
+    return disk !== undefined && this.#cached[disk.index]?.writeBack() === true;
+  }
+
+  #cachedIo(disk: GuestDisk): CachedIo | undefined {
+    const { cache } = disk;
     if (cache === undefined) return undefined;
-    return new CachedIo(this.#kernel, cache, {
+    return new CachedIo(this.#kernel, disk, cache, {
       index: this.index,
       begin: (slot) => {
-        this.#slot = slot;
+        this.#take(slot);
         this.#sectorsDone = 0;
         this.#phase = P.bio;
       },
@@ -252,7 +289,7 @@ export class GuestCpu implements DriverCpu {
   #makeBio(): boolean {
     const slot = this.#slot;
     const first = this.#sectorsDone === 0;
-    this.#bio = this.#layer.bio(slot, this.#sectorsDone);
+    this.#bio = this.#at.layer.bio(slot, this.#sectorsDone);
     this.#sectorsDone += this.#bio.sectors;
     if (!first) return this.#split();
     this.#phase = this.#sectorsDone < slot.bytes / 512 ? P.split : P.place;
@@ -267,47 +304,54 @@ export class GuestCpu implements DriverCpu {
 
   #place(): boolean {
     const bio = this.#bio;
+    const { layer, isOpen } = this.#at;
     const { slot, op, sector, sectors } = bio;
-    const merged = this.#layer.merge(bio);
+    const merged = layer.merge(bio);
     const more = this.#sectorsDone < slot.bytes / 512;
-    const dispatch = !this.#stopped && this.#submitted >= this.#batch;
+    const dispatch = isOpen && this.#submitted >= this.#batch;
     this.#phase = more ? P.bio : dispatch ? P.issue : P.choose;
     if (merged !== undefined) {
-      const into = this.#layer.mergedInto?.requestId ?? 0;
+      const into = layer.mergedInto?.requestId ?? 0;
       const event = merged === 'back' ? E.block_bio_backmerge : E.block_bio_frontmerge;
       return this.#emitSector(event, slot.requestId, into, sector, sectors);
     }
-    this.#layer.insert(bio);
+    layer.insert(bio);
     return this.#emitSector(E.block_rq_insert, slot.requestId, op, sector, sectors);
   }
 
   /** Takes the oldest waiting request; when there is none the driver hears that the batch is over. */
   #issue(): boolean {
-    const request = this.#stopped ? undefined : this.#layer.take();
+    const { layer, isOpen } = this.#at;
+    const request = isOpen ? layer.take() : undefined;
     this.#submitted = 0;
-    if (request === undefined) {
-      this.#phase = P.commit;
-      this.#driver.commit(this.queue);
-      return this.step();
-    }
+    if (request === undefined) return this.#commit();
     this.#request = request;
     this.#phase = P.queueRq;
     return this.#emitSector(E.block_rq_issue, request.requestId, request.op, request.sector, request.sectors);
   }
 
+  #commit(): boolean {
+    const { thread, hardware } = this.#at;
+    this.#phase = P.commit;
+    thread.commit(hardware.index);
+    return this.step();
+  }
+
   #queueRq(): boolean {
     const request = this.#request;
-    if (!this.#kernel.lock(this.queue, this.index)) return false;
-    if (this.#driver.hasRoom(this.queue, request)) {
-      this.#driver.submit(this.queue, request);
+    const { layer, thread, hardware } = this.#at;
+    if (!hardware.lock(this.index)) return false;
+    if (thread.hasRoom(hardware.index, request)) {
+      hardware.served(this.#at);
+      thread.submit(hardware.index, request);
       this.#phase = P.submit;
       return this.step();
     }
     const { requestId, op, sector, sectors } = request;
-    this.#layer.requeue(request);
-    this.#kernel.unlock(this.queue);
-    this.#kernel.stop(this.queue);
-    this.#driver.commit(this.queue);
+    layer.requeue(request);
+    hardware.unlock(this.#kernel.wake);
+    hardware.stopped = true;
+    thread.commit(hardware.index);
     this.#phase = P.commit;
     return this.#emitSector(E.block_rq_requeue, requestId, op, sector, sectors);
   }
@@ -318,21 +362,21 @@ export class GuestCpu implements DriverCpu {
     const irq = this.#interrupts.take();
     if (irq === undefined) return false;
     this.#irq = irq;
+    this.#handlers.begin(irq);
     this.#phase = P.irqEntry;
     return this.#emit(E.kvm_inj_virq, irq.requestId, irq.vector);
   }
 
   #irqEntry(): boolean {
     const irq = this.#irq;
-    if (irq !== undefined) this.#driver.interrupt(irq);
+    if (irq !== undefined) this.#handlers.enter(irq);
     this.#phase = P.interrupt;
     return this.#emit(E.irq_handler_entry, irq?.requestId ?? 0, irq?.gsi ?? irq?.vector ?? 0);
   }
 
   #interrupt(): boolean {
-    if (this.#driver.step()) return true;
-    if (this.#kernel.restartQueues(this.index) && this.#layer.waiting.length > 0) return this.#issue();
-    return this.#irqExit();
+    if (this.#handlers.step()) return true;
+    return this.#turnTo(this.#handlers.restart()) ? this.#issue() : this.#irqExit();
   }
 
   /** The driver is done with a request, or wants it back. */
@@ -342,20 +386,24 @@ export class GuestCpu implements DriverCpu {
 
   #complete(request: BlockRequest): boolean {
     const { requestId, op, sector, sectors, error } = request;
+    const { layer } = this.#queues[request.disk.index];
     if (request.again) {
       request.again = false;
-      this.#layer.requeue(request);
+      layer.requeue(request);
       return this.#emitSector(E.block_rq_requeue, requestId, op, sector, sectors);
     }
-    this.#layer.complete(request, (slot) => this.#kernel.answered(slot, this.index));
+    layer.complete(request, (slot) => this.#kernel.answered(slot, this.index));
     return this.#emitSector(E.block_rq_complete, requestId, op, sector, error);
   }
 
   #irqExit(): boolean {
     const irq = this.#irq;
-    if (irq !== undefined) this.#interrupts.end(irq);
-    this.#irq = undefined;
-    this.#phase = P.choose;
+    this.#phase = P.irqEntry;
+    if (irq === undefined || !this.#handlers.next(irq)) {
+      if (irq !== undefined) this.#interrupts.end(irq);
+      this.#irq = undefined;
+      this.#phase = P.choose;
+    }
     return this.#emit(E.irq_handler_exit, irq?.requestId ?? 0, irq?.gsi ?? irq?.vector ?? 0);
   }
 
@@ -365,16 +413,12 @@ export class GuestCpu implements DriverCpu {
   }
 
   #answer(slot: Slot): boolean {
-    if (slot.use !== 'program') return this.#cached?.endOwn(slot) ?? false;
-    const { counters } = this.#kernel;
-    counters.requests++;
-    if (slot.error !== 0) counters.errors++;
-    else counters.bytes += slot.bytes;
-    if (slot.op === OP.read) counters.reads++;
-    else if (slot.op === OP.write) counters.writes++;
-    else counters.flushes++;
+    if (slot.use !== 'program') return this.#cached[slot.disk.index]?.endOwn(slot) ?? false;
+    slot.disk.answered(slot, this.#kernel.trace.modelNs);
     this.inFlight--;
     this.#jobs.find((job) => job.release(slot));
+    // When the last program is done, CPU 0 writes back what is left.
+    if (this.index !== 0 && this.#kernel.toFlush !== undefined) this.#kernel.wake(0);
     return this.#emit(E.io_getevents, slot.requestId, slot.op, slot.bytes, slot.error);
   }
 }

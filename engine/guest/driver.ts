@@ -22,16 +22,16 @@ export interface GuestDriver {
   readonly name: string;
   /** Settled by `probe`. */
   readonly limits: DriverLimits;
-  /** Bytes of the disk as the device told it; settled by `probe`. */
-  readonly capacity: number;
   /**
    * Finds and initialises the device and sets up at most one queue for each of `cpus` virtual CPUs. The machine stands still
    * meanwhile: registers are accessed through `GuestBus`, and what the device has to do for an answer is done by the context's
    * `settle`. Throws `guest.*` when the device is not what the driver knows.
    */
   probe(cpus: number): void;
-  /** The hardware queue that virtual CPU `cpu` submits to, as blk-mq maps them. */
-  queueOf(cpu: number): number;
+  /** The hardware queue that virtual CPU `cpu` submits to for disk `unit` of the driver, as blk-mq maps them. */
+  queueOf(cpu: number, unit: number): number;
+  /** Whether the driver has registered its handler for this interrupt of virtual CPU `cpu`. */
+  handles(irq: PendingInterrupt, cpu: number): boolean;
   /** The driver's code on one virtual CPU. */
   thread(cpu: DriverCpu): DriverThread;
 }

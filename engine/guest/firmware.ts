@@ -29,6 +29,8 @@ export class Firmware {
   readonly #ranges: Range[] = [{ memory: MEMORY_BASE, memoryEnd: 0xfec0_0000, io: IO_BASE, ioEnd: 0x1_0000 }];
   /** The bridges from the root down to each bus. */
   readonly #paths: number[][] = [[]];
+  /** Windows of further bridges are opened below this. */
+  #below = MEMORY_BASE;
 
   constructor(bus: GuestBus) {
     this.#bus = bus;
@@ -53,7 +55,8 @@ export class Firmware {
       parent === 0
         ? BRIDGE_MEMORY
         : Math.floor((outer.memoryEnd - outer.memory) / 2 / MEMORY_UNIT) * MEMORY_UNIT;
-    const memory = this.#takeMemory(parent, memoryBytes, MEMORY_UNIT);
+    const fits = parent !== 0 || outer.memory + memoryBytes <= outer.memoryEnd;
+    const memory = fits ? this.#takeMemory(parent, memoryBytes, MEMORY_UNIT) : (this.#below -= memoryBytes);
     const io = parent === 0 ? this.#takeIo(parent, BRIDGE_IO) : outer.io;
     const ioEnd = parent === 0 ? io + BRIDGE_IO : outer.ioEnd;
     bus.configWrite(where, BRIDGE.memoryBase, 2, memory >>> 16);
@@ -94,6 +97,13 @@ export class Firmware {
     }
     bus.configWrite(where, PCI.command, 2, COMMAND.io | COMMAND.memory | COMMAND.master);
     return where;
+  }
+
+  /** Ports on the root bus for whoever is not looked for in slots: from `at` on, or as soon after that as there are any. */
+  placeIo(at: number, bytes: number): number {
+    const range = this.#ranges[0];
+    range.io = Math.max(range.io, at);
+    return this.#takeIo(0, bytes);
   }
 
   /** I/O sizes come with the upper half of the register unimplemented. */

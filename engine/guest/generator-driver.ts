@@ -13,7 +13,6 @@ import type { Steps } from './register-access.ts';
 export abstract class GeneratorDriver implements GuestDriver {
   abstract readonly name: string;
   abstract readonly limits: DriverLimits;
-  abstract readonly capacity: number;
   #cpus = 1;
 
   /** Calls `find`, which initialises the device. */
@@ -21,13 +20,15 @@ export abstract class GeneratorDriver implements GuestDriver {
     this.#cpus = cpus;
     this.find(cpus);
   }
-  queueOf(cpu: number): number {
+  queueOf(cpu: number, _unit: number): number {
     return queueOfCpu(cpu, this.#cpus, this.limits.queues);
   }
   thread(cpu: DriverCpu): DriverThread {
     return new GeneratorThread(this, cpu);
   }
 
+  /** See `GuestDriver`. */
+  abstract handles(irq: PendingInterrupt, cpu: number): boolean;
   /** See `GuestDriver.probe`. */
   protected abstract find(cpus: number): void;
   /** See `DriverThread`. */

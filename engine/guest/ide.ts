@@ -63,7 +63,8 @@ export interface IdeDriverOptions {
   /** Where firmware put the bus master's registers. */
   busMaster: number;
   channel: 0 | 1;
-  unit: 0 | 1;
+  /** The drives to use: 0 for the master, 1 for the slave. They share the channel's registers, and take turns. */
+  units: readonly (0 | 1)[];
   /** `libata.dma=0` turns it off. */
   dma: boolean;
   /** Tells the device on whose behalf the next accesses are, so that its events carry the request. */
@@ -79,13 +80,20 @@ interface Command {
   tries: number;
 }
 
+/** What the driver knows of a drive. */
+interface Drive {
+  identity: AtaIdentity;
+  /** A CD-ROM drive: everything but the probe goes through packets. */
+  packets: boolean;
+  /** Bytes of the disk or the disc; 0 without one. */
+  capacity: number;
+}
+
 export class IdeDriver extends GeneratorDriver {
   readonly name = 'ata_piix';
   readonly limits: DriverLimits = { maxSectors: MAX_SECTORS, maxSegments: MAX_SEGMENTS, queues: 1, depth: 1 };
-  capacity = 0;
-  identity!: AtaIdentity;
-  /** A CD-ROM drive: everything but the probe goes through packets. */
-  #packets = false;
+  /** In the order of `units`. */
+  readonly #drives: Drive[] = [];
   readonly #o: IdeDriverOptions;
   readonly #master: number;
   /** The table of PRDs: one page. */
@@ -105,39 +113,54 @@ export class IdeDriver extends GeneratorDriver {
   get #control(): number {
     return LEGACY[this.#o.channel].control;
   }
-  get #second(): boolean {
-    return this.#o.unit === 1;
+  #driveOf({ disk }: BlockRequest): Drive {
+    return this.#drives[disk.unit];
+  }
+  #isSecond({ disk }: BlockRequest): boolean {
+    return this.#o.units[disk.unit] === 1;
   }
 
   // ---- probe ----
 
-  /** `ata_sff_softreset`, IDENTIFY, the transfer mode. */
+  handles({ gsi }: PendingInterrupt): boolean {
+    return gsi === LEGACY[this.#o.channel].irq;
+  }
+
+  /** `ata_sff_softreset`, then each drive. */
   protected find(): void {
-    const { bus, channel, unit } = this.#o;
-    const device = DEVICE.obsolete | (this.#second ? DEVICE.second : 0);
+    const { bus, units } = this.#o;
     for (const value of [0, CONTROL.srst, 0]) bus.out(this.#control, 1, value);
     this.#wait();
+    units.forEach((unit, index) => (this.#drives[index] = this.#findDrive(unit)));
+  }
+
+  /** IDENTIFY, the transfer mode. */
+  #findDrive(unit: 0 | 1): Drive {
+    const { bus, channel } = this.#o;
+    const device = DEVICE.obsolete | (unit === 1 ? DEVICE.second : 0);
     bus.out(this.#command + REGISTER.device, 1, device);
     const signature = [REGISTER.lbaMid, REGISTER.lbaHigh].map((at) => bus.in(this.#command + at, 1));
     const status = this.#wait();
-    this.#packets = signature[0] === PACKET_SIGNATURE.mid && signature[1] === PACKET_SIGNATURE.high;
-    if (!this.#packets && (signature.some((value) => value !== 0) || (status & STATUS.drdy) === 0)) {
+    const packets = signature[0] === PACKET_SIGNATURE.mid && signature[1] === PACKET_SIGNATURE.high;
+    if (!packets && (signature.some((value) => value !== 0) || (status & STATUS.drdy) === 0)) {
       const value = `ide${channel}-hd${unit}`;
       throw new PlatterError('guest.no-ata', `there is no ATA disk at ${value}`, {
         field: 'signature',
         value,
       });
     }
-    this.#issue(this.#packets ? CMD.identifyPacket : CMD.identify);
+    this.#issue(packets ? CMD.identifyPacket : CMD.identify);
     const page = new Uint8Array(SECTOR);
     const view = new DataView(page.buffer);
     for (let at = 0; at < SECTOR; at += 4) view.setUint32(at, bus.in(this.#command, 4), true);
-    this.identity = parseIdentity(page);
-    this.capacity = this.#packets ? this.#disc() : this.identity.sectors * SECTOR;
-    if (!this.#o.dma) return;
-    bus.out(this.#command + REGISTER.error, 1, 3);
-    bus.out(this.#command + REGISTER.count, 1, ULTRA_DMA_5);
-    this.#issue(CMD.setFeatures);
+    const identity = parseIdentity(page);
+    const capacity = packets ? this.#disc() : identity.sectors * SECTOR;
+    if (this.#o.dma) {
+      bus.out(this.#command + REGISTER.error, 1, 3);
+      bus.out(this.#command + REGISTER.count, 1, ULTRA_DMA_5);
+      this.#issue(CMD.setFeatures);
+    }
+    return { identity, packets, capacity };
   }
 
   /** Bytes of the disc, once the drive has told of what happened to it; 0 without one. */
@@ -196,7 +219,7 @@ export class IdeDriver extends GeneratorDriver {
 
   *submitSteps({ access }: DriverCpu, _queue: number, request: BlockRequest): Steps {
     const data = request.op === OP.read || request.op === OP.write;
-    const task = this.#packets ? this.#packetTask(request) : this.#taskOf(request);
+    const task = this.#driveOf(request).packets ? this.#packetTask(request) : this.#taskOf(request);
     const current = { request, task, moved: 0, tries: 0 };
     this.#current = current;
     this.#o.onRequest(request.requestId);
@@ -204,14 +227,15 @@ export class IdeDriver extends GeneratorDriver {
   }
 
   #taskOf(request: BlockRequest): TaskFile {
-    return taskOf(request, this.identity, this.#o.dma, this.#second);
+    return taskOf(request, this.#driveOf(request).identity, this.#o.dma, this.#isSecond(request));
   }
 
   /** PACKET: how the data move, and for PIO how many bytes at once (`atapi_xlat`). */
-  #packetTask({ sectors }: BlockRequest): TaskFile {
+  #packetTask(request: BlockRequest): TaskFile {
+    const { sectors } = request;
     const { dma } = this.#o;
     const limit = dma ? 0 : Math.min(sectors * SECTOR, MOST_PIECE);
-    const device = DEVICE.obsolete | (this.#second ? DEVICE.second : 0);
+    const device = DEVICE.obsolete | (this.#isSecond(request) ? DEVICE.second : 0);
     return { command: CMD.packet, device, feature: dma ? 1 : 0, count: 0, sector: limit << 8, ext: false };
   }
 
@@ -231,7 +255,8 @@ export class IdeDriver extends GeneratorDriver {
     yield;
     yield* this.#out(access, REGISTER.status, task.command);
     yield* this.#pause(access);
-    if (this.#packets) yield* this.#sendPacket(access, readPacket(request.sector, request.sectors));
+    if (this.#driveOf(request).packets)
+      yield* this.#sendPacket(access, readPacket(request.sector, request.sectors));
     if (data && this.#o.dma) yield* this.#start(access);
     else if (request.op === OP.write) yield* this.#firstBlock(access, current);
   }
@@ -330,7 +355,8 @@ export class IdeDriver extends GeneratorDriver {
   *#moveBlock(access: RegisterAccess, current: Command): Steps {
     const { request } = current;
     const write = request.op === OP.write;
-    const block = this.#packets ? yield* this.#piece(access) : Math.max(1, this.identity.multiple) * SECTOR;
+    const { identity, packets } = this.#driveOf(request);
+    const block = packets ? yield* this.#piece(access) : Math.max(1, identity.multiple) * SECTOR;
     const end = Math.min(current.moved + block, request.sectors * SECTOR);
     this.#emit(E.ata_sff_pio_transfer_data, this.#o.channel, end - current.moved, write ? 1 : 0);
     yield;
@@ -355,8 +381,8 @@ export class IdeDriver extends GeneratorDriver {
   }
 
   /** REQUEST SENSE by PIO, polled (`atapi_eh_request_sense`). True when the command is to be sent again. */
-  *#attention(access: RegisterAccess): Steps<boolean> {
-    const device = DEVICE.obsolete | (this.#second ? DEVICE.second : 0);
+  *#attention(access: RegisterAccess, request: BlockRequest): Steps<boolean> {
+    const device = DEVICE.obsolete | (this.#isSecond(request) ? DEVICE.second : 0);
     yield* this.#load(access, {
       command: CMD.packet,
       device,
@@ -384,6 +410,7 @@ export class IdeDriver extends GeneratorDriver {
     if (irq.gsi !== LEGACY[this.#o.channel].irq || current === undefined) return;
     const { access } = cpu;
     const { request } = current;
+    const { packets } = this.#driveOf(request);
     const data = request.op === OP.read || request.op === OP.write;
     if (data && this.#o.dma) {
       const status = yield* access.in(this.#master + BM.status, 1, this.#requestId);
@@ -397,7 +424,7 @@ export class IdeDriver extends GeneratorDriver {
     const pending = yield* access.in(this.#master + BM.status, 1, this.#requestId);
     yield* access.out(this.#master + BM.status, 1, pending, this.#requestId);
     if ((status & (STATUS.err | STATUS.df)) !== 0) {
-      const again = this.#packets && (yield* this.#attention(access)) && current.tries < MOST_TRIES;
+      const again = packets && (yield* this.#attention(access, request)) && current.tries < MOST_TRIES;
       if (again) yield* this.#send(access, current, data);
       else yield* this.#end(cpu, current, status);
       return;
@@ -405,7 +432,7 @@ export class IdeDriver extends GeneratorDriver {
     if (data && !this.#o.dma && (status & STATUS.drq) !== 0) {
       yield* this.#moveBlock(access, current);
       // A packet device tells of its end by an interrupt of its own.
-      if (this.#packets) return;
+      if (packets) return;
       const more = request.op === OP.write || current.moved < request.sectors * SECTOR;
       if (more) return;
     }

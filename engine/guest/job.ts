@@ -1,5 +1,6 @@
 /** One program (fio's job) on one virtual CPU: what it will ask for, and `iodepth` places for requests that are under way. */
 import { Slot } from './block-request.ts';
+import type { GuestDisk } from './disk.ts';
 import type { Readahead } from './readahead.ts';
 import type { WorkloadGenerator } from './workload.ts';
 
@@ -9,9 +10,15 @@ export class Job {
   readonly #free: Slot[];
 
   /** `buffers`: a guest physical address for each unit of `iodepth`; `readahead`: that of its open file, if it goes through the cache. */
-  constructor(generator: WorkloadGenerator, cpu: number, buffers: readonly number[], readahead?: Readahead) {
+  constructor(
+    generator: WorkloadGenerator,
+    disk: GuestDisk,
+    cpu: number,
+    buffers: readonly number[],
+    readahead?: Readahead,
+  ) {
     this.generator = generator;
-    this.slots = buffers.map((address) => new Slot(address, cpu, 'program', readahead));
+    this.slots = buffers.map((address) => new Slot(address, disk, cpu, 'program', readahead));
     this.#free = this.slots.toReversed();
   }
 

@@ -1,93 +1,68 @@
-/** What the virtual CPUs of the guest share: driver, memory, counters, and which hardware queues wait for room. */
+/** What the virtual CPUs of the guest share: disks, memory, and the hardware queues with who waits for room in them. */
 import type { Workload } from '#contract/settings.ts';
 import type { GuestMemory } from '../machine/memory.ts';
 import { OP } from '../trace/format.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import type { Slot } from './block-request.ts';
 import type { GuestCpu } from './cpu.ts';
+import { noCounters, type DiskCounters, type GuestDisk } from './disk.ts';
 import type { GuestDriver } from './driver.ts';
-import type { PageCache } from './page-cache.ts';
+import { HardwareQueue } from './hardware-queue.ts';
 import type { Job } from './job.ts';
 
 export interface GuestKernelOptions {
   memory: GuestMemory;
   trace: TraceRing;
-  driver: GuestDriver;
+  disks: readonly GuestDisk[];
   workload: Workload;
   nextRequestId: () => number;
   /** A CPU has something to do that it did not know of. */
   wake: (cpu: number) => void;
-  /** Undefined when the programs go around it (O_DIRECT). */
-  cache?: PageCache;
 }
 
 export class GuestKernel {
   readonly memory: GuestMemory;
   readonly trace: TraceRing;
-  readonly driver: GuestDriver;
+  readonly disks: readonly GuestDisk[];
+  /** Each once, in the order of the disks. */
+  readonly drivers: readonly GuestDriver[];
   readonly workload: Workload;
   readonly nextRequestId: () => number;
   readonly wake: (cpu: number) => void;
-  readonly cache: PageCache | undefined;
-  readonly counters = { requests: 0, bytes: 0, reads: 0, writes: 0, flushes: 0, errors: 0 };
   /** The programs ask for nothing more until this is taken back. */
   frozen = false;
   /** Set by who builds the guest. */
   cpus: readonly GuestCpu[] = [];
   jobs: readonly Job[] = [];
-  /** For each hardware queue whether its driver had no room; it is asked again after a completion. */
-  readonly #stopped: boolean[] = [];
-  /** The CPU that is handing a request to a hardware queue; CPUs that wait for that. */
-  readonly #holders = new Map<number, number>();
-  readonly #waiters = new Set<number>();
+  readonly #queues = new Map<GuestDriver, HardwareQueue[]>();
+  /** The disks that programs reach through the page cache. */
+  readonly #cached: readonly GuestDisk[];
   #cacheWaiters: Slot[] = [];
 
   constructor(options: GuestKernelOptions) {
     this.memory = options.memory;
     this.trace = options.trace;
-    this.driver = options.driver;
+    this.disks = options.disks;
+    this.drivers = [...new Set(options.disks.map(({ driver }) => driver))];
+    this.#cached = options.disks.filter(({ cache }) => cache !== undefined);
     this.workload = options.workload;
     this.nextRequestId = options.nextRequestId;
     this.wake = options.wake;
-    this.cache = options.cache;
   }
 
-  /**
-   * Takes the hardware queue's lock (the driver's `vq->lock`) for a CPU. False while another CPU hands a request over: this one is
-   * woken when it may try again.
-   */
-  lock(queue: number, cpu: number): boolean {
-    const holder = this.#holders.get(queue);
-    if (holder === undefined || holder === cpu) {
-      this.#holders.set(queue, cpu);
-      return true;
-    }
-    this.#waiters.add(cpu);
-    return false;
+  /** The hardware queues of a driver that somebody submits to. */
+  queuesOf(driver: GuestDriver): HardwareQueue[] {
+    const known = this.#queues.get(driver) ?? [];
+    this.#queues.set(driver, known);
+    return known;
   }
-  unlock(queue: number): void {
-    this.#holders.delete(queue);
-    for (const cpu of this.#waiters) this.wake(cpu);
-    this.#waiters.clear();
-  }
-
-  isStopped(queue: number): boolean {
-    return this.#stopped[queue] ?? false;
-  }
-  stop(queue: number): void {
-    this.#stopped[queue] = true;
-  }
-
-  /** A completion made room: whoever waits for it goes on. Answers whether `cpu` itself does. */
-  restartQueues(cpu: number): boolean {
-    let own = false;
-    for (const other of this.cpus) {
-      if (!this.isStopped(other.queue)) continue;
-      if (other.index === cpu) own = true;
-      else this.wake(other.index);
-    }
-    this.#stopped.fill(false);
-    return own;
+  hardwareQueue(driver: GuestDriver, index: number): HardwareQueue {
+    const queues = this.queuesOf(driver);
+    const known = queues.find((queue) => queue.index === index);
+    if (known !== undefined) return known;
+    const queue = new HardwareQueue(index);
+    queues.push(queue);
+    return queue;
   }
 
   /** The program's request waits until something of the page cache has ended. */
@@ -100,21 +75,28 @@ export class GuestKernel {
     this.#cacheWaiters = [];
     const end = ended.offset + ended.bytes;
     for (const slot of waiters) {
-      const touched = slot.op !== OP.flush && slot.offset < end && slot.offset + slot.bytes > ended.offset;
+      const touched =
+        slot.disk === ended.disk &&
+        slot.op !== OP.flush &&
+        slot.offset < end &&
+        slot.offset + slot.bytes > ended.offset;
       if (touched && ended.use === 'read' && ended.error !== 0) {
         slot.error = ended.error;
         this.cpus[slot.cpu].answer(slot);
       } else this.cpus[slot.cpu].retry(slot);
       if (slot.cpu !== cpu) this.wake(slot.cpu);
     }
-    if (this.shouldFlush && cpu !== 0) this.wake(0);
+    if (cpu !== 0 && this.toFlush !== undefined) this.wake(0);
   }
 
-  /** CPU 0 writes dirty pages back though nobody waits: there are many, or the programs are done. */
-  get shouldFlush(): boolean {
-    const { cache } = this;
-    if (cache === undefined || cache.dirty === 0 || cache.flushesEnough) return false;
-    return cache.overBackground || this.jobs.every(({ finished }) => finished);
+  /** The disk whose dirty pages CPU 0 writes back though nobody waits: there are many, or the programs are done. */
+  get toFlush(): GuestDisk | undefined {
+    for (const disk of this.#cached) {
+      const { cache } = disk;
+      if (cache === undefined || cache.dirty === 0 || cache.flushesEnough) continue;
+      if (cache.overBackground || this.jobs.every(({ finished }) => finished)) return disk;
+    }
+    return undefined;
   }
 
   /** The last piece of a program's request is done. */
@@ -130,7 +112,16 @@ export class GuestKernel {
 
   /** The programs have had the answers to everything that they will ever ask for. */
   get finished(): boolean {
-    const clean = this.cache === undefined || this.cache.dirty + this.cache.busy === 0;
+    const clean = this.#cached.every(({ cache }) => cache === undefined || cache.dirty + cache.busy === 0);
     return clean && this.cpus.every((cpu) => cpu.finished);
+  }
+
+  /** What the programs have had of all disks together. */
+  get counters(): DiskCounters {
+    const sum = noCounters();
+    for (const { counters } of this.disks) {
+      for (const [name, value] of Object.entries(counters)) sum[name as keyof DiskCounters] += value;
+    }
+    return sum;
   }
 }

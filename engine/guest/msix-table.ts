@@ -1,13 +1,11 @@
 /** The MSI-X table of a PCI function as the guest's kernel fills it (PCI 3.0, section 6.8.2; virtio 1.2, section 4.1.5.1.2). */
 import { PCI } from '../machine/pci/function.ts';
+import type { FunctionVectors } from './apic-vectors.ts';
 import type { GuestBus } from './bus.ts';
 
-/** Local APIC of CPU 0 (bits 12–19 say which CPU), and the first vector that Linux hands out on each. */
+/** Local APIC of CPU 0; bits 12–19 say which CPU. */
 const APIC_ADDRESS = 0xfee0_0000;
 const APIC_SHIFT = 12;
-const FIRST_APIC_VECTOR = 0x31;
-/** Vectors of one CPU that are left for devices. */
-const APIC_VECTORS = 0xcf - FIRST_APIC_VECTOR;
 const ENABLE = 0x8000;
 
 /** Where a memory BAR was put. */
@@ -49,12 +47,10 @@ export class MsixTable {
   }
 
   /** Fills the table and turns it on. `cpuOf` says which CPU a queue's interrupts go to; a shared entry goes to CPU 0. */
-  enable(cpuOf: (queue: number) => number): void {
-    const used: number[] = [];
+  enable(cpuOf: (queue: number) => number, vectors: FunctionVectors): void {
     for (let entry = 0; entry < this.entries; entry++) {
       const cpu = entry === 0 || this.entries < 3 ? 0 : cpuOf(entry - 1);
-      const vector = FIRST_APIC_VECTOR + ((used[cpu] ??= 0) % APIC_VECTORS);
-      used[cpu]++;
+      const vector = vectors.of(entry, cpu);
       this.#targets[entry] = { cpu, vector };
       const at = this.#table + entry * 16;
       this.#bus.write(at, 4, APIC_ADDRESS + cpu * 2 ** APIC_SHIFT);

@@ -47,6 +47,8 @@ export class VirtioBlkDriver extends VirtqueueDriver {
   readonly limits: DriverLimits = { maxSectors: MAX_SECTORS, maxSegments: 1, queues: 1, depth: 1 };
   readonly doneEvent = E.virtblk_done;
   readonly headBytes = SLOT_BYTES;
+  /** Bytes of the disk as the device told it; settled by `probe`. */
+  capacity = 0;
 
   /** `virtblk_probe`: negotiation, configuration, one queue for each CPU at most, DRIVER_OK. */
   probe(cpus: number): void {

@@ -124,6 +124,7 @@ export class VirtioMmioDriver implements VirtioTransportDriver {
   enableMsix(): void {
     // Its one line tells of everything.
   }
+  readonly hasMessages = false;
   isFor(): boolean {
     return false;
   }

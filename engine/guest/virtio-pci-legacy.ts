@@ -8,6 +8,7 @@ import { hasFeature, NO_VECTOR, STATUS } from '../virtio/features.ts';
 import type { QueueAddresses } from '../virtio/queue/queue.ts';
 import { LEGACY } from '../virtio/transport/legacy-header.ts';
 import { CAP_MSIX } from '../virtio/transport/pci-layout.ts';
+import type { FunctionVectors } from './apic-vectors.ts';
 import type { GuestBus } from './bus.ts';
 import { MsixTable } from './msix-table.ts';
 import type { RegisterAt, VirtioTransportDriver } from './virtio-transport.ts';
@@ -22,13 +23,15 @@ export class VirtioPciLegacyDriver implements VirtioTransportDriver {
   readonly ack = undefined;
   readonly slot: number;
   readonly bus: GuestBus;
+  readonly #vectors: FunctionVectors;
   #base = 0;
   #msix: MsixTable | undefined;
   #msixOn = false;
 
-  constructor(bus: GuestBus, slot: number) {
+  constructor(bus: GuestBus, slot: number, vectors: FunctionVectors) {
     this.bus = bus;
     this.slot = slot;
+    this.#vectors = vectors;
   }
 
   find(): void {
@@ -78,10 +81,14 @@ export class VirtioPciLegacyDriver implements VirtioTransportDriver {
 
   enableMsix(cpuOf: (queue: number) => number): void {
     if (this.#msix === undefined) return;
-    this.#msix.enable(cpuOf);
+    this.#msix.enable(cpuOf, this.#vectors);
     this.#msixOn = true;
     this.#write(LEGACY.configVector, 2, 0);
     if (this.#read(LEGACY.configVector, 2) === NO_VECTOR) this.#msix = undefined;
+  }
+
+  get hasMessages(): boolean {
+    return this.#msix !== undefined;
   }
 
   isFor(queue: number, cpu: number, vector: number): boolean {

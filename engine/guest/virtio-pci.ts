@@ -7,6 +7,7 @@ import { F, featureSet, hasFeature, NO_VECTOR, STATUS } from '../virtio/features
 import type { QueueAddresses } from '../virtio/queue/queue.ts';
 import { CAP, CAP_MSIX, CAP_VENDOR, CFG, COMMON } from '../virtio/transport/pci-layout.ts';
 import { PCI } from '../machine/pci/function.ts';
+import type { FunctionVectors } from './apic-vectors.ts';
 import type { GuestBus } from './bus.ts';
 import { barAddress, MsixTable } from './msix-table.ts';
 import type { RegisterAt, VirtioTransportDriver } from './virtio-transport.ts';
@@ -16,6 +17,7 @@ export class VirtioPciDriver implements VirtioTransportDriver {
   readonly ack = undefined;
   readonly slot: number;
   readonly bus: GuestBus;
+  readonly #vectors: FunctionVectors;
   features = 0n;
   #common = 0;
   #notify = 0;
@@ -24,9 +26,10 @@ export class VirtioPciDriver implements VirtioTransportDriver {
   #multiplier = 0;
   #msix: MsixTable | undefined;
 
-  constructor(bus: GuestBus, slot: number) {
+  constructor(bus: GuestBus, slot: number, vectors: FunctionVectors) {
     this.bus = bus;
     this.slot = slot;
+    this.#vectors = vectors;
   }
 
   /** Walks the capability list. Throws `guest.no-virtio` when the common, notify or ISR structure is missing. */
@@ -141,12 +144,16 @@ export class VirtioPciDriver implements VirtioTransportDriver {
     return { port: false, address: this.#notify + offset * this.#multiplier, size: 2 };
   }
 
+  get hasMessages(): boolean {
+    return this.#msix !== undefined;
+  }
+
   isFor(queue: number, cpu: number, vector: number): boolean {
     return this.#msix?.isFor(queue, cpu, vector) ?? false;
   }
 
   enableMsix(cpuOf: (queue: number) => number): void {
-    this.#msix?.enable(cpuOf);
+    this.#msix?.enable(cpuOf, this.#vectors);
     if (this.#msix === undefined) return;
     this.#write(COMMON.configVector, 2, 0);
     if (this.#read(COMMON.configVector, 2) === NO_VECTOR) this.#msix = undefined;

@@ -52,10 +52,10 @@ export interface VirtioScsiDriverOptions extends VirtqueueDriverOptions {
   /** Lets the device work until nothing is left to do, while the driver probes. */
   settle: () => void;
   /**
-   * The disk to use. Only its target is scanned, as after `scsi_mod.scan=manual` and a line written to the host's `scan` file; all
-   * targets when left out, and then the first disk is used.
+   * The disks to use, in this order. Only their targets are scanned, as after `scsi_mod.scan=manual` and lines written to the host's
+   * `scan` file; all targets when left out, and then every disk is used.
    */
-  disk?: { target: number; lun: number };
+  disks?: readonly { target: number; lun: number }[];
 }
 
 export class VirtioScsiDriver extends VirtqueueDriver {
@@ -65,8 +65,8 @@ export class VirtioScsiDriver extends VirtqueueDriver {
   readonly headBytes = SLOT.bytes;
   /** Every logical unit that the scan found. */
   units: readonly ScannedUnit[] = [];
-  /** The disk that requests go to. */
-  disk!: ScannedUnit;
+  /** The disks that requests go to, by their number at the driver. */
+  disks: readonly ScannedUnit[] = [];
   /** Task management goes through it. */
   control!: GuestQueue;
   /** The device tells of events through it. */
@@ -129,25 +129,18 @@ export class VirtioScsiDriver extends VirtqueueDriver {
   }
 
   #scan(): void {
-    const { disk: wanted } = this.#options;
+    const { disks: wanted } = this.#options;
     const buffer = this.allocator.take(PAGE);
     const scan = new ScsiScan((target, lun, cdb, into) => this.#command(target, lun, cdb, buffer, into));
     const most = this.transport.config(SCSI_CONFIG.maxTarget, 2);
     const targets =
-      wanted === undefined ? Array.from({ length: most + 1 }, (_, target) => target) : [wanted.target];
-    this.units = targets.flatMap((target) => scan.target(target));
-    const disk = this.units.find(
-      ({ target, lun, type }) =>
-        (type === 0 || type === 5) &&
-        (wanted === undefined || (wanted.target === target && wanted.lun === lun)),
-    );
-    if (disk === undefined) {
-      throw new PlatterError('guest.no-scsi-disk', 'the scan of the SCSI bus found no disk', {
-        value: wanted === undefined ? '' : `${wanted.target}:${wanted.lun}`,
-      });
-    }
-    this.disk = disk;
-    this.capacity = disk.blocks * disk.blockSize;
+      wanted === undefined
+        ? Array.from({ length: most + 1 }, (_, target) => target)
+        : new Set(wanted.map(({ target }) => target));
+    this.units = [...targets].flatMap((target) => scan.target(target));
+    const found = this.units.filter(({ type }) => type === 0 || type === 5);
+    this.disks = wanted === undefined ? found : wanted.map((place) => pick(found, place));
+    if (this.disks.length === 0) throw noDisk('');
   }
 
   /** One command while nothing else goes on: the answer's status and data, or undefined when the transport refused it. */
@@ -199,21 +192,28 @@ export class VirtioScsiDriver extends VirtqueueDriver {
 
   // ---- requests ----
 
+  #diskOf({ disk }: BlockRequest): ScannedUnit {
+    return this.disks[disk.unit];
+  }
+
   /** The SCSI layer's own event before the driver's. */
   override traceDispatch(_queue: GuestQueue, request: BlockRequest): void {
-    const { target, lun } = this.disk;
-    const [opcode] = sdCommand(this.disk, request);
+    const disk = this.#diskOf(request);
+    const { target, lun } = disk;
+    const [opcode] = sdCommand(disk, request);
     this.trace.emit(E.scsi_dispatch_cmd_start, request.requestId, target, lun, opcode, 0);
   }
 
-  traceSubmit({ index }: GuestQueue, { requestId }: BlockRequest): void {
-    const { target, lun } = this.disk;
+  traceSubmit({ index }: GuestQueue, request: BlockRequest): void {
+    const { requestId } = request;
+    const { target, lun } = this.#diskOf(request);
     this.trace.emit(E.virtscsi_queuecommand, requestId, index, target, lun, requestId);
   }
 
   override traceDone(_queue: GuestQueue, request: BlockRequest): void {
-    const { target, lun } = this.disk;
-    const [opcode] = sdCommand(this.disk, request);
+    const disk = this.#diskOf(request);
+    const { target, lun } = disk;
+    const [opcode] = sdCommand(disk, request);
     this.trace.emit(E.scsi_dispatch_cmd_done, request.requestId, target, lun, opcode, this.#status);
   }
 
@@ -228,7 +228,7 @@ export class VirtioScsiDriver extends VirtqueueDriver {
 
   /** Header, data out, answer, data in. */
   fill(ring: GuestRing, request: BlockRequest, at: number): void {
-    const { disk } = this;
+    const disk = this.#diskOf(request);
     const { op } = request;
     this.#header(at, disk.target, disk.lun, request.requestId, sdCommand(disk, request));
     ring.add(at + SLOT.header, HEADER_BYTES, false);
@@ -246,10 +246,11 @@ export class VirtioScsiDriver extends VirtqueueDriver {
   }
 
   /** SBC-3 section 5.28: a parameter list with one block descriptor. */
-  #list(ring: GuestRing, { sector, sectors }: BlockRequest, at: number): void {
+  #list(ring: GuestRing, request: BlockRequest, at: number): void {
+    const { sector, sectors } = request;
     const offset = this.memory.require(at, LIST_BYTES);
     const { view, bytes } = this.memory;
-    const perBlock = this.disk.blockSize / 512;
+    const perBlock = this.#diskOf(request).blockSize / 512;
     bytes.fill(0, offset, offset + LIST_BYTES);
     view.setUint16(offset, LIST_BYTES - 2);
     view.setUint16(offset + 2, LIST_BYTES - 8);
@@ -271,10 +272,21 @@ export class VirtioScsiDriver extends VirtqueueDriver {
       bytes[offset + CMD_RESP.response],
       this.#status,
       sense,
-      this.disk.removable,
+      this.#diskOf(request).removable,
     );
     request.again = again && request.retries < SD_MAX_RETRIES;
     if (request.again) request.retries++;
     return request.again ? 0 : error;
   }
+}
+
+/** Throws `guest.no-scsi-disk`. */
+function pick(found: readonly ScannedUnit[], place: { target: number; lun: number }): ScannedUnit {
+  const disk = found.find(({ target, lun }) => target === place.target && lun === place.lun);
+  if (disk === undefined) throw noDisk(`${place.target}:${place.lun}`);
+  return disk;
+}
+
+function noDisk(value: string): PlatterError {
+  return new PlatterError('guest.no-scsi-disk', 'the scan of the SCSI bus found no disk', { value });
 }

@@ -32,6 +32,8 @@ export interface VirtioTransportDriver {
   setUpQueue(index: number, at: QueueAddresses): RegisterAt;
   /** Turns on messages, when the device has them; `cpuOf` says which CPU a queue's interrupts go to. */
   enableMsix(cpuOf: (queue: number) => number): void;
+  /** Whether it interrupts by messages, and not by its line. */
+  readonly hasMessages: boolean;
   /** Whether the vector of this CPU's local APIC is the one of the queue. */
   isFor(queue: number, cpu: number, vector: number): boolean;
   driverOk(): void;

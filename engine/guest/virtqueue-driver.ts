@@ -43,18 +43,20 @@ export interface VirtqueueDriverOptions {
   memory: GuestMemory;
   allocator: GuestAllocator;
   trace: TraceRing;
+  /** The line that the device's pin arrives at, by its number at the I/O APIC; undefined when the driver looks at every line. */
+  gsi?: number;
 }
 
 export abstract class VirtqueueDriver implements GuestDriver {
   abstract readonly name: string;
   abstract readonly limits: DriverLimits;
-  capacity = 0;
   readonly transport: VirtioTransportDriver;
   /** The queues that requests go through, in the order of blk-mq's hardware queues. */
   readonly queues: GuestQueue[] = [];
   readonly memory: GuestMemory;
   readonly trace: TraceRing;
   protected readonly allocator: GuestAllocator;
+  readonly #gsi: number | undefined;
   protected cpus = 1;
 
   constructor(options: VirtqueueDriverOptions) {
@@ -62,6 +64,7 @@ export abstract class VirtqueueDriver implements GuestDriver {
     this.memory = options.memory;
     this.allocator = options.allocator;
     this.trace = options.trace;
+    this.#gsi = options.gsi;
   }
 
   abstract probe(cpus: number): void;
@@ -86,6 +89,12 @@ export abstract class VirtqueueDriver implements GuestDriver {
 
   queueOf(cpu: number): number {
     return queueOfCpu(cpu, this.cpus, this.queues.length);
+  }
+  handles({ gsi, vector }: PendingInterrupt, cpu: number): boolean {
+    const { transport, queues } = this;
+    if (gsi !== undefined) return !transport.hasMessages && (this.#gsi === undefined || this.#gsi === gsi);
+    for (const { index } of queues) if (transport.isFor(index, cpu, vector)) return true;
+    return false;
   }
   thread(cpu: DriverCpu): DriverThread {
     return new VirtqueueThread(this, cpu);

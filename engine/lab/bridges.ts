@@ -43,20 +43,42 @@ export function bridgesTo(line: CommandLine, option: Option): BridgeOnTheWay[] {
   return path;
 }
 
-/** Builds the bridges and lets firmware number their buses. Answers the innermost bus and its number. */
-export function buildBridges(
-  root: PciBus,
-  spaces: { memory: AddressSpace; io: AddressSpace },
-  path: readonly BridgeOnTheWay[],
-  firmware: Firmware,
-): { bus: PciBus; number: number } {
-  let at = { bus: root, number: 0 };
-  let { memory, io } = spaces;
-  for (const { driver, id, slot } of path) {
-    const bridge = new PciBridge({ name: `${driver} ${id}`, ...BRIDGES[driver] }, memory, io);
-    const where = at.bus.plugBridge(bridge, slot);
-    at = { bus: bridge.secondary, number: firmware.openBridge(at.number, where) };
-    ({ memory, io } = bridge.behind);
+/** The innermost bus of a way, and its number. */
+interface Place {
+  bus: PciBus;
+  number: number;
+  spaces: { memory: AddressSpace; io: AddressSpace };
+}
+
+/** Builds bridges when a device behind them is built, each once, and lets firmware number their buses. */
+export class Bridges {
+  readonly #root: Place;
+  readonly #firmware: Firmware;
+  readonly #built = new Map<string, Place>();
+
+  constructor(root: PciBus, spaces: Place['spaces'], firmware: Firmware) {
+    this.#root = { bus: root, number: 0, spaces };
+    this.#firmware = firmware;
   }
-  return at;
+
+  /** The bus at the end of the way. */
+  to(path: readonly BridgeOnTheWay[]): Place {
+    let at = this.#root;
+    for (const bridge of path) {
+      const place = this.#built.get(bridge.id) ?? this.#build(bridge, at);
+      this.#built.set(bridge.id, place);
+      at = place;
+    }
+    return at;
+  }
+
+  #build({ driver, id, slot }: BridgeOnTheWay, { bus, number, spaces }: Place): Place {
+    const bridge = new PciBridge({ name: `${driver} ${id}`, ...BRIDGES[driver] }, spaces.memory, spaces.io);
+    const where = bus.plugBridge(bridge, slot);
+    return {
+      bus: bridge.secondary,
+      number: this.#firmware.openBridge(number, where),
+      spaces: bridge.behind,
+    };
+  }
 }

@@ -1,10 +1,11 @@
-/** Which disks of a command line there are, what each sits behind, and which the laboratory can run. */
+/** The disks of a command line: what each sits behind and where, and what its options say. Which of them are run is disks.ts's business. */
 import { PlatterError } from '../errors.ts';
 import { ON_ERROR, type OnError, type OnErrors } from '../block/on-error.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
-import { DRIVABLE, machineKind } from './machines/index.ts';
+import { machineKind } from './machines/index.ts';
+import { Places, type IdePlace, type ScsiPlace } from './places.ts';
 import { param, Properties } from './properties.ts';
 import { isVhost, isVhostScsi, vhostDrive } from './vhost.ts';
 
@@ -28,6 +29,8 @@ export interface Controller {
   bridges: BridgeOnTheWay[];
   /** Bus number after the dot of `bus=ID.N` (an IDE channel or an AHCI port); 0 when there is none. */
   bus: number;
+  /** Which option of the line makes it; -1 for the machine's own. */
+  option: number;
 }
 
 export interface DrivableDevice {
@@ -39,6 +42,11 @@ export interface DrivableDevice {
   label: string;
   /** The value of `drive=`, or the id of the drive that makes its own device. */
   drive: string;
+  /** Which option of the line makes it; those that a drive makes by itself come behind all options. */
+  option: number;
+  /** Where it lies on its controller, as QEMU places it beside all others of the line. */
+  scsi?: ScsiPlace;
+  ide?: IdePlace;
   /** PCI slot of `addr=`, when it is given. */
   slot?: number;
   /** The bridges between the root bus and its PCI function (or its controller's), outermost first. */
@@ -90,15 +98,6 @@ function mmioVersion(line: CommandLine): 1 | 2 {
   return text !== undefined && /=(off|no|false|n)$/.test(text) ? 2 : 1;
 }
 
-/** The back end that `drive=` names: `-drive id=` or `-blockdev node-name=`. */
-function backEnd(line: CommandLine, drive: string): Option | undefined {
-  return line.options.find(
-    (option) =>
-      (option.name === 'drive' && param(option, 'id') === drive) ||
-      (option.name === 'blockdev' && param(option, 'node-name') === drive),
-  );
-}
-
 /** What becomes of errors of the host. Throws `lab.bad-value`. */
 function onErrors(device: Option | undefined, back: Option | undefined): OnErrors {
   const policy = (key: keyof OnErrors): OnError => {
@@ -130,22 +129,20 @@ function hostSide(option: Option | undefined): Pick<DrivableDevice, 'aio' | 'rea
 /** The machine's own IDE controller. */
 function boardController(line: CommandLine, bus: number): Controller {
   const driver = isQ35(line) ? 'ich9-ahci' : 'piix3-ide';
-  return { driver, id: '', properties: new Properties(undefined), bridges: [], bus };
+  return { driver, id: '', properties: new Properties(undefined), bridges: [], bus, option: -1 };
 }
 
 /** The controller that a disk with `bus=` (or none) sits on; undefined for a PCI function. */
-function controllerOf(line: CommandLine, disk: Option): Controller | undefined {
+function controllerOf(line: CommandLine, disk: Option, facts: Facts): Controller | undefined {
   const driver = param(disk, 'driver') ?? '';
   const scsi = driver.startsWith('scsi-');
   if (!scsi && !driver.startsWith('ide-')) return undefined;
   const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(param(disk, 'bus') ?? '') ?? ['', '', undefined];
-  const kinds = scsi ? SCSI_CONTROLLERS : IDE_CONTROLLERS;
-  const found = line.options.find(
-    (option) =>
-      option.name === 'device' &&
-      kinds.test(param(option, 'driver') ?? '') &&
-      (id === '' ? scsi : param(option, 'id') === id),
-  );
+  const candidates = scsi ? facts.scsi : facts.ide;
+  const named = candidates.filter(({ option }) => id === '' || param(option, 'id') === id);
+  // Without a name QEMU takes the controller that was made last.
+  const before = named.findLast(({ at }) => at < facts.order(disk));
+  const found = id === '' && !scsi ? undefined : (before ?? named[0]);
   const bus = Number(number ?? 0);
   if (found === undefined) {
     if (!scsi && (id === '' || id === 'ide')) return boardController(line, bus);
@@ -155,23 +152,26 @@ function controllerOf(line: CommandLine, disk: Option): Controller | undefined {
       { option: 'bus', value: param(disk, 'bus') ?? driver },
     );
   }
-  const properties = new Properties(found);
+  const { option, at } = found;
+  const properties = new Properties(option);
   return {
-    driver: param(found, 'driver') ?? '',
-    id: param(found, 'id') ?? '',
+    driver: param(option, 'driver') ?? '',
+    id: param(option, 'id') ?? '',
     slot: properties.slot(),
     properties,
-    bridges: bridgesTo(line, found),
+    bridges: bridgesTo(line, option),
     bus,
+    option: at,
   };
 }
 
-function describe(option: Option, line: CommandLine): DrivableDevice {
+/** Throws what its options are refused for. */
+export function describe(option: Option, line: CommandLine, facts: Facts): DrivableDevice {
   const driver = param(option, 'driver') ?? '';
   const id = param(option, 'id') ?? '';
   const vhost = isVhost(driver);
   const label = `${id === '' ? driver : `${driver} ${id}`}${vhost ? ' (model)' : ''}`;
-  const drive = vhost ? vhostDrive(line, option) : param(option, 'drive');
+  const drive = vhost ? vhostDrive(line, option, facts.nextFree) : param(option, 'drive');
   if (drive === undefined) {
     throw new PlatterError(
       'lab.no-drive',
@@ -179,7 +179,7 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
       { option: 'drive', value: label },
     );
   }
-  const back = backEnd(line, drive);
+  const back = facts.backEnds.get(drive);
   if (back === undefined && !vhost) {
     throw new PlatterError(
       'lab.unknown-drive',
@@ -188,22 +188,20 @@ function describe(option: Option, line: CommandLine): DrivableDevice {
     );
   }
   const properties = new Properties(option);
-  const controller = controllerOf(line, option);
+  const controller = controllerOf(line, option, facts);
   const slot = properties.slot();
   return {
     driver,
     id,
     label,
     drive,
+    option: facts.order(option),
     slot,
     bridges: controller?.bridges ?? bridgesTo(line, option),
     properties,
     controller,
-    cpus: cpuCount(line),
-    kernelOptions: kernelOptions(line),
-    mmioVersion: mmioVersion(line),
-    q35: isQ35(line),
     onErrors: onErrors(option, back),
+    ...facts.machine,
     ...hostSide(back),
     ...(isVhostScsi(driver) ? { aio: 'vhost' as const } : {}),
   };
@@ -217,7 +215,7 @@ const CDROM_PLACE = 2;
 const IMPLICIT: Readonly<Record<string, string>> = { virtio: 'virtio-blk-pci', ide: 'ide-hd' };
 
 /** Devices that drives make by themselves: `-drive if=virtio`, `-drive if=ide` or without `if=`, `-hda`. */
-function implicitDevices(line: CommandLine): DrivableDevice[] {
+export function implicitDevices(line: CommandLine, facts: Facts): DrivableDevice[] {
   const found: DrivableDevice[] = [];
   const counts: Record<string, number> = {};
   for (const option of line.options) {
@@ -233,18 +231,19 @@ function implicitDevices(line: CommandLine): DrivableDevice[] {
     const units = isQ35(line) ? 1 : 2;
     const name = ide ? `ide${Math.floor(at / units)}-${cd ? 'cd' : 'hd'}${at % units}` : `virtio${at}`;
     const drive = (hd < 0 ? param(option, 'id') : undefined) ?? name;
+    const { q35 } = facts.machine;
+    const bus = q35 ? at : at >> 1;
     found.push({
       driver,
       id: drive,
       label: `${driver} ${drive}`,
       drive,
+      option: line.options.length + found.length,
       bridges: [],
       properties: new Properties(undefined),
-      controller: ide ? boardController(line, isQ35(line) ? at : at >> 1) : undefined,
-      cpus: cpuCount(line),
-      kernelOptions: kernelOptions(line),
-      mmioVersion: mmioVersion(line),
-      q35: isQ35(line),
+      controller: ide ? boardController(line, bus) : undefined,
+      ...(ide ? { ide: { bus, unit: q35 ? 0 : at & 1 } } : {}),
+      ...facts.machine,
       onErrors: onErrors(undefined, option),
       ...hostSide(option),
     });
@@ -257,55 +256,80 @@ export function buildsAs({ driver, controller }: DrivableDevice): string {
   return controller?.driver ?? driver;
 }
 
-/** Throws `lab.not-drivable`. */
-function runnable(device: DrivableDevice): DrivableDevice {
-  const name = buildsAs(device);
-  if (machineKind(name) !== undefined) return device;
-  const expected = DRIVABLE.join(', ');
-  throw new PlatterError('lab.not-drivable', `the lab cannot run ${name} yet; it runs ${expected}`, {
-    option: 'device',
-    value: name,
-    expected,
-  });
-}
-
 /** Whether the laboratory could run what this `-device` makes. */
-function canRun(line: CommandLine, option: Option): boolean {
+export function canRun(line: CommandLine, option: Option, facts: Facts): boolean {
   if (machineKind(param(option, 'driver') ?? '') !== undefined) return true;
   try {
-    const controller = controllerOf(line, option);
+    const controller = controllerOf(line, option, facts);
     return controller !== undefined && machineKind(controller.driver) !== undefined;
   } catch {
     return false;
   }
 }
 
-/**
- * The device to work on. Throws `lab.no-device` (none is a disk), `lab.unknown-device` (no such id), `lab.not-drivable` (a disk
- * that the laboratory cannot run yet), `lab.no-controller`, and what its options are refused for.
- */
-export function drivableDevice(line: CommandLine, deviceId?: string): DrivableDevice {
-  const devices = line.options.filter(({ name, params }) => name === 'device' && params.length > 0);
-  const disks = devices.filter((option) => {
-    const driver = param(option, 'driver') ?? '';
-    return KNOWN_DISKS.test(driver) && !CONTROLLERS.test(driver);
+/** What every disk of a line is looked up in. */
+export interface Facts {
+  /** By the id of the `-drive` or the node name of the `-blockdev`. */
+  backEnds: ReadonlyMap<string, Option>;
+  scsi: readonly { option: Option; at: number }[];
+  ide: readonly { option: Option; at: number }[];
+  /** `-device` options that make disks. */
+  disks: readonly Option[];
+  /** The place of an option on the line. */
+  order: (option: Option) => number;
+  /** Counts the models that have got a drive which nobody uses. */
+  nextFree: { count: number };
+  machine: Pick<DrivableDevice, 'cpus' | 'kernelOptions' | 'mmioVersion' | 'q35'>;
+}
+
+export function factsOf(line: CommandLine): Facts {
+  const backEnds = new Map<string, Option>();
+  const order = new Map<Option, number>();
+  const devices: { option: Option; at: number; driver: string }[] = [];
+  line.options.forEach((option, at) => {
+    order.set(option, at);
+    const key = option.name === 'drive' ? 'id' : option.name === 'blockdev' ? 'node-name' : undefined;
+    const name = key === undefined ? undefined : param(option, key);
+    if (name !== undefined && !backEnds.has(name)) backEnds.set(name, option);
+    if (option.name === 'device') devices.push({ option, at, driver: param(option, 'driver') ?? '' });
   });
-  const wanted =
-    deviceId === undefined
-      ? (disks.find((option) => canRun(line, option)) ?? disks[0])
-      : devices.find((option) => param(option, 'id') === deviceId);
-  if (wanted !== undefined) return runnable(describe(wanted, line));
-  const implicit = implicitDevices(line);
-  const made = deviceId === undefined ? implicit[0] : implicit.find(({ id }) => id === deviceId);
-  if (made !== undefined) return runnable(made);
-  throw deviceId === undefined
-    ? new PlatterError(
-        'lab.no-device',
-        'the command line has no disk device; add -device virtio-blk-pci,drive=… and a -drive',
-        { option: 'device' },
-      )
-    : new PlatterError('lab.unknown-device', `no -device has id=${deviceId}`, {
-        option: 'id',
-        value: deviceId,
-      });
+  const isDisk = (driver: string): boolean => KNOWN_DISKS.test(driver) && !CONTROLLERS.test(driver);
+  return {
+    backEnds,
+    scsi: devices.filter(({ driver }) => SCSI_CONTROLLERS.test(driver)),
+    ide: devices.filter(({ driver }) => IDE_CONTROLLERS.test(driver)),
+    disks: devices
+      .filter(({ option, driver }) => option.params.length > 0 && isDisk(driver))
+      .map(({ option }) => option),
+    order: (option) => order.get(option) ?? line.options.length,
+    nextFree: { count: 0 },
+    machine: {
+      cpus: cpuCount(line),
+      kernelOptions: kernelOptions(line),
+      mmioVersion: mmioVersion(line),
+      q35: isQ35(line),
+    },
+  };
+}
+
+/** Units on each bus of an IDE controller, and how many buses it has. */
+const IDE_SHAPE = { piix: { units: 2, buses: 2 }, ahci: { units: 1, buses: 6 } } as const;
+
+/** Finds the disk its place among those of its controller that QEMU has made before it. Throws `lab.place-taken`, `lab.no-place`. */
+export function placeDisk(device: DrivableDevice, places: Places): void {
+  const { controller, driver, properties, label } = device;
+  if (controller === undefined) return;
+  if (driver.startsWith('scsi-')) {
+    device.scsi = places.scsi(properties, label);
+    return;
+  }
+  const { units, buses } = IDE_SHAPE[controller.driver.startsWith('piix') ? 'piix' : 'ahci'];
+  if (controller.bus >= buses) {
+    const value = `${controller.id === '' ? 'ide' : controller.id}.${controller.bus}`;
+    throw new PlatterError('lab.no-controller', `${label}: Bus '${value}' not found`, {
+      option: 'bus',
+      value,
+    });
+  }
+  device.ide = places.ide(properties, controller.bus, units, label, device.ide?.unit);
 }

@@ -1,6 +1,6 @@
-/** A laboratory: a command line's device with a simulated guest on it, that runs, pauses, steps and shows itself. */
+/** A laboratory: disks of a command line with a simulated guest on them, that runs, pauses, steps and shows itself. */
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
-import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
+import type { DiskView, LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
 import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
 import { currentStations, findEvents } from '../trace/query.ts';
@@ -12,8 +12,10 @@ import { pciSections } from './details/pci.ts';
 import { ioapicSections } from './details/ioapic.ts';
 import { picSections } from './details/pic.ts';
 import { detailView, type Section } from './details/section.ts';
-import { drivableDevice } from './drivable.ts';
+import { chosenDevices } from './disks.ts';
+import type { DrivableDevice } from './drivable.ts';
 import { buildMachine, type Machine } from './machine.ts';
+import type { LabDevice, WantedDisk } from './machines/kind.ts';
 import { standing, stuck } from './standstill.ts';
 import type { Lab, LabOptions } from './types.ts';
 
@@ -30,9 +32,9 @@ const LOOK_NS = 200_000;
 const wallClock = (): number => performance.now() * 1e6;
 
 /**
- * Builds the laboratory; the guest's driver has found and initialised the device when this returns.
+ * Builds the laboratory; the guest's drivers have found and initialised the devices when this returns.
  * Throws `lab.no-device`, `lab.unknown-device`, `lab.not-drivable`, `lab.no-drive`, `lab.unknown-drive`, `lab.unbound-drive`,
- * `lab.bad-value`, `workload.*`, `machine.*`.
+ * `lab.drive-in-use`, `lab.place-taken`, `lab.bad-value`, `workload.*`, `machine.*`.
  */
 export function createLab(options: LabOptions): Lab {
   return new Laboratory(options);
@@ -47,6 +49,8 @@ class Laboratory implements Lab {
   readonly #clock: () => number;
   readonly #schedule: (callback: () => void) => void;
   #machine: Machine;
+  /** The drive behind each disk. */
+  #drives: string[] = [];
   /** What booting the guest took: events by number, model nanoseconds. */
   #bootCounts = new Float64Array(0);
   #bootModelNs = 0;
@@ -68,27 +72,38 @@ class Laboratory implements Lab {
     this.#clock = options.clock ?? wallClock;
     this.#schedule = options.schedule ?? ((callback) => void setImmediate(callback));
     this.trace = new TraceRing({ capacity: options.traceEvents, clock: this.#clock });
-    this.device = drivableDevice(options.line, options.deviceId).label;
+    this.device = this.#chosen()
+      .map(({ label }) => label)
+      .join(', ');
     this.#machine = this.#build();
     this.#change('ready');
   }
 
+  #chosen(): DrivableDevice[] {
+    const { line, deviceId, workload } = this.#options;
+    return chosenDevices(line, workload.disks, deviceId);
+  }
+
+  /** Throws `lab.unbound-drive`. */
+  #wanted(wanted: DrivableDevice): WantedDisk {
+    const { drive } = wanted;
+    const node = this.#options.drives(drive);
+    if (node !== undefined) return { wanted, node };
+    throw new PlatterError('lab.unbound-drive', `no image is bound to drive ${drive}`, {
+      option: 'drive',
+      value: drive,
+    });
+  }
+
   #build(): Machine {
-    const { line, deviceId, drives, workload, costs } = this.#options;
-    const device = drivableDevice(line, deviceId);
-    const node = drives(device.drive);
-    if (node === undefined) {
-      throw new PlatterError('lab.unbound-drive', `no image is bound to drive ${device.drive}`, {
-        option: 'drive',
-        value: device.drive,
-      });
-    }
+    const { workload, costs } = this.#options;
+    const disks = this.#chosen().map((device) => this.#wanted(device));
     this.trace.restart();
     this.#stoppedBy = undefined;
     const onReady = (): void => this.#wake();
+    this.#drives = disks.map(({ wanted }) => wanted.drive);
     const machine = buildMachine({
-      device,
-      node,
+      disks,
       workload,
       trace: this.trace,
       costs: costTable(costs),
@@ -205,12 +220,17 @@ class Laboratory implements Lab {
 
   /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
   #idle(): boolean {
-    const { guest, device, host, runState } = this.#machine;
+    const { guest, host, runState } = this.#machine;
     if (guest.finished) this.#change('finished');
     else if (!runState.running) {
       if (host.inFlight === 0) this.#change('paused', this.#stoppedBy);
-    } else if (host.inFlight === 0) this.#change('failed', device.error ?? stuck());
+    } else if (host.inFlight === 0) this.#change('failed', this.#whyStuck());
     return false;
+  }
+
+  /** A device has stopped working until it is reset, or else it is the laboratory's own fault. */
+  #whyStuck(): PlatterError {
+    return this.#machine.hardware.find(({ error }) => error !== undefined)?.error ?? stuck();
   }
 
   #wake(): void {
@@ -245,10 +265,10 @@ class Laboratory implements Lab {
     const before = this.trace.total;
     while (this.trace.total === before) {
       if (this.#machine.scheduler.step()) continue;
-      const { guest, host, device, runState } = this.#machine;
+      const { guest, host, runState } = this.#machine;
       if (guest.finished || this.#closed) return false;
       if (!runState.running && host.inFlight === 0) return false;
-      if (host.inFlight === 0) throw device.error ?? stuck();
+      if (host.inFlight === 0) throw this.#whyStuck();
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     return true;
@@ -271,12 +291,12 @@ class Laboratory implements Lab {
 
   // ---- a hostile driver ----
 
-  attacks(): AttackInfo[] {
-    return this.#machine.device.attacks?.list() ?? [];
+  attacks(disk = 0): AttackInfo[] {
+    return this.#deviceOf(disk).attacks?.list() ?? [];
   }
 
-  async attack(id: string): Promise<AttackResult> {
-    const { attacks } = this.#machine.device;
+  async attack(id: string, disk = 0): Promise<AttackResult> {
+    const { attacks } = this.#deviceOf(disk);
     if (this.#closed || this.state === 'failed' || this.state === 'building' || attacks === undefined) {
       throw new PlatterError('lab.no-attacks', `no attack can be made on ${this.device} now`, { value: id });
     }
@@ -349,7 +369,8 @@ class Laboratory implements Lab {
 
   frame(request: LabFrameRequest): LabFrame {
     const { trace } = this;
-    const { device, scheduler } = this.#machine;
+    const { scheduler } = this.#machine;
+    const device = this.#deviceOf(request.disk);
     const { from, count, requestId } = request;
     const most = Math.min(Math.max(0, Math.floor(count)), trace.capacity);
     const numbers = findEvents(trace, Math.floor(from), most, { requestId });
@@ -368,10 +389,29 @@ class Laboratory implements Lab {
       modelNs: scheduler.modelNs - this.#bootModelNs,
       queue: request.queue === null ? null : device.queue(request.queue),
       queueCount: device.queueCount,
-      details: typeof request.details === 'string' ? detailView(this.#sections(), request.details) : null,
+      details:
+        typeof request.details === 'string' ? detailView(this.#sections(device), request.details) : null,
       vectors: device.vectors(),
       device: device.summary(),
+      disks: this.#diskViews(),
     };
+  }
+
+  /** What is shown of a disk; of the first one when there is none of this number. */
+  #deviceOf(disk = 0): LabDevice {
+    const { disks } = this.#machine;
+    return (disks[disk] ?? disks[0]).device;
+  }
+
+  #diskViews(): DiskView[] {
+    const { disks, guest } = this.#machine;
+    return guest.disks.map(({ counters, waitedNs, lastNs }, index) => ({
+      name: disks[index].device.summary().name,
+      drive: this.#drives[index],
+      counters: { ...counters },
+      waitedNs,
+      lastNs: Math.max(0, lastNs - this.#bootModelNs),
+    }));
   }
 
   /** Events since the guest was up. */
@@ -397,8 +437,8 @@ class Laboratory implements Lab {
   }
 
   /** What the Device view shows: the device, and the interrupt controller when the device uses a line. */
-  #sections(): Section[] {
-    const { device, apics } = this.#machine;
+  #sections(device: LabDevice): Section[] {
+    const { apics } = this.#machine;
     const own = device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
     return [...own, ...ioapicSections(apics.ioapic), ...picSections(apics.pic)];
   }

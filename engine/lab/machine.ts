@@ -1,7 +1,7 @@
-/** Builds the machine of one laboratory out of a device of the command line: memory, buses, hardware, guest. */
+/** Builds the machine of one laboratory out of disks of the command line: memory, buses, hardware, guest. */
 import type { Workload } from '#contract/settings.ts';
-import type { BlockNode } from '../block/node.ts';
 import { PlatterError } from '../errors.ts';
+import { ApicVectors, FunctionVectors } from '../guest/apic-vectors.ts';
 import { GuestAllocator } from '../guest/allocator.ts';
 import { LocalApics } from '../guest/apics.ts';
 import { GuestBus } from '../guest/bus.ts';
@@ -19,22 +19,22 @@ import { PciRoot } from '../machine/pci/root.ts';
 import { RunState } from '../machine/run-state.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
-import { buildsAs, type DrivableDevice } from './drivable.ts';
-import { buildBridges } from './bridges.ts';
-import { buildGuest, cachePages, depthOf } from './guest.ts';
-import { machineKind } from './machines/index.ts';
-import type { LabDevice, LabHardware, MachineContext } from './machines/kind.ts';
+import { Bridges } from './bridges.ts';
+import { groupsOf, type Group } from './groups.ts';
+import { buildGuest, cachePages, depthOf, jobsOf } from './guest.ts';
+import type { LabDisk, LabHardware, MachineContext, WantedDisk } from './machines/kind.ts';
+import { QemuThread } from './qemu-thread.ts';
 import { Scheduler } from './scheduler.ts';
 
 const MIB = 1024 * 1024;
 const PAGE = 4096;
-/** What the guest's kernel gets before the device's rings and the programs' buffers. */
+/** What the guest's kernel gets before the devices' rings and the programs' buffers. */
 const KERNEL_BYTES = 4 * MIB;
 const MOST_BUFFERS = 256 * MIB;
 
 export interface MachineOptions {
-  device: DrivableDevice;
-  node: BlockNode;
+  /** At least one. */
+  disks: readonly WantedDisk[];
   workload: Workload;
   trace: TraceRing;
   costs: CostTable;
@@ -49,8 +49,9 @@ export interface MachineOptions {
 export interface Machine {
   scheduler: Scheduler;
   guest: GuestKernel;
-  device: LabDevice;
-  driver: LabHardware['driver'];
+  hardware: readonly LabHardware[];
+  /** In the order in which they were asked for. */
+  disks: readonly LabDisk[];
   host: HostIo;
   runState: RunState;
   /** The interrupt controllers. */
@@ -59,9 +60,19 @@ export interface Machine {
 }
 
 /** Bytes of the programs' buffers, each on a page boundary. */
-function bufferBytesOf(workload: Workload): number {
+function bufferBytesOf(workload: Workload, disks: number): number {
   const one = Math.ceil(workload.bs / PAGE) * PAGE;
-  return Math.min(MOST_BUFFERS, one * workload.iodepth * (workload.numjobs ?? 1));
+  return Math.min(MOST_BUFFERS, one * workload.iodepth * jobsOf(workload, disks));
+}
+
+function memoryOf(groups: readonly Group[], workload: Workload, bufferBytes: number): GuestMemory {
+  const disks = groups.flatMap((group) => group.disks);
+  const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0);
+  const page = Math.ceil(workload.bs / PAGE) * PAGE;
+  const jobs = jobsOf(workload, disks.length) * depthOf(workload, bufferBytes, disks.length) * page;
+  const rings = sum(groups.map((group) => group.kind.memoryBytes(group.disks[0].wanted, group.disks.length)));
+  const caches = sum(disks.map(({ node }) => cachePages(workload, node.virtualSize, disks.length) * PAGE));
+  return createMemory(Math.ceil((KERNEL_BYTES + rings + caches + Math.max(bufferBytes, jobs)) / MIB) * MIB);
 }
 
 /** Nothing is written to a disc, and it has blocks of 2048 bytes. Throws `lab.cd-read-only`, `workload.block-size`. */
@@ -95,39 +106,34 @@ function checkDiscWorkload(label: string, { rw, bs, offset }: Workload): void {
 }
 
 /**
- * Builds the machine and lets the guest boot: firmware assigns addresses, the driver initialises the device. Throws
- * `workload.does-not-fit`, `machine.slot-taken`, `lab.bad-value` and what the driver cannot do without.
+ * Builds the machine and lets the guest boot: firmware assigns addresses, the drivers initialise the devices. Throws
+ * `workload.does-not-fit`, `machine.slot-taken`, `lab.bad-value` and what the drivers cannot do without.
  */
 export function buildMachine(options: MachineOptions): Machine {
-  const { device: wanted, node, workload, trace, costs } = options;
-  const kind = machineKind(buildsAs(wanted));
-  if (kind === undefined) throw new PlatterError('lab.not-drivable', `the lab cannot run ${wanted.label}`);
-  if (wanted.driver === 'ide-cd') checkDiscWorkload(wanted.label, workload);
+  const { disks: wantedDisks, workload, trace, costs } = options;
+  const groups = groupsOf(wantedDisks);
+  const { cpus, q35, aio } = wantedDisks[0].wanted;
+  for (const { wanted } of wantedDisks)
+    if (wanted.driver === 'ide-cd') checkDiscWorkload(wanted.label, workload);
   applyCosts(costs, trace.costs);
-  const bufferBytes = bufferBytesOf(workload);
-  const jobs =
-    (workload.numjobs ?? 1) * depthOf(workload, bufferBytes) * Math.ceil(workload.bs / PAGE) * PAGE;
-  const memory = createMemory(
-    Math.ceil(
-      (KERNEL_BYTES +
-        kind.memoryBytes(wanted) +
-        cachePages(workload, node.virtualSize) * PAGE +
-        Math.max(bufferBytes, jobs)) /
-        MIB,
-    ) * MIB,
-  );
+  const bufferBytes = bufferBytesOf(workload, wantedDisks.length);
+  const memory = memoryOf(groups, workload, bufferBytes);
   const space = new AddressSpace();
   const io = new AddressSpace();
   const root = new PciRoot(space, io);
-  const apics = new LocalApics(wanted.cpus);
+  const apics = new LocalApics(cpus);
   apics.map(space, io);
-  const kvm = new Kvm(trace, apics, wanted.q35 ? q35Routing : pcRouting);
+  const routing = q35 ? q35Routing : pcRouting;
+  const kvm = new Kvm(trace, apics, routing);
   let ready: (() => void) | undefined = undefined;
   const onReady = (): void => {
     ready?.();
     options.onReady();
   };
-  const host = new HostIo(trace, { aio: wanted.aio, costs, onReady });
+  const others = wantedDisks.filter(({ wanted }) => wanted.aio !== aio);
+  const modes =
+    others.length === 0 ? undefined : new Map(others.map(({ node, wanted }) => [node, wanted.aio]));
+  const host = new HostIo(trace, { aio, modes, costs, onReady });
   const scheduler = new Scheduler(trace, host, costs['host.switch']);
   const runState = new RunState();
   runState.onChange((status) => {
@@ -139,64 +145,85 @@ export function buildMachine(options: MachineOptions): Machine {
   });
   const bus = new GuestBus(space, io, trace);
   const firmware = new Firmware(bus);
-  const { bus: pci, number: busNumber } = buildBridges(root, { memory: space, io }, wanted.bridges, firmware);
+  const bridges = new Bridges(root, { memory: space, io }, firmware);
   const allocator = new GuestAllocator(memory);
+  const vectors = new ApicVectors();
   let lastRequest = 0;
-  let hardware: LabHardware | undefined = undefined;
-  const deviceStep = (): boolean => kvm.step() || (hardware?.device.step() ?? false);
+  const nextRequestId = (): number => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1);
+  const qemu = new QemuThread(kvm);
+  const deviceStep = (): boolean => qemu.step();
   const settle = (): void => {
     do while (deviceStep());
     while (host.stepHardware());
   };
-  const context: MachineContext = {
-    wanted,
-    node,
-    memory,
-    space,
-    io,
-    pci,
-    interrupts: kvm,
-    host,
-    errors: { runState: options.canStop ? runState : undefined, onIoError: options.onIoError },
-    trace,
-    nextRequestId: () => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1),
-    wakeDevice: () => scheduler.wakeQemu(),
-    bus,
-    allocator,
-    cpus: wanted.cpus,
-    firmware: (slot) => firmware.assign(busNumber * 32 + slot),
-    settle,
-    quiet: async () => {
-      for (settle(); host.inFlight > 0; settle()) await new Promise<void>((resolve) => (ready = resolve));
-    },
-    probeAgain: () => {
-      const end = allocator.mark();
-      allocator.rewind(start);
-      probe();
-      allocator.rewind(end);
-    },
+  // Linux asks for the lines of devices that have no messages.
+  const requestLines = (hardware: LabHardware): void => {
+    if (hardware.disks[0].device.vectors().length > 0) return;
+    apics.maskPic(bus);
+    for (const gsi of q35 ? [20, 21, 22, 23] : [10, 11]) apics.requestLine(bus, gsi, true);
+    for (const gsi of [14, 15]) apics.requestLine(bus, gsi, false);
   };
-  const built: LabHardware = kind.build(context);
-  hardware = built;
-  const start = allocator.mark();
-  const probe = (): void => {
-    built.driver.probe(wanted.cpus);
-    built.probed?.();
-    // Linux asks for the lines of devices that have no messages.
-    if (built.device.vectors().length === 0) {
-      apics.maskPic(bus);
-      for (const gsi of wanted.q35 ? [20, 21, 22, 23] : [10, 11]) apics.requestLine(bus, gsi, true);
-      for (const gsi of [14, 15]) apics.requestLine(bus, gsi, false);
-    }
+  const build = ({ kind, disks, nth }: Group): LabHardware => {
+    const [{ wanted, node }] = disks;
+    const { bus: pci, number } = bridges.to(wanted.bridges);
+    const probe = (): void => {
+      for (const driver of hardware.drivers) driver.probe(cpus);
+      hardware.probed?.();
+      requestLines(hardware);
+    };
+    const context: MachineContext = {
+      disks,
+      wanted,
+      node,
+      nth,
+      memory,
+      space,
+      io,
+      pci,
+      interrupts: kvm,
+      host,
+      errors: { runState: options.canStop ? runState : undefined, onIoError: options.onIoError },
+      trace,
+      nextRequestId,
+      wakeDevice: () => scheduler.wakeQemu(),
+      bus,
+      allocator,
+      vectors: new FunctionVectors(vectors),
+      gsiOf: (at, pin = 0) => {
+        const route = at.interruptAt(pin);
+        return routing(route.slot, route.pin);
+      },
+      cpus,
+      firmware: (slot) => firmware.assign(number * 32 + slot),
+      placeIo: (at, bytes) => firmware.placeIo(at, bytes),
+      settle,
+      quiet: async () => {
+        for (settle(); host.inFlight > 0; settle()) await new Promise<void>((resolve) => (ready = resolve));
+      },
+      probeAgain: () => {
+        const end = allocator.mark();
+        allocator.rewind(start);
+        probe();
+        allocator.rewind(end);
+      },
+    };
+    const hardware: LabHardware = kind.build(context);
+    qemu.serve(hardware);
+    const start = allocator.mark();
+    probe();
+    return hardware;
   };
-  probe();
+  const hardware = groups.map(build);
   dismiss(apics);
+  const disks = wantedDisks.map((disk) => labDiskOf(disk, groups, hardware));
   const guest = buildGuest({
-    context,
-    hardware: built,
+    machine: { memory, space, io, trace, cpus, apics, allocator, nextRequestId },
+    disks: disks.map(({ driver, unit }, index) => ({
+      driver,
+      unit,
+      bytes: wantedDisks[index].node.virtualSize,
+    })),
     workload,
-    apics,
-    allocator,
     bufferBytes,
     deviceStep,
     wakeCpu: (cpu) => scheduler.wakeCpu(cpu),
@@ -205,7 +232,13 @@ export function buildMachine(options: MachineOptions): Machine {
   apics.controllers.forEach((controller, cpu) => {
     controller.onPending = () => scheduler.wakeCpu(cpu);
   });
-  return { scheduler, guest, device: built.device, driver: built.driver, host, runState, apics, memory };
+  return { scheduler, guest, hardware, disks, host, runState, apics, memory };
+}
+
+/** What was built of a disk that was asked for. */
+function labDiskOf(disk: WantedDisk, groups: readonly Group[], hardware: readonly LabHardware[]): LabDisk {
+  const group = groups.findIndex(({ disks }) => disks.includes(disk));
+  return hardware[group].disks[groups[group].disks.indexOf(disk)];
 }
 
 /** A driver that asks its device for something while it probes sees the answers itself: their interrupts find nothing any more. */

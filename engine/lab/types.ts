@@ -14,7 +14,7 @@ export interface LabOptions {
   /** The open block node behind `-drive id=` or `-blockdev node-name=`; undefined when nothing is bound to it. The caller closes it. */
   drives: (driveId: string) => BlockNode | undefined;
   workload: Workload;
-  /** `id=` of the device to work on; the first one that the laboratory can drive when left out. */
+  /** `id=` of the device to work on, when the workload names no disks; the first one that the laboratory can drive when left out. */
   deviceId?: string;
   /** The real clock in nanoseconds from any fixed point. */
   clock?: () => number;
@@ -32,7 +32,7 @@ export interface LabOptions {
 
 export interface LabStatusChange {
   state: LabRunState;
-  /** What is driven, in words of the command line: `virtio-blk-pci virtio-disk1`. */
+  /** What is driven, in words of the command line: `virtio-blk-pci virtio-disk1`, several with commas between them. */
   device: string;
   error?: PlainError;
 }
@@ -59,12 +59,12 @@ export interface Lab {
   close(): Promise<void>;
   /** Resolves when the state is `finished`, `failed` or closed. */
   done(): Promise<void>;
-  /** What a hostile driver can try on the device. */
-  attacks(): AttackInfo[];
+  /** What a hostile driver can try on the device of disk number `disk` (0 when left out). */
+  attacks(disk?: number): AttackInfo[];
   /**
    * Lets one be tried: pauses, waits until the guest's requests are done, attacks, and initialises the device again. Throws
    * `lab.unknown-attack`, `lab.no-attacks`.
    */
-  attack(id: string): Promise<AttackResult>;
+  attack(id: string, disk?: number): Promise<AttackResult>;
   frame(request: LabFrameRequest): LabFrame;
 }

@@ -19,10 +19,10 @@ export function isVhostScsi(driver: string): boolean {
 }
 
 /**
- * The drive that plays the back end's disk: the first `-drive if=none` or `-blockdev` that nothing on the line uses, else one that
- * goes by the name of the back end itself (`chardev=`, `wwpn=`). Throws `lab.no-back-end` when the device names none, as QEMU does.
+ * The drive that plays the back end's disk: the next `-drive if=none` or `-blockdev` that nothing on the line uses (`free` counts how
+ * many are gone), else one that goes by the name of the back end itself (`chardev=`, `wwpn=`). Throws `lab.no-back-end` when the device names none, as QEMU does.
  */
-export function vhostDrive(line: CommandLine, option: Option): string {
+export function vhostDrive(line: CommandLine, option: Option, free: { count: number }): string {
   const driver = param(option, 'driver') ?? '';
   const key = isVhostScsi(driver) ? 'wwpn' : 'chardev';
   const name = param(option, key);
@@ -32,13 +32,13 @@ export function vhostDrive(line: CommandLine, option: Option): string {
       value: driver,
     });
   }
-  return freeDrive(line) ?? name;
+  return freeDrives(line)[free.count++] ?? name;
 }
 
-function freeDrive(line: CommandLine): string | undefined {
+function freeDrives(line: CommandLine): string[] {
   // Whatever is the value of some key is used: drive=, file=, backing=, pflash0=, …
   const used = new Set(line.options.flatMap(({ params }) => params.filter(isUse).map(({ value }) => value)));
-  return line.options.map(nameOf).find((name) => name !== undefined && !used.has(name));
+  return line.options.map(nameOf).filter((name): name is string => name !== undefined && !used.has(name));
 }
 
 const isUse = ({ key }: { key?: string }): boolean => key !== 'id' && key !== 'node-name';

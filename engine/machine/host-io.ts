@@ -111,6 +111,8 @@ const COMPLETE_EVENT = {
 
 export interface HostIoOptions {
   aio?: AioMode;
+  /** Nodes that are reached in another way than `aio`. */
+  modes?: ReadonlyMap<BlockNode, AioMode>;
   /** Without costs the disk takes no model time. */
   costs?: CostTable;
   /** Called when a promise of a block node came true and there is something to do again. */
@@ -122,10 +124,9 @@ export class HostIo {
   inFlight = 0;
   readonly #trace: TraceRing;
   readonly #costs: CostTable | undefined;
-  readonly #submitEvent: number;
-  /** QEMU's block layer is on the way. */
-  readonly #blockLayer: boolean;
-  readonly #completeEvent: number;
+  readonly #aio: AioMode;
+  /** Undefined when all nodes are reached in the same way. */
+  readonly #modes: ReadonlyMap<BlockNode, AioMode> | undefined;
   readonly #onReady: (() => void) | undefined;
   readonly #submitted = new Fifo();
   readonly #issued = new Fifo();
@@ -134,14 +135,16 @@ export class HostIo {
   readonly #channels: Float64Array;
 
   constructor(trace: TraceRing, options: HostIoOptions = {}) {
-    const aio = options.aio ?? 'threads';
+    this.#aio = options.aio ?? 'threads';
+    this.#modes = options.modes;
     this.#trace = trace;
     this.#costs = options.costs;
-    this.#submitEvent = SUBMIT_EVENT[aio];
-    this.#blockLayer = aio !== 'vhost';
-    this.#completeEvent = COMPLETE_EVENT[aio];
     this.#onReady = options.onReady;
     this.#channels = new Float64Array(Math.max(1, Math.round(options.costs?.['hardware.channels'] ?? 1)));
+  }
+
+  #aioOf({ node }: HostRequest): AioMode {
+    return this.#modes?.get(node) ?? this.#aio;
   }
 
   /** Takes a request whose members are set. */
@@ -208,7 +211,8 @@ export class HostIo {
   stepReported(): boolean {
     const request = this.#reported.shift();
     if (request === undefined) return false;
-    this.#trace.emit(this.#completeEvent, request.requestId, request.error === undefined ? 0 : -5, 0, 0, 0);
+    const event = COMPLETE_EVENT[this.#aioOf(request)];
+    this.#trace.emit(event, request.requestId, request.error === undefined ? 0 : -5, 0, 0, 0);
     this.inFlight--;
     request.finished(request);
     return true;
@@ -218,13 +222,15 @@ export class HostIo {
   stepSubmitted(): boolean {
     const request = this.#submitted.head;
     if (request === undefined) return false;
-    if (request.step === 0 && this.#blockLayer) {
+    const aio = this.#aioOf(request);
+    // QEMU's block layer is on the way, unless the host's kernel itself works on the file.
+    if (request.step === 0 && aio !== 'vhost') {
       this.#emit(BLK_EVENT[request.op], request);
       request.step = 1;
       return true;
     }
     this.#submitted.shift();
-    this.#emitOp(this.#submitEvent, request);
+    this.#emitOp(SUBMIT_EVENT[aio], request);
     request.dueNs = this.#trace.modelNs;
     this.#issued.push(request);
     return true;

@@ -9,7 +9,11 @@ interface Message {
   address: number;
   data: number;
   requestId: number;
+  /** A line of PCI, which is lowered again before it is routed when nobody asks for it any more. */
+  shared: boolean;
 }
+
+const LINES = 24;
 
 export class Kvm implements InterruptSink, IsaInterruptSink {
   readonly #trace: TraceRing;
@@ -17,6 +21,8 @@ export class Kvm implements InterruptSink, IsaInterruptSink {
   readonly #routing: PciRouting;
   readonly #queue: Message[] = [];
   readonly #spare: Message[] = [];
+  /** By line of the I/O APIC: how many functions of PCI hold it up now. */
+  readonly #holders = new Uint16Array(LINES);
 
   constructor(trace: TraceRing, sink: GsiSink, routing: PciRouting) {
     this.#trace = trace;
@@ -28,8 +34,13 @@ export class Kvm implements InterruptSink, IsaInterruptSink {
     this.#add(-1, address, data, requestId);
   }
 
+  /** Functions share the line, which is up while one of them holds it up (PCI 3.0, section 2.2.6). Each tells of its own changes. */
   line(slot: number, pin: number, level: boolean, requestId: number): void {
-    this.isa(this.#routing(slot, pin), level, requestId);
+    const gsi = this.#routing(slot, pin);
+    const holders = this.#holders;
+    holders[gsi] = Math.max(0, holders[gsi] + (level ? 1 : -1));
+    if (level) this.#add(gsi, 0, 0, requestId).shared = true;
+    else if (holders[gsi] === 0) this.#sink.gsi(gsi, false, requestId);
   }
 
   /** Lowering is an answer to the CPU's own access and takes effect at once. */
@@ -38,20 +49,24 @@ export class Kvm implements InterruptSink, IsaInterruptSink {
     else this.#sink.gsi(irq, false, requestId);
   }
 
-  #add(gsi: number, address: number, data: number, requestId: number): void {
-    const entry = this.#spare.pop() ?? { gsi, address, data, requestId };
+  #add(gsi: number, address: number, data: number, requestId: number): Message {
+    const entry = this.#spare.pop() ?? { gsi, address, data, requestId, shared: false };
     entry.gsi = gsi;
     entry.address = address;
     entry.data = data;
     entry.requestId = requestId;
+    entry.shared = false;
     this.#queue.push(entry);
+    return entry;
   }
 
   /** Routes one interrupt; false when there is none. */
   step(): boolean {
     const entry = this.#queue.shift();
     if (entry === undefined) return false;
-    const { gsi, address, data, requestId } = entry;
+    const { gsi, address, data, requestId, shared } = entry;
+    this.#spare.push(entry);
+    if (shared && this.#holders[gsi] === 0) return this.step();
     if (gsi >= 0) {
       this.#trace.emit(E.kvm_set_irq, requestId, gsi, 1, 0, 0);
       this.#sink.gsi(gsi, true, requestId);
@@ -59,7 +74,6 @@ export class Kvm implements InterruptSink, IsaInterruptSink {
       this.#trace.emit(E.kvm_msi_set_irq, requestId, address >>> 0, highWord(address), data, 0);
       this.#sink.message(address, data, requestId);
     }
-    this.#spare.push(entry);
     return true;
   }
 }

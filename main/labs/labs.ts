@@ -118,12 +118,12 @@ export class Labs {
     return this.#worker(id).call('speed', [eventsPerSecond]);
   }
 
-  async attacks(id: LabId): Promise<AttackInfo[]> {
-    return this.#worker(id).call('attacks', []);
+  async attacks(id: LabId, disk: number): Promise<AttackInfo[]> {
+    return this.#worker(id).call('attacks', [disk]);
   }
 
-  async attack(id: LabId, attack: string): Promise<AttackResult> {
-    return this.#worker(id).call('attack', [attack]);
+  async attack(id: LabId, attack: string, disk: number): Promise<AttackResult> {
+    return this.#worker(id).call('attack', [attack, disk]);
   }
 
   async saveTrace(id: LabId, path: string): Promise<null> {

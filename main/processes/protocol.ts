@@ -49,8 +49,8 @@ export interface LabCalls {
   pause: { args: []; answer: null };
   step: { args: [kind: StepKind]; answer: null };
   speed: { args: [eventsPerSecond: number | null]; answer: null };
-  attacks: { args: []; answer: AttackInfo[] };
-  attack: { args: [id: string]; answer: AttackResult };
+  attacks: { args: [disk: number]; answer: AttackInfo[] };
+  attack: { args: [id: string, disk: number]; answer: AttackResult };
   /** Writes the trace to a temporary file beside `path` and renames it. */
   saveTrace: { args: [path: string]; answer: null };
   close: { args: []; answer: null };

@@ -77,8 +77,8 @@ server.start({
     running().speed(eventsPerSecond);
     return null;
   },
-  attacks: () => running().attacks(),
-  attack: ([id]) => running().attack(id),
+  attacks: ([disk]) => running().attacks(disk),
+  attack: ([id, disk]) => running().attack(id, disk),
   saveTrace: ([path]) => {
     saveLines(path, saveTrace(running().trace));
     return null;

@@ -3,8 +3,16 @@ import { defineStore } from 'pinia';
 import { computed, ref, shallowRef, watch } from 'vue';
 import { LAB_PORT_TAG, type LabPortMessage } from '#contract/calls.ts';
 import type { PlainError } from '#contract/error.ts';
-import type { LabFrame, LabFrameRequest, LabId, LabRunState, LabStatus, StepKind } from '#contract/lab.ts';
-import type { Workload } from '#contract/settings.ts';
+import type {
+  LabFrame,
+  LabFrameRequest,
+  LabId,
+  LabRunState,
+  LabStatus,
+  LineDiskInfo,
+  StepKind,
+} from '#contract/lab.ts';
+import { MOST_DISKS, type Workload } from '#contract/settings.ts';
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { DetailView } from '#contract/lab-details.ts';
 import { asPlainError, platter } from '../lib/platter.ts';
@@ -54,6 +62,9 @@ export const useLabStore = defineStore('lab', () => {
 
   const clock = ref<Clock>('model');
   const speed = ref<number | null>(null);
+  /** The disks of the present line; and of those that are run the one that is looked at. */
+  const disks = shallowRef<LineDiskInfo[]>([]);
+  const disk = ref(0);
   const queue = ref(0);
   /** The selected request, or null: then the newest one stands for it. */
   const request = ref<number | null>(null);
@@ -96,6 +107,25 @@ export const useLabStore = defineStore('lab', () => {
       app.session.workload = value;
     },
   });
+  const isBound = (drive: string | null): boolean =>
+    machine.bindings.some((binding) => binding.driveId === drive);
+  /** The drives of the disks that the next run is to work on: those chosen that are still there, or else the first one. */
+  const chosen = computed<string[]>(() => {
+    const there = disks.value.flatMap(({ drive, error: why }) =>
+      drive === null || why !== null ? [] : [drive],
+    );
+    const wanted = (workload.value.disks ?? []).filter((drive) => there.includes(drive) && isBound(drive));
+    return wanted.length > 0 ? wanted : there.slice(0, 1);
+  });
+  /** Takes a disk into the next run, or out of it; one is always left. */
+  function choose(drive: string, on: boolean): void {
+    const order = disks.value.map((entry) => entry.drive);
+    const set = new Set(chosen.value);
+    if (on) set.add(drive);
+    else set.delete(drive);
+    const next = order.filter((name): name is string => name !== null && set.has(name)).slice(0, MOST_DISKS);
+    if (next.length > 0) workload.value = { ...workload.value, disks: next };
+  }
   const source = computed(() => ({
     line: machine.text,
     bindings: JSON.stringify(machine.bindings),
@@ -148,11 +178,26 @@ export const useLabStore = defineStore('lab', () => {
     status.value = changed;
     touch();
   });
-  watch([visible, top, rowsInView, timelineRows, request, onlyRequest, queue], touch);
-  watch([view, section, () => status.value?.id], () => {
+  watch([visible, top, rowsInView, timelineRows, request, onlyRequest, queue, disk], touch);
+  watch(disk, () => {
+    queue.value = 0;
+    attackResults.value = new Map();
+    if (attacks.value.length > 0) void loadAttacks();
+  });
+  watch([() => machine.text, () => machine.configs, visible], () => {
+    if (visible.value) void findDisks();
+  });
+  watch([view, section, disk, () => status.value?.id], () => {
     detailsAt = -Infinity;
     touch();
   });
+
+  /** Asks for the disks of the line as it is now; what an older line had does not count any more. */
+  async function findDisks(): Promise<void> {
+    const { text } = machine;
+    const found = await platter.call('lab.disks', text, machine.configs).catch((): LineDiskInfo[] => []);
+    if (machine.text === text) disks.value = found;
+  }
 
   function connect(): void {
     const id = status.value?.id;
@@ -169,7 +214,7 @@ export const useLabStore = defineStore('lab', () => {
   function wanted(): Omit<LabFrameRequest, 'seq'> | null {
     if (!stale || document.hidden) return null;
     stale = false;
-    return { ...wantedRows(), details: wantedDetails() };
+    return { ...wantedRows(), disk: disk.value, details: wantedDetails() };
   }
 
   function wantedDetails(): string | null {
@@ -233,6 +278,7 @@ export const useLabStore = defineStore('lab', () => {
 
   /** A new machine out of the present line, bindings and workload; the one before is closed. */
   async function build(): Promise<LabId> {
+    await findDisks();
     await dispose();
     reset();
     builtFrom.value = source.value;
@@ -240,7 +286,7 @@ export const useLabStore = defineStore('lab', () => {
       line: machine.text,
       bindings: machine.bindings,
       configs: machine.configs,
-      workload: workload.value,
+      workload: { ...workload.value, disks: workload.value.disks === undefined ? undefined : chosen.value },
       qemuVersion: app.settings.qemuVersion,
     });
     status.value = made;
@@ -272,6 +318,7 @@ export const useLabStore = defineStore('lab', () => {
     request.value = null;
     onlyRequest.value = false;
     top.value = null;
+    disk.value = 0;
     queue.value = 0;
   }
 
@@ -319,14 +366,14 @@ export const useLabStore = defineStore('lab', () => {
   async function loadAttacks(): Promise<void> {
     const id = status.value?.id;
     if (id === undefined || status.value?.process !== 'running') return;
-    attacks.value = await platter.call('lab.attacks', id);
+    attacks.value = await platter.call('lab.attacks', id, disk.value);
   }
   /** Tries these one after the other. */
   const attack = (ids: readonly string[]) =>
     guarded(async () => {
       const id = await current();
       for (const name of ids) {
-        const result = await platter.call('lab.attack', id, name);
+        const result = await platter.call('lab.attack', id, name, disk.value);
         attackResults.value = new Map([...attackResults.value, [name, result]]);
       }
     });
@@ -361,6 +408,11 @@ export const useLabStore = defineStore('lab', () => {
     clock,
     speed,
     queue,
+    disks,
+    disk,
+    chosen,
+    isBound,
+    choose,
     request,
     onlyRequest,
     top,

@@ -22,6 +22,8 @@ import { ScsiSlot, type HostileCommand } from './scsi-slot.ts';
 export interface HostileOptions {
   device: VirtioDevice;
   driver: VirtqueueDriver;
+  /** The number of the disk at the driver. */
+  unit: number;
   bus: GuestBus;
   registers: RegisterMap;
   /** Guest physical address of memory that nobody else uses. */
@@ -129,11 +131,11 @@ export class Hostile implements HostileDriver {
   }
   /** Target and logical unit of the disk. */
   get place(): { target: number; lun: number } {
-    return this.#scsiDriver.disk;
+    return this.#scsiDriver.disks[this.#o.unit];
   }
   /** Bytes of a logical block of the disk. */
   get blockSize(): number {
-    return this.#scsiDriver.disk.blockSize;
+    return this.#scsiDriver.disks[this.#o.unit].blockSize;
   }
 
   /** Offers a SCSI command without ringing. */

@@ -22,6 +22,8 @@ import { SCSI_QUEUE_ATTACKS } from './scsi-queues.ts';
 export interface VirtioTargetOptions {
   device: VirtioDevice;
   driver: VirtqueueDriver;
+  /** The number of the disk at the driver. */
+  unit: number;
   registers: RegisterMap;
   bus: GuestBus;
   allocator: GuestAllocator;
@@ -55,9 +57,9 @@ export class VirtioTarget implements HostileTarget<Hostile> {
   }
 
   attacks(): readonly VirtioAttack[] {
-    const { device, registers, driver } = this.#o;
+    const { device, registers, driver, unit } = this.#o;
     const { layout } = driver.queues[0].ring;
-    const isCd = driver instanceof VirtioScsiDriver && driver.disk.type === CDROM;
+    const isCd = driver instanceof VirtioScsiDriver && driver.disks[unit].type === CDROM;
     const fitting = VIRTIO_ATTACKS.filter(
       (attack) =>
         (attack.layout === undefined || attack.layout === layout) &&

@@ -1,18 +1,18 @@
-/** A disk on an AHCI controller: the one of QEMU's `q35`, or one of `-device ahci`; driven by the guest's ahci. */
+/** Disks on an AHCI controller: the one of QEMU's `q35`, or one of `-device ahci`; driven by the guest's ahci. */
 import { AhciDriver } from '../../guest/ahci.ts';
 import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
 import { ahciPanel } from '../attacks/ata-target.ts';
 import { ahciSections } from '../details/ahci.ts';
-import { ideDriveOptions, plainDevice } from './ide.ts';
+import { driveAt, plainDevice } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
 
 /** The ICH9's SATA function, and where firmware puts its registers. */
 const BOARD_SLOT = 0x1f;
 const BOARD_FUNCTION = 2;
 const BOARD_REGISTERS = 0xfeb8_0000;
-/** Command list, FIS area and 32 command tables. */
-const DRIVER_BYTES = 192 * 1024;
+/** Command list, FIS area and 32 command tables of a port. */
+const PORT_BYTES = 192 * 1024;
 
 /** Plugs the controller in: where the guest finds it, and its registers. */
 function plug(context: MachineContext, device: Ahci): { slot: number; function: number; registers: number } {
@@ -29,11 +29,11 @@ function plug(context: MachineContext, device: Ahci): { slot: number; function: 
 
 export const ahci: MachineKind = {
   drivers: ['ich9-ahci', 'ahci'],
-  memoryBytes: () => DRIVER_BYTES,
+  memoryBytes: (_wanted, disks) => disks * PORT_BYTES,
   build(context): LabHardware {
     const { wanted, memory, trace, bus, allocator } = context;
     const board = wanted.controller?.id === '';
-    const number = Math.min(wanted.controller?.bus ?? 0, AHCI_PORTS - 1);
+    const numbers = context.disks.map((disk) => disk.wanted.ide?.bus ?? 0);
     const device = new Ahci({
       name: wanted.controller?.driver ?? 'ich9-ahci',
       memory,
@@ -42,11 +42,8 @@ export const ahci: MachineKind = {
       ...context.errors,
       interrupts: context.interrupts,
       multifunction: board,
-      drives: Array.from({ length: AHCI_PORTS }, (_, port) =>
-        port === number ? ideDriveOptions(wanted, context.node) : undefined,
-      ),
+      drives: Array.from({ length: AHCI_PORTS }, (_, port) => driveAt(context, port, 0)),
     });
-    const port = device.ports[number];
     const found = plug(context, device);
     const driver = new AhciDriver({
       bus,
@@ -55,14 +52,18 @@ export const ahci: MachineKind = {
       trace,
       settle: context.settle,
       ...found,
-      port: number,
-      onSlot: (slot, requestId) => (port.requestOf[slot] = requestId),
+      ports: numbers,
+      vector: context.vectors.of(0, 0),
+      onSlot: (port, slot, requestId) => (device.ports[port].requestOf[slot] = requestId),
     });
-    const details = () => ahciSections({ device, port });
-    const attacks = ahciPanel(context, { registers: found.registers, port: number });
-    return {
-      device: plainDevice(wanted.label, device.pci, device, () => port.drive.status, details, attacks),
-      driver,
-    };
+    const disks = context.disks.map((disk, unit) => {
+      const port = device.ports[numbers[unit]];
+      const details = () => ahciSections({ device, port });
+      const attacks = ahciPanel(context, { registers: found.registers, port: port.number });
+      const { label } = disk.wanted;
+      const view = plainDevice(label, device.pci, () => port.drive.status, details, attacks);
+      return { driver, unit, device: view };
+    });
+    return { step: () => device.step(), error: undefined, drivers: [driver], disks };
   },
 };

@@ -1,4 +1,4 @@
-/** A disk on the PIIX IDE controller of QEMU's `pc`, driven by the guest's ata_piix. */
+/** Disks on the PIIX IDE controller of QEMU's `pc`, driven by the guest's ata_piix. */
 import { IdeDriver } from '../../guest/ide.ts';
 import { guessGeometry, type Geometry } from '../../ide/geometry.ts';
 import type { IdeDriveOptions } from '../../ide/options.ts';
@@ -18,8 +18,8 @@ import { NO_SUMMARY } from './kind.ts';
 /** The PIIX3 lies in slot 1 of a `pc`: function 0 is the ISA bridge, function 1 the IDE controller. */
 const PIIX_SLOT = 1;
 const IDE_FUNCTION = 1;
-/** Where firmware puts the bus master's ports. */
-const BUS_MASTER = 0xc040;
+/** Where firmware puts the bus master's ports, and how many there are. */
+const BUS_MASTER = { at: 0xc040, bytes: 16 } as const;
 const MULTIFUNCTION = 0x80;
 const KERNEL_BYTES = 64 * 1024;
 const SIZES = { least: 512, most: 2 * 1024 * 1024 };
@@ -66,25 +66,22 @@ function guessed(node: MachineContext['node']): Geometry | undefined {
 /** `libata.dma=0` in the guest kernel's options: everything through the data port. */
 const usesDma = ({ kernelOptions }: DrivableDevice): boolean => !/\blibata\.dma=0\b/.test(kernelOptions);
 
-/** `unit=`; the place of the disk on its channel. */
-function unitOf(wanted: DrivableDevice): 0 | 1 {
-  const implicit = /^ide\d-(hd|cd)1$/.test(wanted.id) && wanted.properties.text('drive') === undefined;
-  return implicit || wanted.properties.number('unit', { least: 0, most: 1 }) === 1 ? 1 : 0;
+/** The drive of the disk that lies at this place of the controller. */
+export function driveAt({ disks }: MachineContext, bus: number, unit: number): IdeDriveOptions | undefined {
+  const disk = disks.find(({ wanted: { ide } }) => ide?.bus === bus && ide.unit === unit);
+  return disk === undefined ? undefined : ideDriveOptions(disk.wanted, disk.node);
 }
 
 /** What the screen shows of an IDE controller: it has neither virtqueues nor messages. */
 export function plainDevice(
   name: string,
   pci: PciFunction,
-  device: { step(): boolean },
   status: () => number,
   details: () => Section[] = () => [],
   attacks?: AttackPanel,
 ): LabDevice {
   return {
     pci,
-    step: () => device.step(),
-    error: undefined,
     queueCount: 0,
     queue: () => null,
     vectors: () => [],
@@ -116,11 +113,6 @@ export const piixIde: MachineKind = {
   build(context): LabHardware {
     const { wanted, memory, trace, bus, allocator } = context;
     const { controller } = wanted;
-    const channel = (controller?.bus ?? 0) === 1 ? 1 : 0;
-    const unit = unitOf(wanted);
-    const drives = Array.from({ length: 4 }, (_, place) =>
-      place === channel * 2 + unit ? ideDriveOptions(wanted, context.node) : undefined,
-    );
     const device = new PiixIde({
       name: controller?.driver ?? 'piix3-ide',
       model: controller?.driver === 'piix4-ide' ? 'piix4-ide' : 'piix3-ide',
@@ -131,40 +123,61 @@ export const piixIde: MachineKind = {
       interrupts: context.interrupts,
       io: context.io,
       onWork: context.wakeDevice,
-      drives,
+      drives: [0, 1, 2, 3].map((place) => driveAt(context, place >> 1, place & 1)),
     });
     context.pci.plug(isaBridge(), PIIX_SLOT);
     context.pci.plug(device.pci, PIIX_SLOT, IDE_FUNCTION);
-    bus.configWrite(PIIX_SLOT, PCI.bar0 + BM_BAR * 4, 4, BUS_MASTER, IDE_FUNCTION);
+    const busMaster = context.placeIo(BUS_MASTER.at, BUS_MASTER.bytes);
+    bus.configWrite(PIIX_SLOT, PCI.bar0 + BM_BAR * 4, 4, busMaster, IDE_FUNCTION);
     bus.configWrite(PIIX_SLOT, PCI.command, 2, COMMAND.io | COMMAND.master, IDE_FUNCTION);
-    const line = device.channels[channel];
-    const driver = new IdeDriver({
-      bus,
-      memory,
-      allocator,
-      trace,
-      settle: context.settle,
-      busMaster: BUS_MASTER,
-      channel,
-      unit,
-      dma: usesDma(wanted),
-      onRequest: (requestId) => (line.requestId = requestId),
-    });
-    const { command, control } = LEGACY[channel];
-    const masterPort = BUS_MASTER + channel * 8;
-    const details = (): Section[] =>
-      ideSections({
-        channel: line,
-        command,
-        control,
-        master: device.masters[channel],
-        masterPort,
-        memory,
+    // Each channel has registers, an interrupt and a driver of its own, that its two drives share.
+    const channels = CHANNELS.map((channel) => ({ channel, units: unitsOn(context, channel) }))
+      .filter(({ units }) => units.length > 0)
+      .map(({ channel, units }) => {
+        const line = device.channels[channel];
+        const driver = new IdeDriver({
+          bus,
+          memory,
+          allocator,
+          trace,
+          settle: context.settle,
+          busMaster,
+          channel,
+          units,
+          dma: usesDma(wanted),
+          onRequest: (requestId) => (line.requestId = requestId),
+        });
+        const { command, control } = LEGACY[channel];
+        const masterPort = busMaster + channel * 8;
+        const parts = { channel: line, command, control, memory };
+        const details = (): Section[] =>
+          ideSections({
+            ...parts,
+            master: device.masters[channel],
+            masterPort,
+          });
+        const ports = { command, control, master: masterPort };
+        return { channel, units, driver, details, line, ports };
       });
-    const attacks = idePanel(context, { command, control, master: masterPort, unit }, line.drive.isCd);
-    return {
-      device: plainDevice(wanted.label, device.pci, device, () => line.drive.status, details, attacks),
-      driver,
-    };
+    const disks = context.disks.map((disk) => {
+      const place = disk.wanted.ide ?? { bus: 0, unit: 0 };
+      const at = channels.find(({ channel }) => channel === place.bus) ?? channels[0];
+      const unit = place.unit === 1 ? 1 : 0;
+      const attacks = idePanel(context, { ...at.ports, unit }, at.line.drives[unit].isCd);
+      const { label } = disk.wanted;
+      const view = plainDevice(label, device.pci, () => at.line.drives[unit].status, at.details, attacks);
+      return { driver: at.driver, unit: at.units.indexOf(unit), device: view };
+    });
+    const drivers = channels.map(({ driver }) => driver);
+    return { step: () => device.step(), error: undefined, drivers, disks };
   },
 };
+
+const CHANNELS = [0, 1] as const;
+
+/** Master and slave of the channel, as far as they are there. */
+function unitsOn({ disks }: MachineContext, channel: 0 | 1): (0 | 1)[] {
+  return CHANNELS.filter((unit) =>
+    disks.some(({ wanted: { ide } }) => ide?.bus === channel && ide.unit === unit),
+  );
+}

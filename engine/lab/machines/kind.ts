@@ -2,6 +2,7 @@
 import type { LabFrame, QueueView, VectorView } from '#contract/lab.ts';
 import type { BlockNode } from '../../block/node.ts';
 import type { PlatterError } from '../../errors.ts';
+import type { FunctionVectors } from '../../guest/apic-vectors.ts';
 import type { GuestAllocator } from '../../guest/allocator.ts';
 import type { GuestBus } from '../../guest/bus.ts';
 import type { GuestDriver } from '../../guest/driver.ts';
@@ -34,14 +35,10 @@ export const NO_SUMMARY: DeviceSummary = {
   isr: 0,
 };
 
-/** The device of a laboratory, whatever it is. */
+/** What is shown of one disk of a laboratory: its device, or the controller that it lies on with what is the disk's own there. */
 export interface LabDevice {
   /** Its function on the PCI bus, for the screen; undefined when it sits on another bus. */
   readonly pci: PciFunction | undefined;
-  /** Does one thing on QEMU's thread (or on the thread that serves it instead): at most one event. False when there is nothing. */
-  step(): boolean;
-  /** Why it has stopped working until it is reset. */
-  readonly error: PlatterError | undefined;
   /** Queues that requests go through. */
   readonly queueCount: number;
   /** The nth of them, or null when there is none. */
@@ -55,17 +52,43 @@ export interface LabDevice {
   readonly attacks?: AttackPanel | undefined;
 }
 
-export interface LabHardware {
-  device: LabDevice;
+/** One disk of the hardware. */
+export interface LabDisk {
+  /** The guest's driver that it is at, and its number there. */
   driver: GuestDriver;
-  /** Called when the driver has probed the device. */
+  unit: number;
+  device: LabDevice;
+}
+
+/** What was built at once: one PCI function (or virtio-mmio transport) with the disks on it. */
+export interface LabHardware {
+  /** Does one thing on QEMU's thread (or on the thread that serves it instead): at most one event. False when there is nothing. */
+  step(): boolean;
+  /** Why it has stopped working until it is reset. */
+  readonly error: PlatterError | undefined;
+  /** The guest's drivers, in the order in which they probe: one, unless parts of the hardware know nothing of each other. */
+  drivers: readonly GuestDriver[];
+  /** In the order of the context's disks. */
+  disks: readonly LabDisk[];
+  /** Called when the drivers have probed. */
   probed?: () => void;
+}
+
+/** A disk of the command line with the block node behind it. */
+export interface WantedDisk {
+  wanted: DrivableDevice;
+  node: BlockNode;
 }
 
 /** What a device is built into. */
 export interface MachineContext {
+  /** The disks on this hardware, at least one. */
+  disks: readonly WantedDisk[];
+  /** The first of them; the only one, unless the hardware is a controller. */
   wanted: DrivableDevice;
   node: BlockNode;
+  /** How many of the same kind were built before it. */
+  nth: number;
   memory: GuestMemory;
   /** Memory-mapped registers, I/O ports. */
   space: AddressSpace;
@@ -83,6 +106,10 @@ export interface MachineContext {
   // The guest's side.
   bus: GuestBus;
   allocator: GuestAllocator;
+  /** Vectors for the function's messages. */
+  vectors: FunctionVectors;
+  /** The line that a pin of the function (0 = INTA) arrives at, by its number at the I/O APIC. */
+  gsiOf: (pci: PciFunction, pin?: number) => number;
   /** Virtual CPUs. */
   cpus: number;
   /**
@@ -90,19 +117,21 @@ export interface MachineContext {
    * its slot counted over all buses.
    */
   firmware: (slot: number) => number;
+  /** Where firmware puts so many ports of a function of the board: at `at`, unless others are there already. */
+  placeIo: (at: number, bytes: number) => number;
   /** While the driver probes: lets device, host and disk work until nothing is left to do. */
   settle: () => void;
   /** The same, and waits for block nodes that answer later. */
   quiet: () => Promise<void>;
-  /** Lets the driver initialise the device once more, in the memory that it had the first time. */
+  /** Lets the drivers initialise the hardware once more, in the memory that they had the first time. */
   probeAgain: () => void;
 }
 
 export interface MachineKind {
   /** QEMU's names of the devices, or of the controllers that the disk sits behind, that this builds. */
   readonly drivers: readonly string[];
-  /** Guest memory that device and driver need beside the program's buffers, bytes. */
-  memoryBytes(wanted: DrivableDevice): number;
+  /** Guest memory that device and driver need beside the program's buffers, bytes; for a controller with as many disks. */
+  memoryBytes(wanted: DrivableDevice, disks: number): number;
   /** Builds both; the caller lets the driver probe. Throws `lab.*`, `machine.*`. */
   build(context: MachineContext): LabHardware;
 }

@@ -57,15 +57,16 @@ export const vhostScsi: MachineKind = {
       deviceId: wanted.properties.text('wwpn'),
     });
     device.attach(disk.target, disk.lun, unit);
-    const { transport, driver } = plugVirtioPci(context, wanted, device, CLASS_STORAGE);
-    const scsi = new VirtioScsiDriver({ transport: driver, memory, allocator, trace, bus, settle, disk });
-    return virtioHardware(wanted.label, device, transport, scsi, SCSI_DETAILS, context);
+    const { transport, driver, gsi } = plugVirtioPci(context, wanted, device, CLASS_STORAGE);
+    const parts = { transport: driver, memory, allocator, trace, bus, settle, gsi };
+    const scsi = new VirtioScsiDriver({ ...parts, disks: [disk] });
+    return virtioHardware(device, transport, scsi, SCSI_DETAILS, context);
   },
 };
 
 export const vhostUserBlk: MachineKind = {
   drivers: names('vhost-user-blk'),
-  memoryBytes: (wanted) => virtioBlk.memoryBytes(wanted),
+  memoryBytes: (wanted, disks) => virtioBlk.memoryBytes(wanted, disks),
   build(context): LabHardware {
     const { wanted, memory, allocator, trace, node } = context;
     const device = new VhostUserBlk({
@@ -79,8 +80,8 @@ export const vhostUserBlk: MachineKind = {
       readOnly: wanted.readOnly,
       unmap: wanted.unmap,
     });
-    const { transport, driver } = plugVirtioPci(context, wanted, device, CLASS_STORAGE);
-    const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, transport, blk, BLK_DETAILS, context);
+    const { transport, driver, gsi } = plugVirtioPci(context, wanted, device, CLASS_STORAGE);
+    const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace, gsi });
+    return virtioHardware(device, transport, blk, BLK_DETAILS, context);
   },
 };

@@ -51,8 +51,13 @@ export function blkProperties({ properties, cpus }: DrivableDevice): Partial<Blk
   });
 }
 
-/** Where the last virtio-mmio transport of QEMU's microvm lies, which takes the first device. */
-const MMIO_AT = 0xfeb0_2e00;
+/**
+ * Where the last virtio-mmio transport of QEMU's microvm lies, which takes the first device; the next lies below it. Each has a line of
+ * its own there; here they go by the pins of PCI slot 0.
+ */
+const MMIO_LAST = 0xfeb0_2e00;
+const MMIO_BYTES = 0x200;
+const PINS = 4;
 
 function memoryBytes(wanted: DrivableDevice): number {
   const { numQueues = 1, queueSize = BLK_DEFAULTS.queueSize } = blkProperties(wanted);
@@ -81,10 +86,10 @@ export const virtioBlk: MachineKind = {
   memoryBytes,
   build(context): LabHardware {
     const device = createDevice(context);
-    const { transport, driver } = plugVirtioPci(context, context.wanted, device, CLASS_STORAGE);
-    const { memory, allocator, trace, wanted } = context;
-    const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(wanted.label, device, transport, blk, BLK_DETAILS, context);
+    const { transport, driver, gsi } = plugVirtioPci(context, context.wanted, device, CLASS_STORAGE);
+    const { memory, allocator, trace } = context;
+    const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace, gsi });
+    return virtioHardware(device, transport, blk, BLK_DETAILS, context);
   },
 };
 
@@ -93,24 +98,18 @@ export const virtioBlkMmio: MachineKind = {
   drivers: ['virtio-blk-device'],
   memoryBytes,
   build(context): LabHardware {
-    const { memory, allocator, trace, wanted, space, interrupts } = context;
+    const { memory, allocator, trace, wanted, space, interrupts, nth } = context;
     const device = createDevice(context);
+    const base = MMIO_LAST - nth * MMIO_BYTES;
     const transport = new VirtioMmio(device, {
       legacy: wanted.mmioVersion === 1,
       memory: space,
-      line: (level, requestId) => interrupts.line(0, 0, level, requestId),
+      line: (level, requestId) => interrupts.line(0, nth % PINS, level, requestId),
       onDoorbell: context.wakeDevice,
     });
-    space.map(MMIO_AT, transport);
-    const driver = new VirtioMmioDriver(context.bus, MMIO_AT);
+    space.map(base, transport);
+    const driver = new VirtioMmioDriver(context.bus, base);
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(
-      wanted.label,
-      device,
-      mmioRegisters(MMIO_AT, wanted.mmioVersion),
-      blk,
-      BLK_DETAILS,
-      context,
-    );
+    return virtioHardware(device, mmioRegisters(base, wanted.mmioVersion), blk, BLK_DETAILS, context);
   },
 };

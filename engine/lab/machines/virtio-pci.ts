@@ -28,7 +28,7 @@ export function virtioInterfaces({ driver, properties }: VirtioPciOption): {
 }
 
 /**
- * Plugs the device in and lets firmware assign its addresses. The guest drives a transitional device by its modern interface, as
+ * Plugs the device in and lets firmware assign its addresses. Answers also the line that its pin arrives at. The guest drives a transitional device by its modern interface, as
  * Linux does. Throws `lab.bad-value`, `machine.slot-taken`.
  */
 export function plugVirtioPci(
@@ -36,7 +36,7 @@ export function plugVirtioPci(
   option: VirtioPciOption,
   device: VirtioDevice,
   classCode: number,
-): { transport: VirtioPci; driver: VirtioTransportDriver } {
+): { transport: VirtioPci; driver: VirtioTransportDriver; gsi: number } {
   const interfaces = virtioInterfaces(option);
   const transport = new VirtioPci(device, {
     interrupts: context.interrupts,
@@ -49,7 +49,7 @@ export function plugVirtioPci(
   });
   const slot = context.firmware(context.pci.plug(transport.pci, option.slot));
   const driver = interfaces.modern
-    ? new VirtioPciDriver(context.bus, slot)
-    : new VirtioPciLegacyDriver(context.bus, slot);
-  return { transport, driver };
+    ? new VirtioPciDriver(context.bus, slot, context.vectors)
+    : new VirtioPciLegacyDriver(context.bus, slot, context.vectors);
+  return { transport, driver, gsi: context.gsiOf(transport.pci) };
 }

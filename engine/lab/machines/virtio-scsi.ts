@@ -1,10 +1,8 @@
-/** A SCSI disk or CD-ROM behind a virtio-scsi controller, driven by the guest's virtio_scsi and SCSI disk drivers. */
+/** SCSI disks and CD-ROMs behind a virtio-scsi controller, driven by the guest's virtio_scsi and SCSI disk drivers. */
 import { VirtioScsiDriver } from '../../guest/virtio-scsi.ts';
 import { PlatterError } from '../../errors.ts';
-import { MAX_TARGET } from '../../scsi/bus.ts';
 import { ScsiDisk } from '../../scsi/disk/disk.ts';
 import type { ScsiDiskOptions } from '../../scsi/disk/options.ts';
-import { MAX_LUN } from '../../scsi/target.ts';
 import { VirtioScsi } from '../../virtio/scsi/device.ts';
 import { SCSI_DEFAULTS, type ScsiProperties } from '../../virtio/scsi/options.ts';
 import { SCSI_DETAILS } from '../details/scsi.ts';
@@ -71,14 +69,6 @@ function diskOptions(wanted: DrivableDevice, node: MachineContext['node']): Scsi
   };
 }
 
-/** Where the disk is: `scsi-id=` and `lun=`, 0 when left out (QEMU takes the next that is free). */
-function placeOf({ properties }: DrivableDevice): { target: number; lun: number } {
-  return {
-    target: properties.number('scsi-id', { least: 0, most: MAX_TARGET }) ?? 0,
-    lun: properties.number('lun', { least: 0, most: MAX_LUN }) ?? 0,
-  };
-}
-
 function controllerOf({ controller, label }: DrivableDevice): Controller {
   if (controller !== undefined) return controller;
   throw new PlatterError('lab.no-controller', `${label} is no disk on a SCSI controller`, {
@@ -105,10 +95,10 @@ export const virtioScsi: MachineKind = {
   ],
   memoryBytes,
   build(context): LabHardware {
-    const { wanted, memory, allocator, trace, bus, settle, node } = context;
+    const { wanted, memory, allocator, trace, bus, settle } = context;
     const controller = controllerOf(wanted);
     const device = new VirtioScsi({
-      name: wanted.label,
+      name: context.disks.map((disk) => disk.wanted.label).join(', '),
       memory,
       trace,
       host: context.host,
@@ -118,9 +108,12 @@ export const virtioScsi: MachineKind = {
       irqfd: controller.properties.on('ioeventfd', true),
       onReady: context.wakeDevice,
     });
-    const place = placeOf(wanted);
-    device.attach(place.target, place.lun, new ScsiDisk(diskOptions(wanted, node)));
-    const { transport, driver } = plugVirtioPci(context, controller, device, CLASS_SCSI);
+    const disks = context.disks.map((disk) => {
+      const place = disk.wanted.scsi ?? { target: 0, lun: 0 };
+      device.attach(place.target, place.lun, new ScsiDisk(diskOptions(disk.wanted, disk.node)));
+      return place;
+    });
+    const { transport, driver, gsi } = plugVirtioPci(context, controller, device, CLASS_SCSI);
     const scsi = new VirtioScsiDriver({
       transport: driver,
       memory,
@@ -128,8 +121,9 @@ export const virtioScsi: MachineKind = {
       trace,
       bus,
       settle,
-      disk: place,
+      gsi,
+      disks,
     });
-    return virtioHardware(wanted.label, device, transport, scsi, SCSI_DETAILS, context);
+    return virtioHardware(device, transport, scsi, SCSI_DETAILS, context);
   },
 };

@@ -10,36 +10,29 @@ import { queueView, vectorViews } from '../views.ts';
 import type { LabDevice, LabHardware, MachineContext } from './kind.ts';
 
 /**
- * `name`: what the screen calls it; `transport`: its PCI function, or where its registers are. The driver's queues need not be set up
- * yet. `details`: what the Device view shows beside what every virtio device has. `context`: where it is, for the hostile driver.
+ * `transport`: its PCI function, or where its registers are. The driver's queues need not be set up
+ * yet. `details`: what the Device view shows beside what every virtio device has. `context`: where it is, and its disks.
  */
 export function virtioHardware(
-  name: string,
   device: VirtioDevice,
   transport: VirtioPci | RegisterMap,
   driver: VirtqueueDriver,
-  details: Pick<VirtioParts, 'config' | 'requestFields'> = {},
-  context?: MachineContext,
+  details: Pick<VirtioParts, 'config' | 'requestFields'>,
+  context: MachineContext,
 ): LabHardware {
   const pci = 'pci' in transport ? transport : undefined;
   const registers = pci === undefined ? (transport as RegisterMap) : pciRegisters(pci);
-  const labDevice: LabDevice = {
+  const sections = virtioDetails({ device, driver, transport, ...details });
+  const viewOf = (name: string, unit: number): LabDevice => ({
     pci: pci?.pci,
-    step: () => device.step(),
-    get error() {
-      return device.error;
-    },
     get queueCount() {
       return driver.queues.length;
     },
     queue: (nth) =>
       driver.queues[nth] === undefined ? null : queueView(device, driver, driver.queues[nth].index),
     vectors: () => (pci === undefined ? [] : vectorViews(device, pci)),
-    attacks:
-      context === undefined
-        ? undefined
-        : new HostilePanel(new VirtioTarget({ ...context, device, driver, registers })),
-    details: virtioDetails({ device, driver, transport, ...details }),
+    attacks: new HostilePanel(new VirtioTarget({ ...context, device, driver, unit, registers })),
+    details: sections,
     summary: () => ({
       name,
       virtioId: device.deviceId,
@@ -49,12 +42,20 @@ export function virtioHardware(
       configGeneration: device.configGeneration,
       isr: device.isr,
     }),
-  };
+  });
   // The device's events carry the ids of the driver's requests.
   const probed = (): void => {
     // Messages of the probe itself are over.
     pci?.msix?.counts.fill(0);
     for (const { index, ring } of driver.queues) device.queues[index].requestOf = ring.requestOf;
   };
-  return { device: labDevice, driver, probed };
+  return {
+    step: () => device.step(),
+    get error() {
+      return device.error;
+    },
+    drivers: [driver],
+    disks: context.disks.map(({ wanted }, unit) => ({ driver, unit, device: viewOf(wanted.label, unit) })),
+    probed,
+  };
 }

@@ -71,6 +71,8 @@ export class VirtioPci implements TransportHooks, RegisterRange {
   #requestId = 0;
   #irqfd = false;
   #lineLevel = false;
+  /** The pin is up, as far as software has not turned it off. */
+  #lineDriven = false;
 
   constructor(device: VirtioDevice, options: VirtioPciOptions) {
     const vectors = options.vectors ?? device.queues.length + 1;
@@ -308,6 +310,8 @@ export class VirtioPci implements TransportHooks, RegisterRange {
   }
 
   #line(level: boolean, requestId: number): void {
+    if (level === this.#lineDriven) return;
+    this.#lineDriven = level;
     const { slot, pin } = this.pci.interruptAt();
     this.#options.interrupts.line(slot, pin, level, requestId);
   }

@@ -26,6 +26,7 @@ export const SPECIFICATIONS = {
   events: null,
   timeline: null,
   statistics: null,
+  disks: null,
   exits: 'Intel SDM, volume 3, 28.2',
   interrupts: 'virtio 1.2, 2.3',
   notifications: 'virtio 1.2, 4.1.5.2',
