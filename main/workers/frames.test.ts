@@ -33,6 +33,8 @@ describe('serveFrames', () => {
     say({ ...request, seq: 5 });
     expect(sent).toEqual([{ seq: 4 }, { seq: 5 }]);
     expect(asked[0]).toEqual(request);
+    say({ ...request, disk: 1, details: 'pci' });
+    expect(asked[2]).toMatchObject({ disk: 1, details: 'pci' });
   });
 
   it.each([
@@ -45,6 +47,7 @@ describe('serveFrames', () => {
     { ...request, from: -2 },
     { ...request, from: 0.5 },
     { ...request, queue: 'all' },
+    { ...request, disk: -1 },
     { ...request, requestId: Number.NaN },
   ])('does not answer %j', (data) => {
     const { sent, asked, say } = served();

@@ -11,6 +11,7 @@ const requestSchema = v.object({
   from: v.pipe(v.number(), v.integer(), v.minValue(-1)),
   count: v.pipe(whole, v.maxValue(MOST_ROWS)),
   requestId: v.nullable(whole),
+  disk: v.optional(whole),
   queue: v.nullable(whole),
   details: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(64)))),
 });
