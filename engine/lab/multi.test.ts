@@ -287,6 +287,15 @@ describe('devices side by side', () => {
     }
   });
 
+  it('have their turns on QEMU’s thread: one that always has something to do does not starve the other', async () => {
+    const line = `${SCSI} -device scsi-hd,drive=d0 -device virtio-blk-pci,drive=d1`;
+    const { lab } = await run(line, ['d0', 'd1'], { rw: 'randwrite', numberIos: 400, iodepth: 8 });
+    const [first, second] = frameOf(lab).disks;
+    expect(Math.min(first.lastNs, second.lastNs)).toBeGreaterThan(
+      0.7 * Math.max(first.lastNs, second.lastNs),
+    );
+  });
+
   it('one that breaks does not stop the others, and an attack is made on the one that is looked at', async () => {
     const line = `${BACK} -device virtio-blk-pci,drive=d0 -device virtio-blk-pci,drive=d1`;
     const nodes = new Map(['d0', 'd1'].map((id) => [id, arrayNode(MIB)]));

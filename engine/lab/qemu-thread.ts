@@ -1,14 +1,19 @@
 /**
  * QEMU's main loop: interrupts that KVM has to route first, then one device after the other. A device goes on until it has nothing more to
- * do, as a handler of the event loop runs to its end.
+ * do, as a handler of the event loop runs to its end, or until it has had its turn: one that always has more must not starve the others.
  */
 import type { Kvm } from '../machine/kvm.ts';
 import type { LabHardware } from './machines/kind.ts';
+
+/** Steps of one turn: a few requests. */
+const TURN = 64;
 
 export class QemuThread {
   readonly #kvm: Kvm;
   readonly #hardware: LabHardware[] = [];
   #at = 0;
+  /** Steps that are left of the turn. */
+  #left = TURN;
 
   constructor(kvm: Kvm) {
     this.#kvm = kvm;
@@ -24,9 +29,18 @@ export class QemuThread {
     if (this.#kvm.step()) return true;
     const hardware = this.#hardware;
     for (let tried = 0; tried < hardware.length; tried++) {
-      if (hardware[this.#at].step()) return true;
-      this.#at = (this.#at + 1) % hardware.length;
+      if (this.#left > 0 && hardware[this.#at].step()) {
+        this.#left--;
+        return true;
+      }
+      this.#next();
     }
-    return false;
+    // The one whose turn was over is asked once more, when nobody else has anything to do.
+    return hardware.length > 0 && hardware[this.#at].step();
+  }
+
+  #next(): void {
+    this.#at = (this.#at + 1) % this.#hardware.length;
+    this.#left = TURN;
   }
 }
