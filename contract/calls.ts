@@ -16,6 +16,7 @@ import {
 } from './jobs.ts';
 import { jobSecretsSchema, passphraseSchema } from './secrets.ts';
 import type { LabStatus, LineDiskInfo } from './lab.ts';
+import { FAULT_ERRORS, FAULT_OPERATIONS, MOST_FAULTS, TRAY_MOVES } from './lab-host.ts';
 import type { AttackInfo, AttackResult } from './lab-attacks.ts';
 import { tryRequestSchema, type QemuSchemaAnswer, type TryProgress, type TryResult } from './try.ts';
 import type { OwnersPage, SearchStep, StructureFields, StructureNode, StructurePage } from './structure.ts';
@@ -43,6 +44,12 @@ export const labConfigSchema = v.strictObject({
   deviceId: v.optional(v.string()),
   workload: workloadSchema,
   qemuVersion: v.pipe(v.string(), v.regex(/^\d+\.\d+$/)),
+});
+
+const faultSchema = v.strictObject({
+  operation: v.picklist(FAULT_OPERATIONS),
+  error: v.picklist(FAULT_ERRORS),
+  count: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_FAULTS)),
 });
 
 /** One call: the schema of its argument tuple; `answer` exists only in the types. */
@@ -130,6 +137,12 @@ export const calls = {
   /** What a hostile driver can try on the device of one of the lab's disks; and one try, after which the lab stands paused. */
   'lab.attacks': call<AttackInfo[]>()(v.strictTuple([labId, index])),
   'lab.attack': call<AttackResult>()(v.strictTuple([labId, v.pipe(v.string(), v.maxLength(64)), index])),
+  /** Makes the next requests of one of the lab's disks fail at the host; null takes that back. */
+  'lab.fault': call<null>()(v.strictTuple([labId, v.nullable(faultSchema), index])),
+  /** Moves the tray of one of the lab's drives; a guest that has locked it is asked, and `medium.locked` thrown. */
+  'lab.moveTray': call<null>()(v.strictTuple([labId, v.picklist(TRAY_MOVES), index])),
+  /** Puts an attached image, read-only, in place of what lies in the drive. */
+  'lab.insert': call<null>()(v.strictTuple([labId, handle, index])),
   /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
   'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
   /** Asks for the file that a `-readconfig` of the line stands for, and reads it; null when cancelled. */

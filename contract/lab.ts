@@ -1,6 +1,7 @@
 /** The lab as the renderer sees it: configuration and state over calls, the trace and the rings over a MessagePort. */
 import type { PlainError } from './error.ts';
 import type { DetailView } from './lab-details.ts';
+import type { Fault, TrayView } from './lab-host.ts';
 import type { Binding, ConfigFile, Workload } from './settings.ts';
 
 export type LabId = string;
@@ -118,6 +119,10 @@ export interface DiskView {
   /** How long its requests took together, and when the last one was done: nanoseconds of the model clock since the guest was up. */
   waitedNs: number;
   lastNs: number;
+  /** Which of its requests are still to fail. */
+  fault: Fault | null;
+  /** Null for a disk whose medium stays in it. */
+  tray: TrayView | null;
 }
 
 export interface LabFrame {

@@ -73,6 +73,9 @@ export function handlersOf(platter: Application): Handlers {
     'lab.speed': (id, eventsPerSecond) => labs.speed(id, eventsPerSecond),
     'lab.attacks': (id, disk) => labs.attacks(id, disk),
     'lab.attack': (id, attack, disk) => labs.attack(id, attack, disk),
+    'lab.fault': (id, fault, disk) => labs.fault(id, fault, disk),
+    'lab.moveTray': (id, move, disk) => labs.moveTray(id, move, disk),
+    'lab.insert': (id, image, disk) => labs.insert(id, image, disk),
     'lab.close': async (id) => {
       await labs.close(id);
       return null;

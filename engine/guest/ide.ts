@@ -400,6 +400,8 @@ export class IdeDriver extends GeneratorDriver {
       answer.set([word & 0xff, word >> 8], at);
     }
     yield* this.#in(access, REGISTER.status);
+    // It was polled: the interrupts that it raised must not count for the command that follows.
+    yield* this.#clearInterrupt(access);
     return isAttention(senseOf(answer));
   }
 
@@ -407,8 +409,12 @@ export class IdeDriver extends GeneratorDriver {
 
   *interruptSteps(cpu: DriverCpu, irq: PendingInterrupt): Steps {
     const current = this.#current;
-    if (irq.gsi !== LEGACY[this.#o.channel].irq || current === undefined) return;
     const { access } = cpu;
+    if (irq.gsi !== LEGACY[this.#o.channel].irq) return;
+    if (current === undefined) {
+      yield* this.#idleInterrupt(access);
+      return;
+    }
     const { request } = current;
     const { packets } = this.#driveOf(request);
     const data = request.op === OP.read || request.op === OP.write;
@@ -421,8 +427,7 @@ export class IdeDriver extends GeneratorDriver {
     }
     if (((yield* this.#pause(access)) & STATUS.bsy) !== 0) return;
     const status = yield* this.#in(access, REGISTER.status);
-    const pending = yield* access.in(this.#master + BM.status, 1, this.#requestId);
-    yield* access.out(this.#master + BM.status, 1, pending, this.#requestId);
+    yield* this.#clearInterrupt(access);
     if ((status & (STATUS.err | STATUS.df)) !== 0) {
       const again = packets && (yield* this.#attention(access, request)) && current.tries < MOST_TRIES;
       if (again) yield* this.#send(access, current, data);
@@ -437,6 +442,18 @@ export class IdeDriver extends GeneratorDriver {
       if (more) return;
     }
     yield* this.#end(cpu, current, status);
+  }
+
+  /** A drive spoke up without a command (its tray was moved): what it raised must not count for the next one (`ata_sff_idle_irq`). */
+  *#idleInterrupt(access: RegisterAccess): Steps {
+    yield* this.#in(access, REGISTER.status);
+    yield* this.#clearInterrupt(access);
+  }
+
+  /** `ata_bmdma_irq_clear`. */
+  *#clearInterrupt(access: RegisterAccess): Steps {
+    const pending = yield* access.in(this.#master + BM.status, 1, this.#requestId);
+    yield* access.out(this.#master + BM.status, 1, pending, this.#requestId);
   }
 
   *#stop(access: RegisterAccess): Steps {

@@ -1,6 +1,8 @@
 /** A laboratory: disks of a command line with a simulated guest on them, that runs, pauses, steps and shows itself. */
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
+import type { Fault, TrayMove } from '#contract/lab-host.ts';
 import type { DiskView, LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
+import type { BlockNode } from '../block/node.ts';
 import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
 import { currentStations, findEvents } from '../trace/query.ts';
@@ -14,8 +16,9 @@ import { picSections } from './details/pic.ts';
 import { detailView, type Section } from './details/section.ts';
 import { chosenDevices } from './disks.ts';
 import type { DrivableDevice } from './drivable.ts';
+import { HostHand, trayView } from './host-hand.ts';
 import { buildMachine, type Machine } from './machine.ts';
-import type { LabDevice, WantedDisk } from './machines/kind.ts';
+import type { LabDevice, LabDisk, WantedDisk } from './machines/kind.ts';
 import { standing, stuck } from './standstill.ts';
 import type { Lab, LabOptions } from './types.ts';
 
@@ -51,6 +54,8 @@ class Laboratory implements Lab {
   #machine: Machine;
   /** The drive behind each disk. */
   #drives: string[] = [];
+  /** What the person does to each disk at the host's side. */
+  #hands: HostHand[] = [];
   /** What booting the guest took: events by number, model nanoseconds. */
   #bootCounts = new Float64Array(0);
   #bootModelNs = 0;
@@ -97,7 +102,9 @@ class Laboratory implements Lab {
 
   #build(): Machine {
     const { workload, costs } = this.#options;
-    const disks = this.#chosen().map((device) => this.#wanted(device));
+    const wantedDisks = this.#chosen().map((device) => this.#wanted(device));
+    this.#hands = wantedDisks.map(() => new HostHand());
+    const disks = wantedDisks.map((disk, i) => ({ ...disk, node: this.#hands[i].under(disk.node) }));
     this.trace.restart();
     this.#stoppedBy = undefined;
     const onReady = (): void => this.#wake();
@@ -326,6 +333,31 @@ class Laboratory implements Lab {
     }
   }
 
+  // ---- the host's side ----
+
+  fault(fault: Fault | null, disk = 0): void {
+    this.#handOf(disk).faults.set(fault);
+  }
+
+  moveTray(move: TrayMove, disk = 0): void {
+    this.#atTray(() => this.#handOf(disk).move(this.#diskOf(disk).removable, move));
+  }
+
+  insert(medium: BlockNode, disk = 0): void {
+    this.#atTray(() => this.#handOf(disk).insert(this.#diskOf(disk).removable, medium));
+  }
+
+  /** The drive may have something to say to its guest. */
+  #atTray(move: () => void): void {
+    try {
+      move();
+    } finally {
+      this.#machine.scheduler.wakeAll();
+      this.#machine.scheduler.wakeQemu();
+      this.#pump();
+    }
+  }
+
   // ---- ending ----
 
   /** Waits until no block node has a request of ours. */
@@ -399,8 +431,16 @@ class Laboratory implements Lab {
 
   /** What is shown of a disk; of the first one when there is none of this number. */
   #deviceOf(disk = 0): LabDevice {
+    return this.#diskOf(disk).device;
+  }
+
+  #diskOf(disk: number): LabDisk {
     const { disks } = this.#machine;
-    return (disks[disk] ?? disks[0]).device;
+    return disks[disk] ?? disks[0];
+  }
+
+  #handOf(disk: number): HostHand {
+    return this.#hands[disk] ?? this.#hands[0];
   }
 
   #diskViews(): DiskView[] {
@@ -411,6 +451,8 @@ class Laboratory implements Lab {
       counters: { ...counters },
       waitedNs,
       lastNs: Math.max(0, lastNs - this.#bootModelNs),
+      fault: this.#hands[index].faults.next,
+      tray: trayView(disks[index].removable),
     }));
   }
 

@@ -1,5 +1,6 @@
 /** What a running laboratory offers: the one interface of the utility process, the terminal program and the tests. */
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
+import type { Fault, TrayMove } from '#contract/lab-host.ts';
 import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
 import type { PlainError } from '#contract/error.ts';
 import type { Workload } from '#contract/settings.ts';
@@ -66,5 +67,14 @@ export interface Lab {
    * `lab.unknown-attack`, `lab.no-attacks`.
    */
   attack(id: string, disk?: number): Promise<AttackResult>;
+  /** Makes the next requests of a disk fail at the host; null takes that back. Starting over forgets it. */
+  fault(fault: Fault | null, disk?: number): void;
+  /**
+   * Moves the tray of a drive from the host's side. Throws `lab.no-tray`, and `medium.locked` when the guest, which was asked, has
+   * locked it.
+   */
+  moveTray(move: TrayMove, disk?: number): void;
+  /** Puts a disc, which the caller closes after the laboratory, in place of what lies in the drive. Throws as `moveTray` does. */
+  insert(medium: BlockNode, disk?: number): void;
   frame(request: LabFrameRequest): LabFrame;
 }

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import type { ImageHandle } from '#contract/images.ts';
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
+import type { Fault, TrayMove } from '#contract/lab-host.ts';
 import type { LabConfig, LabId, LabStatus, StepKind } from '#contract/lab.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
@@ -126,6 +127,25 @@ export class Labs {
     return this.#worker(id).call('attack', [attack, disk]);
   }
 
+  async fault(id: LabId, fault: Fault | null, disk: number): Promise<null> {
+    return this.#worker(id).call('fault', [fault, disk]);
+  }
+
+  async moveTray(id: LabId, move: TrayMove, disk: number): Promise<null> {
+    return this.#worker(id).call('moveTray', [move, disk]);
+  }
+
+  /** The image counts as used until the lab is closed. */
+  async insert(id: LabId, image: ImageHandle, disk: number): Promise<null> {
+    const worker = this.#worker(id);
+    const { path, passphrases } = this.#options;
+    const file = { handle: image, path: path(image) };
+    if (this.uses().writes.includes(image)) throw inUse(file.path);
+    this.#options.admit([image], []);
+    this.#entries.get(id)?.uses.push(image);
+    return worker.call('insert', [file, passphrases(image), disk]);
+  }
+
   async saveTrace(id: LabId, path: string): Promise<null> {
     return this.#worker(id).call('saveTrace', [path]);
   }
@@ -160,12 +180,7 @@ export class Labs {
     const taken =
       handles.find((handle) => elsewhere.has(handle)) ?? writes.find((handle) => count(handle) > 1);
     if (taken === undefined) return;
-    const image = basename(this.#options.path(taken));
-    throw new PlatterError(
-      'lab.image-in-use',
-      `${image} is bound for writing and used a second time. QEMU would refuse to lock it.`,
-      { image, hint: 'Close the other lab, or bind one of them as overlay.' },
-    );
+    throw inUse(this.#options.path(taken));
   }
 
   #worker(id: LabId): Worker<LabCalls> {
@@ -187,6 +202,15 @@ export class Labs {
   #tell(id: LabId): void {
     if (this.#entries.has(id)) this.#options.changed(this.#status(id));
   }
+}
+
+function inUse(path: string): PlatterError {
+  const image = basename(path);
+  return new PlatterError(
+    'lab.image-in-use',
+    `${image} is bound for writing and used a second time. QEMU would refuse to lock it.`,
+    { image, hint: 'Close the other lab, or bind one of them as overlay.' },
+  );
 }
 
 function writesTo(config: LabConfig, handle: ImageHandle): boolean {

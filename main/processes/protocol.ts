@@ -12,6 +12,7 @@ import type {
   StructurePage,
 } from '#contract/structure.ts';
 import type { JobProgress, JobRequest, JobResult } from '#contract/jobs.ts';
+import type { Fault, TrayMove } from '#contract/lab-host.ts';
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { JobSecrets } from '#contract/secrets.ts';
 import type { LabConfig, LabRunState, StepKind } from '#contract/lab.ts';
@@ -51,6 +52,9 @@ export interface LabCalls {
   speed: { args: [eventsPerSecond: number | null]; answer: null };
   attacks: { args: [disk: number]; answer: AttackInfo[] };
   attack: { args: [id: string, disk: number]; answer: AttackResult };
+  fault: { args: [fault: Fault | null, disk: number]; answer: null };
+  moveTray: { args: [move: TrayMove, disk: number]; answer: null };
+  insert: { args: [file: ImageFile, passphrases: Passphrases, disk: number]; answer: null };
   /** Writes the trace to a temporary file beside `path` and renames it. */
   saveTrace: { args: [path: string]; answer: null };
   close: { args: []; answer: null };

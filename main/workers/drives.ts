@@ -7,7 +7,8 @@ import { PlatterError } from '#engine/errors.ts';
 import type { CommandLine } from '#engine/qemu/model.ts';
 import { storageModel, type BlockNode as LineNode } from '#engine/qemu/storage-model.ts';
 import type { Binding } from '#contract/settings.ts';
-import type { LabBuild } from '../processes/protocol.ts';
+import type { Passphrases } from '../images/keyring.ts';
+import type { ImageFile, LabBuild } from '../processes/protocol.ts';
 import { secretFrom } from './unlock.ts';
 
 /** Open nodes by the drive's id. */
@@ -41,8 +42,18 @@ export async function openDrives(
   }
 }
 
+/** Opens an image as a disc: nothing can be written to it. Throws what `openImage` throws. */
+export async function openDisc(
+  { path }: ImageFile,
+  passphrases: Passphrases,
+  gate: Gate,
+): Promise<BlockNode> {
+  const { node } = await openImage(path, { readOnly: true, gate, secret: secretFrom(passphrases) });
+  return node;
+}
+
 /** Closes all of them; the first failure is thrown when every one was tried. */
-export async function closeDrives(drives: Drives): Promise<void> {
+export async function closeDrives(drives: { values(): Iterable<BlockNode> }): Promise<void> {
   const failures: unknown[] = [];
   for (const node of drives.values()) {
     try {

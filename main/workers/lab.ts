@@ -1,5 +1,6 @@
 /** The entry of a lab's utility process: one machine, built from a command line and driven by main and by the page. */
 import type { MessagePortMain } from 'electron';
+import type { BlockNode } from '#engine/block/node.ts';
 import { PlatterError } from '#engine/errors.ts';
 import { createLab } from '#engine/lab/lab.ts';
 import type { Lab } from '#engine/lab/types.ts';
@@ -7,7 +8,7 @@ import type { CommandLine } from '#engine/qemu/model.ts';
 import { parseCommandLine } from '#engine/qemu/parse.ts';
 import { saveTrace } from '#engine/trace/save.ts';
 import type { LabBuild, LabCalls, LabReport } from '../processes/protocol.ts';
-import { closeDrives, openDrives, type Drives } from './drives.ts';
+import { closeDrives, openDisc, openDrives, type Drives } from './drives.ts';
 import { serveFrames } from './frames.ts';
 import { saveLines } from './save-trace.ts';
 import { Server } from './serve.ts';
@@ -15,6 +16,8 @@ import { Server } from './serve.ts';
 const server = new Server<LabCalls, MessagePortMain>(process.parentPort);
 let lab: Lab | undefined;
 let drives: Drives = new Map();
+/** Discs that were put in, by their image's handle. They stay open until the end: requests may still be on their way to them. */
+const discs = new Map<string, BlockNode>();
 
 function running(): Lab {
   if (lab === undefined) throw new PlatterError('lab.unknown', 'There is no lab yet.');
@@ -79,13 +82,28 @@ server.start({
   },
   attacks: ([disk]) => running().attacks(disk),
   attack: ([id, disk]) => running().attack(id, disk),
+  fault: ([fault, disk]) => {
+    running().fault(fault, disk);
+    return null;
+  },
+  moveTray: ([move, disk]) => {
+    running().moveTray(move, disk);
+    return null;
+  },
+  insert: async ([file, passphrases, disk]) => {
+    const { handle } = file;
+    const disc = discs.get(handle) ?? (await openDisc(file, passphrases, server.gateOf(handle)));
+    discs.set(handle, disc);
+    running().insert(disc, disk);
+    return null;
+  },
   saveTrace: ([path]) => {
     saveLines(path, saveTrace(running().trace));
     return null;
   },
   close: async () => {
     await lab?.close();
-    await closeDrives(drives);
+    await closeDrives([...drives.values(), ...discs.values()]);
     return null;
   },
 });

@@ -425,6 +425,8 @@ export const useLabStore = defineStore('lab', () => {
     history,
     historyVersion,
     workload,
+    guarded,
+    current,
     run,
     pause,
     runPause,

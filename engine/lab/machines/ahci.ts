@@ -4,7 +4,7 @@ import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
 import { ahciPanel } from '../attacks/ata-target.ts';
 import { ahciSections } from '../details/ahci.ts';
-import { driveAt, plainDevice } from './ide.ts';
+import { driveAt, plainDevice, trayOf } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
 
 /** The ICH9's SATA function, and where firmware puts its registers. */
@@ -62,7 +62,7 @@ export const ahci: MachineKind = {
       const attacks = ahciPanel(context, { registers: found.registers, port: port.number });
       const { label } = disk.wanted;
       const view = plainDevice(label, device.pci, () => port.drive.status, details, attacks);
-      return { driver, unit, device: view };
+      return { driver, unit, device: view, removable: trayOf(port.drive) };
     });
     return { step: () => device.step(), error: undefined, drivers: [driver], disks };
   },

@@ -1,6 +1,8 @@
 /** Disks on the PIIX IDE controller of QEMU's `pc`, driven by the guest's ata_piix. */
 import { IdeDriver } from '../../guest/ide.ts';
 import { guessGeometry, type Geometry } from '../../ide/geometry.ts';
+import { removableDrive } from '../../ide/atapi/removable.ts';
+import type { IdeDrive } from '../../ide/drive.ts';
 import type { IdeDriveOptions } from '../../ide/options.ts';
 import { BM_BAR, LEGACY, PiixIde } from '../../ide/piix.ts';
 import { isPromise } from '../../maybe.ts';
@@ -12,7 +14,7 @@ import { pciSections } from '../details/pci.ts';
 import type { Section } from '../details/section.ts';
 import type { DrivableDevice } from '../drivable.ts';
 import { given } from '../properties.ts';
-import type { LabDevice, LabHardware, MachineContext, MachineKind } from './kind.ts';
+import type { LabDevice, LabDisk, LabHardware, MachineContext, MachineKind } from './kind.ts';
 import { NO_SUMMARY } from './kind.ts';
 
 /** The PIIX3 lies in slot 1 of a `pc`: function 0 is the ISA bridge, function 1 the IDE controller. */
@@ -70,6 +72,11 @@ const usesDma = ({ kernelOptions }: DrivableDevice): boolean => !/\blibata\.dma=
 export function driveAt({ disks }: MachineContext, bus: number, unit: number): IdeDriveOptions | undefined {
   const disk = disks.find(({ wanted: { ide } }) => ide?.bus === bus && ide.unit === unit);
   return disk === undefined ? undefined : ideDriveOptions(disk.wanted, disk.node);
+}
+
+/** The tray of a CD-ROM drive. */
+export function trayOf(drive: IdeDrive): LabDisk['removable'] {
+  return drive.isCd ? removableDrive(drive) : undefined;
 }
 
 /** What the screen shows of an IDE controller: it has neither virtqueues nor messages. */
@@ -166,7 +173,8 @@ export const piixIde: MachineKind = {
       const attacks = idePanel(context, { ...at.ports, unit }, at.line.drives[unit].isCd);
       const { label } = disk.wanted;
       const view = plainDevice(label, device.pci, () => at.line.drives[unit].status, at.details, attacks);
-      return { driver: at.driver, unit: at.units.indexOf(unit), device: view };
+      const removable = trayOf(at.line.drives[unit]);
+      return { driver: at.driver, unit: at.units.indexOf(unit), device: view, removable };
     });
     const drivers = channels.map(({ driver }) => driver);
     return { step: () => device.step(), error: undefined, drivers, disks };

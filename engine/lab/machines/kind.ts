@@ -1,5 +1,6 @@
 /** One kind of disk hardware that the laboratory can build: the device, and the guest's driver for it. */
 import type { LabFrame, QueueView, VectorView } from '#contract/lab.ts';
+import type { RemovableDrive } from '../../block/medium.ts';
 import type { BlockNode } from '../../block/node.ts';
 import type { PlatterError } from '../../errors.ts';
 import type { FunctionVectors } from '../../guest/apic-vectors.ts';
@@ -58,6 +59,8 @@ export interface LabDisk {
   driver: GuestDriver;
   unit: number;
   device: LabDevice;
+  /** Its tray, for whoever changes the medium; undefined when it stays in it. */
+  removable?: RemovableDrive | undefined;
 }
 
 /** What was built at once: one PCI function (or virtio-mmio transport) with the disks on it. */

@@ -108,9 +108,12 @@ export const virtioScsi: MachineKind = {
       irqfd: controller.properties.on('ioeventfd', true),
       onReady: context.wakeDevice,
     });
+    const units: ScsiDisk[] = [];
     const disks = context.disks.map((disk) => {
       const place = disk.wanted.scsi ?? { target: 0, lun: 0 };
-      device.attach(place.target, place.lun, new ScsiDisk(diskOptions(disk.wanted, disk.node)));
+      const unit = new ScsiDisk(diskOptions(disk.wanted, disk.node));
+      device.attach(place.target, place.lun, unit);
+      units.push(unit);
       return place;
     });
     const { transport, driver, gsi } = plugVirtioPci(context, controller, device, CLASS_SCSI);
@@ -124,6 +127,8 @@ export const virtioScsi: MachineKind = {
       gsi,
       disks,
     });
-    return virtioHardware(device, transport, scsi, SCSI_DETAILS, context);
+    const hardware = virtioHardware(device, transport, scsi, SCSI_DETAILS, context);
+    hardware.disks.forEach((disk, index) => (disk.removable = units[index].drive));
+    return hardware;
   },
 };

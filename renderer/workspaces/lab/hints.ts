@@ -27,6 +27,8 @@ export const SPECIFICATIONS = {
   timeline: null,
   statistics: null,
   disks: null,
+  fault: 'qemu(1), -drive rerror, werror',
+  tray: null,
   exits: 'Intel SDM, volume 3, 28.2',
   interrupts: 'virtio 1.2, 2.3',
   notifications: 'virtio 1.2, 4.1.5.2',
