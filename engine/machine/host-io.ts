@@ -5,6 +5,7 @@
  *
  * Every `step` does one thing that can be seen, at most one event, and answers whether it did anything.
  */
+import { errnoOf } from '../block/on-error.ts';
 import type { BlockNode } from '../block/node.ts';
 import { PlatterError } from '../errors.ts';
 import { isPromise, type Maybe } from '../maybe.ts';
@@ -212,7 +213,7 @@ export class HostIo {
     const request = this.#reported.shift();
     if (request === undefined) return false;
     const event = COMPLETE_EVENT[this.#aioOf(request)];
-    this.#trace.emit(event, request.requestId, request.error === undefined ? 0 : -5, 0, 0, 0);
+    this.#trace.emit(event, request.requestId, -errorNumber(request), 0, 0, 0);
     this.inFlight--;
     request.finished(request);
     return true;
@@ -246,7 +247,7 @@ export class HostIo {
     }
     if (done === undefined) return false;
     this.#done.shift();
-    this.#trace.emit(E.host_rq_complete, done.requestId, done.op, done.error === undefined ? 0 : 5, 0, 0);
+    this.#trace.emit(E.host_rq_complete, done.requestId, done.op, errorNumber(done), 0, 0);
     this.#reported.push(done);
     return true;
   }
@@ -306,6 +307,11 @@ export class HostIo {
   restart(): void {
     this.#channels.fill(0);
   }
+}
+
+/** Linux's number of what went wrong, 0 when nothing did. */
+function errorNumber({ error }: HostRequest): number {
+  return error === undefined ? 0 : errnoOf(error);
 }
 
 /** Does what the request asks for from window `index` on. */

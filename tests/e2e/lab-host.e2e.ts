@@ -36,13 +36,13 @@ test.describe.serial('the host’s side of the laboratory', () => {
     await setField(page, 'iodepth', '1');
     await page.getByTestId('fault-set').click();
     const left = page.getByTestId('fault-left');
-    await expect(left).toHaveText('To fail: 2 writes, ENOSPC');
+    await expect(left).toHaveText('Still to fail with ENOSPC: 2 × write');
     await page.keyboard.press('F5');
     const note = page.getByRole('alert');
     await expect(note).toContainText('ENOSPC');
     await expect(note).toContainText('BLOCK_IO_ERROR');
     await expect(state()).toHaveAttribute('data-state', 'paused');
-    await expect(left).toHaveText('To fail: 1 writes, ENOSPC');
+    await expect(left).toHaveText('Still to fail with ENOSPC: 1 × write');
     await expect(page.getByRole('grid', { name: 'Events' })).toContainText('BLOCK_IO_ERROR');
     await accessible(page);
     await screens(platter, 'lab-fault');
