@@ -2,9 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Fault } from '#contract/lab-host.ts';
 import type { Workload } from '#contract/settings.ts';
+import type { RemovableDrive } from '../block/medium.ts';
 import { parseCommandLine } from '../qemu/parse.ts';
 import { E } from '../trace/registry.ts';
 import { arrayNode } from '../virtio/testing/rig.ts';
+import { HostHand, trayView } from './host-hand.ts';
 import { createLab } from './lab.ts';
 import type { Lab } from './types.ts';
 
@@ -144,6 +146,25 @@ describe('a tray', () => {
     expect(diskOf(lab).fault).toBeNull();
     // QEMU tells of none that its data port's reader meets.
     expect(lab.trace.counts[E.BLOCK_IO_ERROR]).toBe(line.includes('libata.dma=0') ? 0 : 2);
+  });
+
+  it('that the guest has locked stays shut, and the guest is asked', () => {
+    const asked: boolean[] = [];
+    const drive: RemovableDrive = {
+      medium: arrayNode(BYTES, true),
+      trayOpen: false,
+      trayLocked: true,
+      setMedium: () => expect.unreachable(),
+      changeMedia: () => expect.unreachable(),
+      ejectRequest: (force) => void asked.push(force),
+    };
+    const hand = new HostHand();
+    const locked = expect.objectContaining({ code: 'medium.locked' }) as Error;
+    expect(() => hand.move(drive, 'eject')).toThrow(locked);
+    expect(() => hand.insert(drive, arrayNode(BYTES, true))).toThrow(locked);
+    hand.move(drive, 'open');
+    expect(asked).toEqual([false, false, false]);
+    expect(trayView(drive)).toEqual({ open: false, locked: true, medium: 'array' });
   });
 
   it('is none of a disk whose medium stays in it', () => {
