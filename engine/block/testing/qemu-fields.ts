@@ -78,9 +78,9 @@ export function qemuMap(path: string): Omit<MapExtent, 'compressed'>[] {
   return JSON.parse(qemuImg('map', '--output=json', path)) as Omit<MapExtent, 'compressed'>[];
 }
 
-/** QEMU 7.2 has no `compressed` in its map. */
+/** QEMU 7.2's map has no `compressed`, and names files in its text alone. */
 export function asQemuMap(extents: MapExtent[]): Omit<MapExtent, 'compressed'>[] {
-  return extents.map(({ compressed: _compressed, ...rest }) => rest);
+  return extents.map(({ compressed: _compressed, file: _file, ...rest }) => rest);
 }
 
 /** qemu-img leaves out what is 0. */
