@@ -24,6 +24,7 @@ function mountSmall(): boolean {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', at('small')], { stdio: 'ignore' });
     return true;
   } catch {
+    console.warn('full file systems are left out: mounting one takes more rights than there are here');
     return false;
   }
 }

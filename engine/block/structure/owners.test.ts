@@ -37,9 +37,9 @@ describe.each(all)('owners of $name', (sample) => {
     await image.close();
   });
 
-  it.skipIf(sample.locked)(
-    'give each byte of data back to the guest offset that qemu-img maps there',
-    async () => {
+  // Of a locked image qemu-img maps nothing.
+  if (sample.locked !== true)
+    it('give each byte of data back to the guest offset that qemu-img maps there', async () => {
       const image = await open(sample);
       const owners = await findOwners(image);
       for (const { start, length, depth, data, offset } of mapByQemu(sample.path, sample.format)) {
@@ -51,8 +51,7 @@ describe.each(all)('owners of $name', (sample) => {
         }
       }
       await image.close();
-    },
-  );
+    });
 
   it('name nodes that are there, and add up to the shares', async () => {
     const image = await open(sample);

@@ -38,31 +38,33 @@ describe.each(all)('tree of $name', (sample) => {
     await image.close();
   });
 
-  it.skipIf(sample.locked)('says of every stretch that qemu-img maps where it lies', async () => {
-    const image = await open(sample);
-    const places = new Map<number, number>();
-    for (const { node, fields } of await walk(image)) {
-      if (node.path.startsWith('snapshots') || node.path.startsWith('backup')) continue;
-      for (const { links = [] } of fields) {
-        const guest = links.find((link) => link.to === 'guest');
-        const host = links.find((link) => link.to === 'host');
-        if (guest?.to === 'guest' && host?.to === 'host') places.set(guest.offset, host.offset);
-      }
-    }
-    const step = image.clusterSize ?? 0;
-    const stored = mapByQemu(sample.path, sample.format).filter(
-      ({ data, offset, depth }) => data && depth === 0 && offset !== undefined,
-    );
-    // A fixed disk has no table to ask.
-    if (step > 0 && places.size > 0) {
-      for (const { start, length, offset } of stored) {
-        for (let at = Math.ceil(start / step) * step; at < start + length; at += step) {
-          expect(places.get(at), `guest ${at}`).toBe((offset as number) + at - start);
+  // qemu-img maps what is locked only with its passphrase, and then as the disk, not as its tables lie.
+  if (sample.locked !== true)
+    it('says of every stretch that qemu-img maps where it lies', async () => {
+      const image = await open(sample);
+      const places = new Map<number, number>();
+      for (const { node, fields } of await walk(image)) {
+        if (node.path.startsWith('snapshots') || node.path.startsWith('backup')) continue;
+        for (const { links = [] } of fields) {
+          const guest = links.find((link) => link.to === 'guest');
+          const host = links.find((link) => link.to === 'host');
+          if (guest?.to === 'guest' && host?.to === 'host') places.set(guest.offset, host.offset);
         }
       }
-    }
-    await image.close();
-  });
+      const step = image.clusterSize ?? 0;
+      const stored = mapByQemu(sample.path, sample.format).filter(
+        ({ data, offset, depth }) => data && depth === 0 && offset !== undefined,
+      );
+      // A fixed disk has no table to ask.
+      if (step > 0 && places.size > 0) {
+        for (const { start, length, offset } of stored) {
+          for (let at = Math.ceil(start / step) * step; at < start + length; at += step) {
+            expect(places.get(at), `guest ${at}`).toBe((offset as number) + at - start);
+          }
+        }
+      }
+      await image.close();
+    });
 });
 
 describe('qcow2', () => {

@@ -16,7 +16,8 @@ function setUp(wanted: () => boolean) {
   port2.addEventListener('message', (e: MessageEvent<LabFrameRequest>) => asked.push(e.data));
   port2.start();
   const tick = () => callbacks.splice(0).forEach((c) => c());
-  const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+  // Messages arrive between the timers and the immediates of the event loop, however late the timer is.
+  const settle = () => new Promise((resolve) => setTimeout(() => setImmediate(resolve), 5));
   const answer = (seq: number) => port2.postMessage({ seq });
   return { pump, tick, settle, asked, delivered, answer, close: () => (pump.close(), port2.close()) };
 }
