@@ -1,6 +1,6 @@
 /**
- * `compare`: do two disks read the same? As `qemu-img compare` (qemu-img.c, img_compare) answers it. Two threads read, one for each
- * disk; bytes that both disks have from the same place of the same file are not read at all.
+ * `compare`: do two disks read the same? As `qemu-img compare` (qemu-img.c, img_compare) answers it. What has to be unpacked is
+ * unpacked by other threads; bytes that both disks have from the same place of the same file are not read at all.
  */
 import { alignedBuffer } from '../../bytes/aligned.ts';
 import { isZero } from '../is-zero.ts';
@@ -27,8 +27,10 @@ export interface Comparison {
   sizesDiffer: boolean;
 }
 
-/** Bytes compared at a time. */
+/** Bytes compared at a time where other threads unpack. */
 const PIECE = 2 << 20;
+/** And where nothing is unpacked: what was read of both disks is still in the processor's cache when it is compared. */
+const SMALL_PIECE = 128 << 10;
 const SECTOR = 512;
 /** Pieces under way; each takes two buffers. */
 const DEPTH = 3;
@@ -36,6 +38,7 @@ const DEPTH = 3;
 /** A piece of both disks that is being read; a side that reads as zeroes has no bytes. */
 interface Piece {
   at: number;
+  buffers: [Uint8Array, Uint8Array];
   left?: Uint8Array;
   right?: Uint8Array;
   ready: Promise<unknown> | undefined;
@@ -68,8 +71,8 @@ class Comparing {
   readonly #options: CompareOptions;
   readonly #pace: JobPace;
   readonly #queue: Piece[] = [];
-  readonly #buffers: [Uint8Array, Uint8Array][] = [];
-  #begun = 0;
+  /** Buffers of pieces that are done; the last one is used first. */
+  readonly #free: Piece['buffers'][] = [];
 
   constructor(one: BlockNode, two: BlockNode, options: CompareOptions) {
     this.#shared = Math.min(one.virtualSize, two.virtualSize);
@@ -102,8 +105,10 @@ class Comparing {
         const end = await this.#pieceEnd(at, length, left, right);
         this.#begin(at, end - at, left, right);
         at = end;
-        if (this.#queue.length >= DEPTH) {
-          const found = await this.#finish(DEPTH - 1);
+        // What was read at once is compared at once.
+        const waiting = this.#queue[0].ready === undefined ? 0 : DEPTH - 1;
+        if (this.#queue.length > waiting) {
+          const found = await this.#finish(waiting);
           if (found !== undefined) return found;
         }
       }
@@ -122,7 +127,8 @@ class Comparing {
 
   /** Small stretches that are to be read on the same sides make one piece. */
   async #pieceEnd(at: number, length: number, left: CompareStretch, right: CompareStretch): Promise<number> {
-    const most = at + PIECE - (at % PIECE);
+    const size = left.packed || right.packed ? PIECE : SMALL_PIECE;
+    const most = at + size - (at % size);
     let end = at + length;
     while (end < most && end < this.#total) {
       const l = this.#one.at(end);
@@ -138,20 +144,15 @@ class Comparing {
   }
 
   #begin(at: number, length: number, left: CompareStretch, right: CompareStretch): void {
-    const [a, b] = (this.#buffers[this.#begun++ % DEPTH] ??= [alignedBuffer(PIECE), alignedBuffer(PIECE)]);
-    const piece: Piece = { at, ready: undefined };
+    const buffers = this.#free.pop() ?? [alignedBuffer(PIECE), alignedBuffer(PIECE)];
+    const [a, b] = buffers;
+    const piece: Piece = { at, buffers, ready: undefined };
     const reads: Maybe<void>[] = [];
-    if (!right.zero) {
-      piece.right = b.subarray(0, length);
-      reads.push(readLater(this.#two.node, at, piece.right));
-    }
-    if (!left.zero) {
-      piece.left = a.subarray(0, length);
-      // While another thread reads the other disk this one is free to read; it leaves unpacking to others.
-      const alone = right.zero || left.packed;
-      const { node } = this.#one;
-      reads.push(alone ? readLater(node, at, piece.left) : node.read(at, piece.left));
-    }
+    const read = ({ node }: StretchCursor, { packed }: CompareStretch, target: Uint8Array): void => {
+      reads.push(packed ? readLater(node, at, target) : node.read(at, target));
+    };
+    if (!right.zero) read(this.#two, right, (piece.right = b.subarray(0, length)));
+    if (!left.zero) read(this.#one, left, (piece.left = a.subarray(0, length)));
     if (reads.some((read) => read !== undefined)) {
       piece.ready = Promise.all(reads);
       // Its failure is met when its turn comes; until then it must not count as one that nobody looks at.
@@ -167,6 +168,7 @@ class Comparing {
       if (piece.ready !== undefined) await piece.ready;
       this.#queue.shift();
       const differs = firstDifference(piece);
+      this.#free.push(piece.buffers);
       if (differs < 0) continue;
       const offset = piece.at + differs;
       return { verdict: 'content', offset, sizesDiffer: this.#sizesDiffer && piece.at >= this.#shared };
