@@ -16,8 +16,9 @@ function setUp(wanted: () => boolean) {
   port2.addEventListener('message', (e: MessageEvent<LabFrameRequest>) => asked.push(e.data));
   port2.start();
   const tick = () => callbacks.splice(0).forEach((c) => c());
-  // Messages arrive between the timers and the immediates of the event loop, however late the timer is.
-  const settle = () => new Promise((resolve) => setTimeout(() => setImmediate(resolve), 5));
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  // Messages arrive between two turns of the event loop's timers, however late the first one is.
+  const settle = () => turn().then(turn);
   const answer = (seq: number) => port2.postMessage({ seq });
   return { pump, tick, settle, asked, delivered, answer, close: () => (pump.close(), port2.close()) };
 }
