@@ -45,3 +45,9 @@ export const senseOf = (bytes: Uint8Array): Sense | undefined => parseSense(byte
 
 /** The command is to be sent again: something has happened to the drive, of which it has told now. */
 export const isAttention = (sense: Sense | undefined): boolean => sense?.key === UNIT_ATTENTION;
+
+/** As the data port takes a packet, four bytes at a time. */
+export function wordsOf(packet: Uint8Array): number[] {
+  const view = new DataView(packet.buffer, packet.byteOffset, PACKET_BYTES);
+  return [0, 4, 8].map((at) => view.getUint32(at, true));
+}

@@ -2,9 +2,8 @@
  * The guest's driver of the PIIX IDE controllers, as Linux's ata_piix over libata (drivers/ata/libata-sff.c): one command at a time, and
  * every register of it an access to a port.
  */
-import { PlatterError } from '../errors.ts';
 import { BM, BM_COMMAND, BM_STATUS, PRD_END } from '../ide/bus-master.ts';
-import { CMD, CONTROL, DEVICE, SECTOR, STATUS } from '../ide/ata.ts';
+import { CMD, DEVICE, SECTOR, STATUS } from '../ide/ata.ts';
 import { REGISTER } from '../ide/channel.ts';
 import { LEGACY } from '../ide/piix.ts';
 import type { PendingInterrupt } from '../machine/interrupts.ts';
@@ -13,42 +12,19 @@ import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
 import type { GuestAllocator } from './allocator.ts';
-import {
-  EIO,
-  MAX_SECTORS,
-  MAX_SEGMENTS,
-  parseIdentity,
-  segmentsOf,
-  taskOf,
-  type AtaIdentity,
-  type TaskFile,
-} from './ata.ts';
-import {
-  discBytes,
-  isAttention,
-  MOST_TRIES,
-  PACKET_BYTES,
-  PACKET_SIGNATURE,
-  PACKETS,
-  readPacket,
-  SENSE_BYTES,
-  senseOf,
-} from './atapi.ts';
+import { EIO, MAX_SECTORS, MAX_SEGMENTS, segmentsOf, taskOf, type TaskFile } from './ata.ts';
+import { isAttention, MOST_TRIES, PACKETS, readPacket, SENSE_BYTES, senseOf, wordsOf } from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
 import { GeneratorDriver } from './generator-driver.ts';
+import { IdeProbe, type FoundDrive } from './ide-probe.ts';
 import type { RegisterAccess, Steps } from './register-access.ts';
 
 const PAGE = 4096;
 /** What one PRD can describe. */
 const PRD_LIMIT = 0x1_0000;
 const PRD_BYTES = 8;
-const ULTRA_DMA_5 = 0x45;
-/** Looks at a drive that is reset before the driver gives up. */
-const PATIENCE = 10_000;
-/** Most bytes of one piece of a packet's answer while the driver probes. */
-const PACKET_LIMIT = 0x800;
 /** Most bytes that libata asks a packet device for at once. */
 const MOST_PIECE = 63 * 1024;
 const byte = (value: number, shift: number): number => Math.floor(value / 2 ** shift) & 0xff;
@@ -80,20 +56,11 @@ interface Command {
   tries: number;
 }
 
-/** What the driver knows of a drive. */
-interface Drive {
-  identity: AtaIdentity;
-  /** A CD-ROM drive: everything but the probe goes through packets. */
-  packets: boolean;
-  /** Bytes of the disk or the disc; 0 without one. */
-  capacity: number;
-}
-
 export class IdeDriver extends GeneratorDriver {
   readonly name = 'ata_piix';
   readonly limits: DriverLimits = { maxSectors: MAX_SECTORS, maxSegments: MAX_SEGMENTS, queues: 1, depth: 1 };
   /** In the order of `units`. */
-  readonly #drives: Drive[] = [];
+  readonly #drives: FoundDrive[] = [];
   readonly #o: IdeDriverOptions;
   readonly #master: number;
   /** The table of PRDs: one page. */
@@ -113,7 +80,7 @@ export class IdeDriver extends GeneratorDriver {
   get #control(): number {
     return LEGACY[this.#o.channel].control;
   }
-  #driveOf({ disk }: BlockRequest): Drive {
+  #driveOf({ disk }: BlockRequest): FoundDrive {
     return this.#drives[disk.unit];
   }
   #isSecond({ disk }: BlockRequest): boolean {
@@ -126,85 +93,8 @@ export class IdeDriver extends GeneratorDriver {
     return gsi === LEGACY[this.#o.channel].irq;
   }
 
-  /** `ata_sff_softreset`, then each drive. */
   protected find(): void {
-    const { bus, units } = this.#o;
-    for (const value of [0, CONTROL.srst, 0]) bus.out(this.#control, 1, value);
-    this.#wait();
-    units.forEach((unit, index) => (this.#drives[index] = this.#findDrive(unit)));
-  }
-
-  /** IDENTIFY, the transfer mode. */
-  #findDrive(unit: 0 | 1): Drive {
-    const { bus, channel } = this.#o;
-    const device = DEVICE.obsolete | (unit === 1 ? DEVICE.second : 0);
-    bus.out(this.#command + REGISTER.device, 1, device);
-    const signature = [REGISTER.lbaMid, REGISTER.lbaHigh].map((at) => bus.in(this.#command + at, 1));
-    const status = this.#wait();
-    const packets = signature[0] === PACKET_SIGNATURE.mid && signature[1] === PACKET_SIGNATURE.high;
-    if (!packets && (signature.some((value) => value !== 0) || (status & STATUS.drdy) === 0)) {
-      const value = `ide${channel}-hd${unit}`;
-      throw new PlatterError('guest.no-ata', `there is no ATA disk at ${value}`, {
-        field: 'signature',
-        value,
-      });
-    }
-    this.#issue(packets ? CMD.identifyPacket : CMD.identify);
-    const page = new Uint8Array(SECTOR);
-    const view = new DataView(page.buffer);
-    for (let at = 0; at < SECTOR; at += 4) view.setUint32(at, bus.in(this.#command, 4), true);
-    const identity = parseIdentity(page);
-    const capacity = packets ? this.#disc() : identity.sectors * SECTOR;
-    if (this.#o.dma) {
-      bus.out(this.#command + REGISTER.error, 1, 3);
-      bus.out(this.#command + REGISTER.count, 1, ULTRA_DMA_5);
-      this.#issue(CMD.setFeatures);
-    }
-    return { identity, packets, capacity };
-  }
-
-  /** Bytes of the disc, once the drive has told of what happened to it; 0 without one. */
-  #disc(): number {
-    for (let tries = 0; tries < MOST_TRIES && this.#polled(PACKETS.testUnitReady) === undefined; tries++)
-      this.#polled(PACKETS.requestSense);
-    const answer = this.#polled(PACKETS.readCapacity);
-    return answer === undefined ? 0 : discBytes(answer);
-  }
-
-  /** A packet while nothing else happens; what it answered, or undefined when it failed. */
-  #polled(packet: Uint8Array): Uint8Array | undefined {
-    const { bus } = this.#o;
-    bus.out(this.#command + REGISTER.error, 1, 0);
-    bus.out(this.#command + REGISTER.lbaMid, 1, 0);
-    bus.out(this.#command + REGISTER.lbaHigh, 1, PACKET_LIMIT >> 8);
-    this.#issue(CMD.packet);
-    for (const word of wordsOf(packet)) bus.out(this.#command, 4, word);
-    const answer: number[] = [];
-    for (let status = this.#wait(); ; status = this.#wait()) {
-      if ((status & STATUS.err) !== 0) return undefined;
-      if ((status & STATUS.drq) === 0) return Uint8Array.from(answer);
-      const low = bus.in(this.#command + REGISTER.lbaMid, 1);
-      const bytes = low | (bus.in(this.#command + REGISTER.lbaHigh, 1) << 8);
-      for (let at = 0; at < bytes; at += 2) {
-        const word = bus.in(this.#command, 2);
-        answer.push(word & 0xff, word >> 8);
-      }
-    }
-  }
-
-  #issue(command: number): void {
-    this.#o.bus.out(this.#command + REGISTER.status, 1, command);
-    this.#wait();
-  }
-
-  /** Looks at the status until the drive is not busy. */
-  #wait(): number {
-    for (let look = 0; look < PATIENCE; look++) {
-      this.#o.settle();
-      const status = this.#o.bus.in(this.#command + REGISTER.status, 1);
-      if ((status & STATUS.bsy) === 0) return status;
-    }
-    throw new PlatterError('guest.reset-hangs', 'the drive does not finish its reset');
+    this.#drives.splice(0, Infinity, ...new IdeProbe(this.#o, this.#command, this.#control).drives());
   }
 
   // ---- down ----
@@ -474,10 +364,4 @@ export class IdeDriver extends GeneratorDriver {
     this.#o.onRequest(0);
     cpu.complete(current.request);
   }
-}
-
-/** As the data port takes a packet, four bytes at a time. */
-function wordsOf(packet: Uint8Array): number[] {
-  const view = new DataView(packet.buffer, packet.byteOffset, PACKET_BYTES);
-  return [0, 4, 8].map((at) => view.getUint32(at, true));
 }

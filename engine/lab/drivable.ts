@@ -251,11 +251,6 @@ export function implicitDevices(line: CommandLine, facts: Facts): DrivableDevice
   return found;
 }
 
-/** QEMU's name of what has to be built for the device: its controller, or itself. */
-export function buildsAs({ driver, controller }: DrivableDevice): string {
-  return controller?.driver ?? driver;
-}
-
 /** Whether the laboratory could run what this `-device` makes. */
 export function canRun(line: CommandLine, option: Option, facts: Facts): boolean {
   if (machineKind(param(option, 'driver') ?? '') !== undefined) return true;

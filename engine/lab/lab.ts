@@ -1,24 +1,19 @@
 /** A laboratory: disks of a command line with a simulated guest on them, that runs, pauses, steps and shows itself. */
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { Fault, TrayMove } from '#contract/lab-host.ts';
-import type { DiskView, LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
+import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract/lab.ts';
 import type { BlockNode } from '../block/node.ts';
 import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
-import { currentStations, findEvents } from '../trace/query.ts';
-import { E, EVENTS } from '../trace/registry.ts';
-import { moveRows } from '../trace/row.ts';
+import { E } from '../trace/registry.ts';
 import { TraceRing } from '../trace/ring.ts';
-import { STATIONS } from '../trace/stations.ts';
-import { pciSections } from './details/pci.ts';
-import { ioapicSections } from './details/ioapic.ts';
-import { picSections } from './details/pic.ts';
-import { detailView, type Section } from './details/section.ts';
 import { chosenDevices } from './disks.ts';
 import type { DrivableDevice } from './drivable.ts';
-import { HostHand, trayView } from './host-hand.ts';
+import { diskOf, frameOf } from './frame.ts';
+import { HostHand } from './host-hand.ts';
 import { buildMachine, type Machine } from './machine.ts';
-import type { LabDevice, LabDisk, WantedDisk } from './machines/kind.ts';
+import type { LabDisk, WantedDisk } from './machines/kind.ts';
+import { Looks, Pace } from './pace.ts';
 import { standing, stuck } from './standstill.ts';
 import type { Lab, LabOptions } from './types.ts';
 
@@ -26,10 +21,6 @@ import type { Lab, LabOptions } from './types.ts';
 const SLICE_NS = 2_000_000;
 /** Steps that one slice may take whatever the clock says: a millisecond or two of cheap ones. */
 export const STEPS_PER_SLICE = 4096;
-/** Most steps between two looks at the clock: some twenty microseconds. */
-const STEPS_PER_LOOK = 64;
-/** How long those steps should take at most, nanoseconds; a step in which the disk decompresses a cluster takes longer alone. */
-const LOOK_NS = 200_000;
 
 /** Wall-clock nanoseconds from an arbitrary start. */
 const wallClock = (): number => performance.now() * 1e6;
@@ -60,10 +51,8 @@ class Laboratory implements Lab {
   #bootCounts = new Float64Array(0);
   #bootModelNs = 0;
   #realNs = 0;
-  #perSecond: number | null = null;
-  #paceFrom = { ns: 0, events: 0 };
-  /** Steps until the next look at the clock: fewer after expensive ones. */
-  #stepsPerLook = STEPS_PER_LOOK;
+  readonly #pace: Pace;
+  readonly #looks = new Looks();
   /** The next slice is waiting for its turn in the event loop. */
   #scheduled = false;
   #waiting: (() => void)[] = [];
@@ -77,6 +66,7 @@ class Laboratory implements Lab {
     this.#clock = options.clock ?? wallClock;
     this.#schedule = options.schedule ?? ((callback) => void setImmediate(callback));
     this.trace = new TraceRing({ capacity: options.traceEvents, clock: this.#clock });
+    this.#pace = new Pace(this.trace, this.#clock);
     this.device = this.#chosen()
       .map(({ label }) => label)
       .join(', ');
@@ -146,7 +136,7 @@ class Laboratory implements Lab {
     this.trace.exactClock = false;
     this.#change('running');
     this.#cont();
-    this.#repace();
+    this.#pace.restart();
     this.#pump();
   }
 
@@ -161,21 +151,8 @@ class Laboratory implements Lab {
   }
 
   speed(eventsPerSecond: number | null): void {
-    this.#perSecond = eventsPerSecond;
-    this.#repace();
+    this.#pace.set(eventsPerSecond);
     this.#pump();
-  }
-
-  #repace(): void {
-    this.#paceFrom = { ns: this.#clock(), events: this.trace.total };
-    this.trace.exactClock = this.#perSecond !== null;
-  }
-
-  /** Events that may be recorded until the pace is kept again. */
-  #allowance(now: number): number {
-    if (this.#perSecond === null) return Infinity;
-    const since = (now - this.#paceFrom.ns) / 1e9;
-    return Math.floor(since * this.#perSecond) - (this.trace.total - this.#paceFrom.events);
   }
 
   #pump(): void {
@@ -185,27 +162,28 @@ class Laboratory implements Lab {
       this.#scheduled = false;
       this.#pump();
     };
-    if (this.#perSecond === null) this.#schedule(next);
-    else setTimeout(next, Math.min(50, Math.max(1, 1000 / this.#perSecond)));
+    const { delay } = this.#pace;
+    if (delay === null) this.#schedule(next);
+    else setTimeout(next, delay);
   }
 
   /** Runs for a while; whether there is more to do at once. */
   #slice(): boolean {
     if (this.state !== 'running') return false;
     const start = this.#clock();
-    const until = this.trace.total + this.#allowance(start);
+    const until = this.trace.total + this.#pace.allowance(start);
     let looked = start;
     let left = STEPS_PER_SLICE;
     try {
       do {
-        left -= this.#stepsPerLook;
-        for (let i = 0; i < this.#stepsPerLook && this.trace.total < until; i++) {
+        left -= this.#looks.steps;
+        for (let i = 0; i < this.#looks.steps && this.trace.total < until; i++) {
           if (!this.#machine.scheduler.step()) {
             this.#realNs += this.#clock() - start;
             return this.#idle();
           }
         }
-        looked = this.#look(looked);
+        looked = this.#looks.look(this.#clock(), looked);
       } while (left > 0 && this.trace.total < until && looked - start < SLICE_NS);
     } catch (error) {
       this.#change('failed', error);
@@ -213,16 +191,6 @@ class Laboratory implements Lab {
     }
     this.#realNs += this.#clock() - start;
     return true;
-  }
-
-  /** Reads the clock, and sets when to read it next by what the steps since `last` took. */
-  #look(last: number): number {
-    const now = this.#clock();
-    const expensive = now - last > LOOK_NS;
-    this.#stepsPerLook = expensive
-      ? Math.max(1, this.#stepsPerLook >> 2)
-      : Math.min(STEPS_PER_LOOK, this.#stepsPerLook * 2);
-    return now;
   }
 
   /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
@@ -299,11 +267,11 @@ class Laboratory implements Lab {
   // ---- a hostile driver ----
 
   attacks(disk = 0): AttackInfo[] {
-    return this.#deviceOf(disk).attacks?.list() ?? [];
+    return this.#diskOf(disk).device.attacks?.list() ?? [];
   }
 
   async attack(id: string, disk = 0): Promise<AttackResult> {
-    const { attacks } = this.#deviceOf(disk);
+    const { attacks } = this.#diskOf(disk).device;
     if (this.#closed || this.state === 'failed' || this.state === 'building' || attacks === undefined) {
       throw new PlatterError('lab.no-attacks', `no attack can be made on ${this.device} now`, { value: id });
     }
@@ -400,100 +368,28 @@ class Laboratory implements Lab {
   // ---- looking ----
 
   frame(request: LabFrameRequest): LabFrame {
-    const { trace } = this;
-    const { scheduler } = this.#machine;
-    const device = this.#deviceOf(request.disk);
-    const { from, count, requestId } = request;
-    const most = Math.min(Math.max(0, Math.floor(count)), trace.capacity);
-    const numbers = findEvents(trace, Math.floor(from), most, { requestId });
-    return {
-      seq: request.seq,
-      status: this.state,
-      error: this.error,
-      totalEvents: trace.total,
-      firstEvent: trace.first,
-      rows: moveRows(trace.copy(numbers), -this.#bootModelNs),
-      rowNumbers: Float64Array.from(numbers),
-      stationEvents: this.#stationEvents(),
-      stationOccupancy: this.#stationOccupancy(),
-      counters: this.#counters(),
-      realNs: this.#realNs,
-      modelNs: scheduler.modelNs - this.#bootModelNs,
-      queue: request.queue === null ? null : device.queue(request.queue),
-      queueCount: device.queueCount,
-      details:
-        typeof request.details === 'string' ? detailView(this.#sections(device), request.details) : null,
-      vectors: device.vectors(),
-      device: device.summary(),
-      disks: this.#diskViews(),
-    };
-  }
-
-  /** What is shown of a disk; of the first one when there is none of this number. */
-  #deviceOf(disk = 0): LabDevice {
-    return this.#diskOf(disk).device;
+    const { state, error, trace } = this;
+    return frameOf(
+      {
+        state,
+        error,
+        trace,
+        machine: this.#machine,
+        hands: this.#hands,
+        drives: this.#drives,
+        bootCounts: this.#bootCounts,
+        bootModelNs: this.#bootModelNs,
+        realNs: this.#realNs,
+      },
+      request,
+    );
   }
 
   #diskOf(disk: number): LabDisk {
-    const { disks } = this.#machine;
-    return disks[disk] ?? disks[0];
+    return diskOf(this.#machine, disk);
   }
 
   #handOf(disk: number): HostHand {
     return this.#hands[disk] ?? this.#hands[0];
   }
-
-  #diskViews(): DiskView[] {
-    const { disks, guest } = this.#machine;
-    return guest.disks.map(({ counters, waitedNs, lastNs }, index) => ({
-      name: disks[index].device.summary().name,
-      drive: this.#drives[index],
-      counters: { ...counters },
-      waitedNs,
-      lastNs: Math.max(0, lastNs - this.#bootModelNs),
-      fault: this.#hands[index].faults.next,
-      tray: trayView(disks[index].removable),
-    }));
-  }
-
-  /** Events since the guest was up. */
-  #since(event: number): number {
-    return this.trace.counts[event] - this.#bootCounts[event];
-  }
-
-  #stationEvents(): Float64Array {
-    const events = new Float64Array(STATIONS.length);
-    for (const definition of EVENTS) {
-      if (definition !== undefined) events[definition.station - 1] += this.#since(definition.id);
-    }
-    return events;
-  }
-
-  #stationOccupancy(): Float64Array {
-    const occupancy = new Float64Array(STATIONS.length);
-    const ids = this.#machine.guest.slots.filter(({ busy }) => busy).map(({ requestId }) => requestId);
-    for (const station of currentStations(this.trace, ids).values()) {
-      if (station > 0) occupancy[station - 1]++;
-    }
-    return occupancy;
-  }
-
-  /** What the Device view shows: the device, and the interrupt controller when the device uses a line. */
-  #sections(device: LabDevice): Section[] {
-    const { apics } = this.#machine;
-    const own = device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
-    return [...own, ...ioapicSections(apics.ioapic), ...picSections(apics.pic)];
-  }
-
-  #counters(): LabFrame['counters'] {
-    return {
-      ...this.#machine.guest.counters,
-      exits: this.#since(E.kvm_exit),
-      interrupts: this.#since(E.kvm_inj_virq),
-      notifications: DOORBELLS.reduce((sum, event) => sum + this.#since(event), 0),
-    };
-  }
 }
-
-/** A queue's doorbell was heard: by QEMU, by the host's kernel, by another process. */
-const DOORBELLS = [E.virtio_queue_notify, E.vhost_scsi_handle_kick, E.vu_kick_cb];

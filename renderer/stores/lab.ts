@@ -3,53 +3,28 @@ import { defineStore } from 'pinia';
 import { computed, ref, shallowRef, watch } from 'vue';
 import { LAB_PORT_TAG, type LabPortMessage } from '#contract/calls.ts';
 import type { PlainError } from '#contract/error.ts';
-import type {
-  LabFrame,
-  LabFrameRequest,
-  LabId,
-  LabRunState,
-  LabStatus,
-  LineDiskInfo,
-  StepKind,
-} from '#contract/lab.ts';
-import { MOST_DISKS, type Workload } from '#contract/settings.ts';
+import type { LabFrame, LabFrameRequest, LabId, LabRunState, LabStatus, StepKind } from '#contract/lab.ts';
+import type { Workload } from '#contract/settings.ts';
 import type { AttackInfo, AttackResult } from '#contract/lab-attacks.ts';
 import type { DetailView } from '#contract/lab-details.ts';
 import { asPlainError, platter } from '../lib/platter.ts';
-import { FramePump } from '../workspaces/lab/frames.ts';
+import type { WantedField } from '../workspaces/lab/details.ts';
+import { FramePump, rowsWanted } from '../workspaces/lab/frames.ts';
 import { History } from '../workspaces/lab/history.ts';
 import { Rates } from '../workspaces/lab/rates.ts';
 import { useAppStore } from './app.ts';
+import { DEFAULT_WORKLOAD, useLineDisks } from './lab-disks.ts';
 import { useMachineStore } from './machine.ts';
 
 /** What the work area shows. */
 export type LabView = 'path' | 'device' | 'hostile';
 export type Clock = 'real' | 'model';
 
-export const DEFAULT_WORKLOAD: Workload = {
-  rw: 'randwrite',
-  bs: 4096,
-  iodepth: 8,
-  numberIos: 400,
-  offset: 0,
-  size: 0,
-  rwmixread: 50,
-  seed: 1,
-  fsync: 0,
-};
-
 const STATIONS = 14;
 /** Between two frames while nothing runs or nothing of the lab is on the screen, in milliseconds. */
 const REST_MS = 250;
 /** Between two looks at the device's registers while the lab runs, in milliseconds: nobody reads faster. */
 const DETAILS_MS = 200;
-
-/** A field of the Device view: its section, its name (the first one when left out), and the virtqueue when there is one for each. */
-export interface WantedField {
-  section: string;
-  field?: string;
-  queue?: number;
-}
 
 export const useLabStore = defineStore('lab', () => {
   const app = useAppStore();
@@ -62,8 +37,7 @@ export const useLabStore = defineStore('lab', () => {
 
   const clock = ref<Clock>('model');
   const speed = ref<number | null>(null);
-  /** The disks of the present line; and of those that are run the one that is looked at. */
-  const disks = shallowRef<LineDiskInfo[]>([]);
+  /** Of the disks that are run the one that is looked at. */
   const disk = ref(0);
   const queue = ref(0);
   /** The selected request, or null: then the newest one stands for it. */
@@ -107,25 +81,7 @@ export const useLabStore = defineStore('lab', () => {
       app.session.workload = value;
     },
   });
-  const isBound = (drive: string | null): boolean =>
-    machine.bindings.some((binding) => binding.driveId === drive);
-  /** The drives of the disks that the next run is to work on: those chosen that are still there, or else the first one. */
-  const chosen = computed<string[]>(() => {
-    const there = disks.value.flatMap(({ drive, error: why }) =>
-      drive === null || why !== null ? [] : [drive],
-    );
-    const wanted = (workload.value.disks ?? []).filter((drive) => there.includes(drive) && isBound(drive));
-    return wanted.length > 0 ? wanted : there.slice(0, 1);
-  });
-  /** Takes a disk into the next run, or out of it; one is always left. */
-  function choose(drive: string, on: boolean): void {
-    const order = disks.value.map((entry) => entry.drive);
-    const set = new Set(chosen.value);
-    if (on) set.add(drive);
-    else set.delete(drive);
-    const next = order.filter((name): name is string => name !== null && set.has(name)).slice(0, MOST_DISKS);
-    if (next.length > 0) workload.value = { ...workload.value, disks: next };
-  }
+  const { disks, chosen, isBound, choose, findDisks } = useLineDisks(machine, workload);
   const source = computed(() => ({
     line: machine.text,
     bindings: JSON.stringify(machine.bindings),
@@ -192,13 +148,6 @@ export const useLabStore = defineStore('lab', () => {
     touch();
   });
 
-  /** Asks for the disks of the line as it is now; what an older line had does not count any more. */
-  async function findDisks(): Promise<void> {
-    const { text } = machine;
-    const found = await platter.call('lab.disks', text, machine.configs).catch((): LineDiskInfo[] => []);
-    if (machine.text === text) disks.value = found;
-  }
-
   function connect(): void {
     const id = status.value?.id;
     const port = id === undefined ? undefined : ports.get(id);
@@ -214,7 +163,14 @@ export const useLabStore = defineStore('lab', () => {
   function wanted(): Omit<LabFrameRequest, 'seq'> | null {
     if (!stale || document.hidden) return null;
     stale = false;
-    return { ...wantedRows(), disk: disk.value, details: wantedDetails() };
+    const rows = rowsWanted({
+      visible: visible.value,
+      only: onlyRequest.value ? request.value : null,
+      top: top.value,
+      inView: rowsInView.value,
+      around: timelineRows.value,
+    });
+    return { ...rows, queue: queue.value, disk: disk.value, details: wantedDetails() };
   }
 
   function wantedDetails(): string | null {
@@ -222,16 +178,6 @@ export const useLabStore = defineStore('lab', () => {
     if (!visible.value || view.value !== 'device' || now - detailsAt < DETAILS_MS) return null;
     detailsAt = now;
     return section.value;
-  }
-
-  function wantedRows(): Omit<LabFrameRequest, 'seq'> {
-    if (!visible.value) return { from: -1, count: 0, requestId: null, queue: queue.value };
-    if (onlyRequest.value && request.value !== null)
-      return { from: 0, count: 1000, requestId: request.value, queue: queue.value };
-    const count = Math.max(rowsInView.value, timelineRows.value);
-    if (top.value === null) return { from: -1, count, requestId: null, queue: queue.value };
-    const spare = Math.max(0, Math.floor((count - rowsInView.value) / 2));
-    return { from: Math.max(0, top.value - spare), count, requestId: null, queue: queue.value };
   }
 
   function deliver(next: LabFrame): void {

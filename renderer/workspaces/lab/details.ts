@@ -89,3 +89,10 @@ export function allForms({ value, bytes }: DetailField): string {
   }
   return forms.join(' · ');
 }
+
+/** A field of the Device view: its section, its name (the first one when left out), and the virtqueue when there is one for each. */
+export interface WantedField {
+  section: string;
+  field?: string;
+  queue?: number;
+}

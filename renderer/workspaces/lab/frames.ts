@@ -63,3 +63,28 @@ export class FramePump {
     this.wake();
   };
 }
+
+/** What of the event list is on the screen. */
+export interface ListView {
+  visible: boolean;
+  /** The request whose events alone are listed, or null for all events. */
+  only: number | null;
+  /** First event in view, or null to follow the newest. */
+  top: number | null;
+  /** Events in view, and those that the timeline wants around them. */
+  inView: number;
+  around: number;
+}
+
+/** Most events of one request. */
+const MOST_OF_REQUEST = 1000;
+
+/** The rows to ask for. */
+export function rowsWanted(view: ListView): Pick<LabFrameRequest, 'from' | 'count' | 'requestId'> {
+  if (!view.visible) return { from: -1, count: 0, requestId: null };
+  if (view.only !== null) return { from: 0, count: MOST_OF_REQUEST, requestId: view.only };
+  const count = Math.max(view.inView, view.around);
+  if (view.top === null) return { from: -1, count, requestId: null };
+  const spare = Math.max(0, Math.floor((count - view.inView) / 2));
+  return { from: Math.max(0, view.top - spare), count, requestId: null };
+}
