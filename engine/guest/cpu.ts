@@ -3,9 +3,7 @@
  * one thing that can be seen (one event) and answers whether it did anything; between any two steps the whole machine can stand
  * still and be looked at.
  */
-import type { PendingInterrupt } from '../machine/interrupts.ts';
 import type { LocalApic } from '../machine/local-apic.ts';
-import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord } from '../trace/ring.ts';
 import { BlockLayer } from './block-layer.ts';
@@ -17,8 +15,8 @@ import { SoftwareQueue } from './hardware-queue.ts';
 import { InterruptHandlers } from './interrupt-handlers.ts';
 import type { Job } from './job.ts';
 import type { GuestKernel } from './kernel.ts';
+import { Programs } from './programs.ts';
 import type { RegisterAccess } from './register-access.ts';
-import { fillPattern } from './workload.ts';
 
 /** What the virtual CPU does next. */
 const P = {
@@ -48,10 +46,8 @@ export interface GuestCpuOptions {
 export class GuestCpu implements DriverCpu {
   readonly index: number;
   readonly access: RegisterAccess;
-  inFlight = 0;
   readonly #kernel: GuestKernel;
-  readonly #interrupts: LocalApic;
-  readonly #jobs: readonly Job[];
+  readonly #programs: Programs;
   /** The way to each disk, by its number. */
   readonly #queues: readonly SoftwareQueue[];
   readonly #handlers: InterruptHandlers;
@@ -59,10 +55,7 @@ export class GuestCpu implements DriverCpu {
   /** Requests that look into the page cache once more. */
   readonly #retries: Slot[] = [];
   readonly #completed: BlockRequest[] = [];
-  readonly #batch: number;
   #phase: number = P.choose;
-  /** The program that asks next. */
-  #turn = 0;
   /** Requests of the batch that is being submitted. */
   #submitted = 0;
   #slot!: Slot;
@@ -71,18 +64,16 @@ export class GuestCpu implements DriverCpu {
   /** The disk that the request under way is for. */
   #at: SoftwareQueue;
   #request!: BlockRequest;
-  #irq: PendingInterrupt | undefined;
   /** By disk, the way through the page cache; undefined when the programs go around it. */
   readonly #cached: readonly (CachedIo | undefined)[];
 
   constructor(options: GuestCpuOptions) {
     const { kernel, jobs } = options;
-    const { disks, workload } = kernel;
+    const { disks } = kernel;
     this.index = options.index;
     this.access = options.access;
     this.#kernel = kernel;
-    this.#interrupts = options.interrupts;
-    this.#jobs = jobs;
+    this.#programs = new Programs(kernel, jobs);
     const threads = new Map(kernel.drivers.map((driver) => [driver, driver.thread(this)]));
     this.#queues = disks.map((disk) => {
       const { driver, unit } = disk;
@@ -91,10 +82,8 @@ export class GuestCpu implements DriverCpu {
       return new SoftwareQueue(disk, this.index, new BlockLayer(driver.limits), thread, hardware);
     });
     [this.#at] = this.#queues;
-    this.#handlers = new InterruptHandlers(this.index, kernel, threads);
+    this.#handlers = new InterruptHandlers(this.index, kernel, options.interrupts, threads);
     this.#cached = disks.map((disk) => this.#cachedIo(disk));
-    const places = jobs.reduce((sum, { slots }) => sum + slots.length, 0);
-    this.#batch = Math.max(1, Math.min(workload.iodepthBatch ?? 1, places));
   }
 
   /** The device's code runs on this CPU's thread right now. */
@@ -104,20 +93,20 @@ export class GuestCpu implements DriverCpu {
 
   /** The programs have had the answers to everything that they will ever ask for, and nothing else is left to do. */
   get finished(): boolean {
-    return this.inFlight === 0 && !this.hasWork && this.#jobs.every(({ finished }) => finished);
+    return this.#programs.finished && !this.hasWork;
   }
 
   /** Whether `step` would do something. */
   get hasWork(): boolean {
     return (
       this.#phase !== P.choose ||
-      this.#interrupts.anyPending ||
+      this.#handlers.anyPending ||
       this.#completed.length > 0 ||
       this.#answered.length > 0 ||
       this.#retries.length > 0 ||
       (this.index === 0 && this.#kernel.toFlush !== undefined) ||
       this.#queues.some(({ isReady }) => isReady) ||
-      (!this.#kernel.frozen && this.#jobs.some(({ ready }) => ready))
+      this.#programs.ready
     );
   }
 
@@ -143,7 +132,7 @@ export class GuestCpu implements DriverCpu {
         return this.step();
       case P.commit:
         if (this.#at.thread.step()) return true;
-        if (this.#irq !== undefined) this.#phase = P.irqExit;
+        if (this.#handlers.inInterrupt) this.#phase = P.irqExit;
         else this.#phase = this.#turnTo(this.#nextReady(1)) ? P.issue : P.choose;
         return this.step();
       case P.irqEntry:
@@ -170,7 +159,7 @@ export class GuestCpu implements DriverCpu {
   }
 
   #choose(): boolean {
-    if (this.#interrupts.anyPending) return this.#inject();
+    if (this.#handlers.anyPending) return this.#inject();
     const answered = this.#answered.shift();
     if (answered !== undefined) return this.#answer(answered);
     const retry = this.#retries.shift();
@@ -179,7 +168,7 @@ export class GuestCpu implements DriverCpu {
       return this.#throughCache();
     }
     if (this.index === 0 && this.#writeBack()) return true;
-    if (this.#submitted < this.#batch && this.#submit()) return true;
+    if (this.#submitted < this.#programs.batch && this.#submit()) return true;
     const batchOver = this.#submitted > 0;
     this.#submitted = 0;
     if (this.#turnTo(this.#nextReady(0))) return this.#issue();
@@ -206,33 +195,9 @@ export class GuestCpu implements DriverCpu {
 
   // ---- down: program, block layer, driver ----
 
-  /** The next request of the next program that has one. */
-  #nextSlot(): Slot | undefined {
-    const jobs = this.#jobs;
-    if (this.#kernel.frozen) return undefined;
-    for (let i = 0; i < jobs.length; i++) {
-      const slot = jobs[this.#turn].next();
-      this.#turn = (this.#turn + 1) % jobs.length;
-      if (slot !== undefined) return slot;
-    }
-    return undefined;
-  }
-
   #submit(): boolean {
-    const slot = this.#nextSlot();
+    const slot = this.#programs.next();
     if (slot === undefined) return false;
-    const { memory, trace, nextRequestId } = this.#kernel;
-    slot.requestId = nextRequestId();
-    slot.sinceNs = trace.modelNs;
-    this.inFlight++;
-    if (slot.op === OP.write) {
-      const at = memory.require(slot.buffer, slot.bytes);
-      fillPattern(
-        new DataView(memory.bytes.buffer, memory.bytes.byteOffset + at, slot.bytes),
-        slot.offset,
-        slot.disk.seed,
-      );
-    }
     this.#take(slot);
     this.#sectorsDone = 0;
     this.#submitted++;
@@ -308,7 +273,7 @@ export class GuestCpu implements DriverCpu {
     const { slot, op, sector, sectors } = bio;
     const merged = layer.merge(bio);
     const more = this.#sectorsDone < slot.bytes / 512;
-    const dispatch = isOpen && this.#submitted >= this.#batch;
+    const dispatch = isOpen && this.#submitted >= this.#programs.batch;
     this.#phase = more ? P.bio : dispatch ? P.issue : P.choose;
     if (merged !== undefined) {
       const into = layer.mergedInto?.requestId ?? 0;
@@ -359,19 +324,14 @@ export class GuestCpu implements DriverCpu {
   // ---- up: interrupt, driver, block layer, program ----
 
   #inject(): boolean {
-    const irq = this.#interrupts.take();
-    if (irq === undefined) return false;
-    this.#irq = irq;
-    this.#handlers.begin(irq);
+    if (!this.#handlers.inject()) return false;
     this.#phase = P.irqEntry;
-    return this.#emit(E.kvm_inj_virq, irq.requestId, irq.vector);
+    return true;
   }
 
   #irqEntry(): boolean {
-    const irq = this.#irq;
-    if (irq !== undefined) this.#handlers.enter(irq);
     this.#phase = P.interrupt;
-    return this.#emit(E.irq_handler_entry, irq?.requestId ?? 0, irq?.gsi ?? irq?.vector ?? 0);
+    return this.#handlers.enter();
   }
 
   #interrupt(): boolean {
@@ -397,14 +357,8 @@ export class GuestCpu implements DriverCpu {
   }
 
   #irqExit(): boolean {
-    const irq = this.#irq;
-    this.#phase = P.irqEntry;
-    if (irq === undefined || !this.#handlers.next(irq)) {
-      if (irq !== undefined) this.#interrupts.end(irq);
-      this.#irq = undefined;
-      this.#phase = P.choose;
-    }
-    return this.#emit(E.irq_handler_exit, irq?.requestId ?? 0, irq?.gsi ?? irq?.vector ?? 0);
+    this.#phase = this.#handlers.exit() ? P.irqEntry : P.choose;
+    return true;
   }
 
   /** A request of one of this CPU's programs is done; the program hears of it when its turn comes. */
@@ -414,9 +368,7 @@ export class GuestCpu implements DriverCpu {
 
   #answer(slot: Slot): boolean {
     if (slot.use !== 'program') return this.#cached[slot.disk.index]?.endOwn(slot) ?? false;
-    slot.disk.answered(slot, this.#kernel.trace.modelNs);
-    this.inFlight--;
-    this.#jobs.find((job) => job.release(slot));
+    this.#programs.answer(slot);
     // When the last program is done, CPU 0 writes back what is left.
     if (this.index !== 0 && this.#kernel.toFlush !== undefined) this.#kernel.wake(0);
     return this.#emit(E.io_getevents, slot.requestId, slot.op, slot.bytes, slot.error);
