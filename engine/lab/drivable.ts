@@ -4,6 +4,7 @@ import { ON_ERROR, type OnError, type OnErrors } from '../block/on-error.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
+import { defaultBus } from './default-bus.ts';
 import { machineKind } from './machines/index.ts';
 import { Places, type IdePlace, type ScsiPlace } from './places.ts';
 import { param, Properties } from './properties.ts';
@@ -126,10 +127,13 @@ function hostSide(option: Option | undefined): Pick<DrivableDevice, 'aio' | 'rea
   };
 }
 
+/** `option` of what the machine brings along itself. */
+export const NO_OPTION = -1;
+
 /** The machine's own IDE controller. */
 function boardController(line: CommandLine, bus: number): Controller {
   const driver = isQ35(line) ? 'ich9-ahci' : 'piix3-ide';
-  return { driver, id: '', properties: new Properties(undefined), bridges: [], bus, option: -1 };
+  return { driver, id: '', properties: new Properties(undefined), bridges: [], bus, option: NO_OPTION };
 }
 
 /** The controller that a disk with `bus=` (or none) sits on; undefined for a PCI function. */
@@ -139,11 +143,11 @@ function controllerOf(line: CommandLine, disk: Option, facts: Facts): Controller
   if (!scsi && !driver.startsWith('ide-')) return undefined;
   const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(param(disk, 'bus') ?? '') ?? ['', '', undefined];
   const candidates = scsi ? facts.scsi : facts.ide;
-  const named = candidates.filter(({ option }) => id === '' || param(option, 'id') === id);
-  // Without a name QEMU takes the controller that was made last.
-  const before = named.findLast(({ at }) => at < facts.order(disk));
-  const found = id === '' && !scsi ? undefined : (before ?? named[0]);
-  const bus = Number(number ?? 0);
+  const unnamed = id === '' ? defaultBus(line, disk) : undefined;
+  const found = candidates.find(({ option }) =>
+    id === '' ? option === unnamed?.controller : param(option, 'id') === id,
+  );
+  const bus = unnamed?.bus ?? Number(number ?? 0);
   if (found === undefined) {
     if (!scsi && (id === '' || id === 'ide')) return boardController(line, bus);
     throw new PlatterError(

@@ -4,6 +4,7 @@ import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
 import { ahciPanel } from '../attacks/ata-target.ts';
 import { ahciSections } from '../details/ahci.ts';
+import { NO_OPTION } from '../drivable.ts';
 import { driveAt, plainDevice, trayOf } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
 
@@ -14,10 +15,14 @@ const BOARD_REGISTERS = 0xfeb8_0000;
 /** Command list, FIS area and 32 command tables of a port. */
 const PORT_BYTES = 192 * 1024;
 
+/** Whether it is the machine's own. */
+const isBoard = ({ wanted: { controller } }: MachineContext): boolean =>
+  controller === undefined || controller.option === NO_OPTION;
+
 /** Plugs the controller in: where the guest finds it, and its registers. */
 function plug(context: MachineContext, device: Ahci): { slot: number; function: number; registers: number } {
   const { bus, pci, wanted } = context;
-  if (wanted.controller?.id !== '') {
+  if (!isBoard(context)) {
     const slot = context.firmware(pci.plug(device.pci, wanted.controller?.slot));
     return { slot, function: 0, registers: device.pci.barBase(AHCI_BAR) ?? 0 };
   }
@@ -32,7 +37,7 @@ export const ahci: MachineKind = {
   memoryBytes: (_wanted, disks) => disks * PORT_BYTES,
   build(context): LabHardware {
     const { wanted, memory, trace, bus, allocator } = context;
-    const board = wanted.controller?.id === '';
+    const board = isBoard(context);
     const numbers = context.disks.map((disk) => disk.wanted.ide?.bus ?? 0);
     const device = new Ahci({
       name: wanted.controller?.driver ?? 'ich9-ahci',

@@ -1,0 +1,22 @@
+/** The bus that a disk without `bus=` comes to: the one that QEMU finds first when it looks for a bus of the disk's type. */
+import type { CommandLine, Option } from '../qemu/model.ts';
+import { placeDevices } from '../qemu/model/placement.ts';
+import { storageModel } from '../qemu/storage-model.ts';
+
+export interface DefaultBus {
+  /** The `-device` whose bus it is; undefined for the machine's own. */
+  controller: Option | undefined;
+  /** Which of its buses: an IDE channel, a port of AHCI. */
+  bus: number;
+}
+
+/** Undefined when the machine has no such bus. */
+export function defaultBus(line: CommandLine, disk: Option): DefaultBus | undefined {
+  const { devices } = placeDevices(storageModel(line));
+  const bus = devices.find(({ device }) => device.option === disk)?.bus;
+  if (bus === undefined) return undefined;
+  const owner = devices.find(({ device }) => device === bus.owner);
+  return owner === undefined
+    ? { controller: undefined, bus: Number(/\.(\d+)$/.exec(bus.name)?.[1] ?? 0) }
+    : { controller: owner.device.option, bus: owner.offers.indexOf(bus) };
+}
