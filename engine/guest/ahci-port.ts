@@ -28,8 +28,6 @@ export const RESTART: readonly number[] = [RUNNING & ~PXCMD.start, RUNNING];
 export const COMRESET: readonly number[] = [0x301, 0x300];
 /** Bits of PxIS that say that a command has failed. */
 export const FAILED = (1 << PXIS.taskFileError) | (1 << PXIS.hostBusFatal) | (1 << PXIS.overflow);
-/** Looks at the registers before the driver gives up. */
-export const PATIENCE = 10_000;
 /** Words of a FIS in the command header. */
 const FIS_WORDS = 5;
 

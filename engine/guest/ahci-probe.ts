@@ -7,20 +7,18 @@ import { FIS, FIS_COMMAND, GHC, HBA, PORT, SLOTS } from '../ide/ahci/registers.t
 import { MSI_AT } from '../ide/ahci/hba.ts';
 import { CMD, DEVICE, SECTOR } from '../ide/ata.ts';
 import type { GuestMemory } from '../machine/memory.ts';
-import { COMRESET, FAILED, PACKET_FIS, PATIENCE, RESTART, type AhciPort } from './ahci-port.ts';
+import { COMRESET, FAILED, PACKET_FIS, RESTART, type AhciPort } from './ahci-port.ts';
 import type { GuestAllocator } from './allocator.ts';
-import { parseIdentity, type Segment } from './ata.ts';
-import { discBytes, MOST_TRIES, PACKETS, SENSE_BYTES } from './atapi.ts';
+import { parseIdentity, PATIENCE, ULTRA_DMA_5, type Segment } from './ata.ts';
+import { discCapacity } from './atapi.ts';
 import type { GuestBus } from './bus.ts';
 
 /** What the driver wants to hear of: FISes of registers, of PIO and of device bits, and everything fatal. */
 const WANTED = 0x7d40_000b;
-const ULTRA_DMA_5 = 0x45;
 const APIC = 0xfee0_0000;
 const MSI_ENABLE = 1;
 /** Device signatures, as PxSIG shows them. */
 const SIGNATURE = { disk: 0x101, packet: 0xeb14_0101 } as const;
-const CAPACITY_BYTES = 8;
 
 /** The controller, and what the guest reaches it with. */
 export interface AhciController {
@@ -88,24 +86,16 @@ export class AhciProbe {
     const bytes = new Uint8Array(SECTOR);
     this.#controller.memory.read(page, bytes);
     port.identity = parseIdentity(bytes);
-    port.capacity = port.packets ? this.#disc(port) : port.identity.sectors * SECTOR;
+    port.capacity = port.packets
+      ? discCapacity((packet, most) => this.#polledPacket(port, packet, most))
+      : port.identity.sectors * SECTOR;
     port.depth = port.packets ? 1 : Math.max(1, Math.min(SLOTS, port.identity.queue));
     this.#polled(port, CMD.setFeatures, 3, ULTRA_DMA_5, []);
     bus.write(registers + PORT.is, 4, 0xffff_ffff);
   }
 
-  /** Bytes of the disc, once the drive has told of what happened to it; 0 without one. */
-  #disc(port: AhciPort): number {
-    for (let tries = 0; tries < MOST_TRIES && !this.#polledPacket(port, PACKETS.testUnitReady, 0); tries++)
-      this.#polledPacket(port, PACKETS.requestSense, SENSE_BYTES);
-    if (!this.#polledPacket(port, PACKETS.readCapacity, CAPACITY_BYTES)) return 0;
-    const bytes = new Uint8Array(CAPACITY_BYTES);
-    this.#controller.memory.read(port.answer, bytes);
-    return discBytes(bytes);
-  }
-
-  /** A packet in slot 0 while nothing else happens; whether it went well. */
-  #polledPacket(port: AhciPort, packet: Uint8Array, into: number): boolean {
+  /** A packet in slot 0 while nothing else happens; its answer of `into` bytes, or undefined when it failed. */
+  #polledPacket(port: AhciPort, packet: Uint8Array, into: number): Uint8Array | undefined {
     const { bus } = this.#controller;
     port.fill(0, PACKET_FIS, port.answerOf(into), false, packet);
     bus.write(port.registers + PORT.ci, 4, 1);
@@ -116,10 +106,16 @@ export class AhciProbe {
       if (failed) for (const value of RESTART) bus.write(port.registers + PORT.cmd, 4, value);
       if (over || failed) {
         bus.write(port.registers + PORT.is, 4, 0xffff_ffff);
-        return !failed;
+        return failed ? undefined : this.#answer(port, into);
       }
     }
     throw new PlatterError('guest.reset-hangs', 'the drive does not answer');
+  }
+
+  #answer(port: AhciPort, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.#controller.memory.read(port.answer, bytes);
+    return bytes;
   }
 
   /** A command in slot 0 while nothing else happens. */

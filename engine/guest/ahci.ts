@@ -8,10 +8,10 @@ import type { PendingInterrupt } from '../machine/interrupts.ts';
 import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
-import { AhciPort, COMRESET, FAILED, PACKET_FIS, PATIENCE, RESTART } from './ahci-port.ts';
+import { AhciPort, COMRESET, FAILED, PACKET_FIS, RESTART } from './ahci-port.ts';
 import { AhciProbe, type AhciController } from './ahci-probe.ts';
-import { EIO, MAX_SECTORS, segmentsOf, taskOf, type AtaIdentity } from './ata.ts';
-import { isAttention, MOST_TRIES, PACKETS, readPacket, SENSE_BYTES, senseOf } from './atapi.ts';
+import { EIO, MAX_SECTORS, PATIENCE, segmentsOf, taskOf, type AtaIdentity } from './ata.ts';
+import { isAttention, MOST_RETRIES, PACKETS, readPacket, SENSE_BYTES, senseOf } from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
 import { GeneratorDriver } from './generator-driver.ts';
@@ -192,7 +192,7 @@ export class AhciDriver extends GeneratorDriver {
     yield* access.write(port.registers + PORT.is, 4, 0xffff_ffff, request.requestId);
     const bytes = new Uint8Array(SENSE_BYTES);
     memory.read(port.answer, bytes);
-    if (!isAttention(senseOf(bytes)) || ++request.retries > MOST_TRIES) {
+    if (!isAttention(senseOf(bytes)) || ++request.retries > MOST_RETRIES) {
       yield* this.#end(cpu, port, slot, true);
       return;
     }

@@ -10,6 +10,10 @@ export const MAX_SEGMENTS = 128;
 const LBA28_SECTORS = 2 ** 28;
 /** Most sectors of a command with 28 bits of address. */
 const LBA28_COUNT = 256;
+/** The transfer mode of SET FEATURES that the driver chooses. */
+export const ULTRA_DMA_5 = 0x45;
+/** Looks at a drive before the driver gives up. */
+export const PATIENCE = 10_000;
 /** `EIO` of Linux. */
 export const EIO = 5;
 

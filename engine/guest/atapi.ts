@@ -9,8 +9,10 @@ export const PACKET_BYTES = 12;
 export const DISC_BLOCK = 2048;
 const SECTORS_PER_BLOCK = DISC_BLOCK / 512;
 export const SENSE_BYTES = 18;
-/** Tries of a command that finds a unit attention (`SD_MAX_RETRIES` of Linux's sr). */
-export const MOST_TRIES = 5;
+/** The answer to READ CAPACITY(10). */
+const CAPACITY_BYTES = 8;
+/** Times that a command is sent again after a unit attention (`MAX_RETRIES` of Linux's sr). */
+export const MOST_RETRIES = 5;
 const UNIT_ATTENTION = 6;
 
 function packet(...bytes: number[]): Uint8Array {
@@ -35,9 +37,20 @@ export function readPacket(sector: number, sectors: number): Uint8Array {
 }
 
 /** Bytes of the disc out of the answer to READ CAPACITY(10). */
-export function discBytes(answer: Uint8Array): number {
+function discBytes(answer: Uint8Array): number {
   const view = new DataView(answer.buffer, answer.byteOffset, answer.byteLength);
   return (view.getUint32(0) + 1) * view.getUint32(4);
+}
+
+/**
+ * Bytes of the disc, once the drive has told of what happened to it; 0 without one. `send` sends a packet that answers at most so many
+ * bytes while nothing else happens, and gives the answer, or undefined when it failed.
+ */
+export function discCapacity(send: (packet: Uint8Array, most: number) => Uint8Array | undefined): number {
+  for (let tries = 0; tries < MOST_RETRIES && send(PACKETS.testUnitReady, 0) === undefined; tries++)
+    send(PACKETS.requestSense, SENSE_BYTES);
+  const answer = send(PACKETS.readCapacity, CAPACITY_BYTES);
+  return answer === undefined ? 0 : discBytes(answer);
 }
 
 /** The sense that the drive had; undefined when its bytes make none. Response code with its valid bit, as ATAPI drives set it. */

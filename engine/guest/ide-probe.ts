@@ -2,13 +2,10 @@
 import { PlatterError } from '../errors.ts';
 import { CMD, CONTROL, DEVICE, SECTOR, STATUS } from '../ide/ata.ts';
 import { REGISTER } from '../ide/channel.ts';
-import { parseIdentity, type AtaIdentity } from './ata.ts';
-import { discBytes, MOST_TRIES, PACKET_SIGNATURE, PACKETS, wordsOf } from './atapi.ts';
+import { parseIdentity, PATIENCE, ULTRA_DMA_5, type AtaIdentity } from './ata.ts';
+import { discCapacity, PACKET_SIGNATURE, wordsOf } from './atapi.ts';
 import type { GuestBus } from './bus.ts';
 
-const ULTRA_DMA_5 = 0x45;
-/** Looks at a drive that is reset before the driver gives up. */
-const PATIENCE = 10_000;
 /** Most bytes of one piece of a packet's answer. */
 const PACKET_LIMIT = 0x800;
 
@@ -73,21 +70,13 @@ export class IdeProbe {
     const view = new DataView(page.buffer);
     for (let at = 0; at < SECTOR; at += 4) view.setUint32(at, bus.in(this.#command, 4), true);
     const identity = parseIdentity(page);
-    const capacity = packets ? this.#disc() : identity.sectors * SECTOR;
+    const capacity = packets ? discCapacity((packet) => this.#polled(packet)) : identity.sectors * SECTOR;
     if (this.#o.dma) {
       bus.out(this.#command + REGISTER.error, 1, 3);
       bus.out(this.#command + REGISTER.count, 1, ULTRA_DMA_5);
       this.#issue(CMD.setFeatures);
     }
     return { identity, packets, capacity };
-  }
-
-  /** Bytes of the disc, once the drive has told of what happened to it; 0 without one. */
-  #disc(): number {
-    for (let tries = 0; tries < MOST_TRIES && this.#polled(PACKETS.testUnitReady) === undefined; tries++)
-      this.#polled(PACKETS.requestSense);
-    const answer = this.#polled(PACKETS.readCapacity);
-    return answer === undefined ? 0 : discBytes(answer);
   }
 
   /** A packet while nothing else happens; what it answered, or undefined when it failed. */

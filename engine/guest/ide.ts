@@ -13,7 +13,7 @@ import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
 import type { GuestAllocator } from './allocator.ts';
 import { EIO, MAX_SECTORS, MAX_SEGMENTS, segmentsOf, taskOf, type TaskFile } from './ata.ts';
-import { isAttention, MOST_TRIES, PACKETS, readPacket, SENSE_BYTES, senseOf, wordsOf } from './atapi.ts';
+import { isAttention, MOST_RETRIES, PACKETS, readPacket, SENSE_BYTES, senseOf, wordsOf } from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
@@ -319,7 +319,7 @@ export class IdeDriver extends GeneratorDriver {
     const status = yield* this.#in(access, REGISTER.status);
     yield* this.#clearInterrupt(access);
     if ((status & (STATUS.err | STATUS.df)) !== 0) {
-      const again = packets && (yield* this.#attention(access, request)) && current.tries < MOST_TRIES;
+      const again = packets && (yield* this.#attention(access, request)) && current.tries <= MOST_RETRIES;
       if (again) yield* this.#send(access, current, data);
       else yield* this.#end(cpu, current, status);
       return;

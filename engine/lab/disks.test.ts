@@ -28,6 +28,8 @@ describe('where QEMU 7.2 puts disks', () => {
       `${BACK} -hda a.img -device ide-hd,drive=d0,bus=ide.0 -hdd b.img`,
       ['d0 0.1', 'ide0-hd0 0.0', 'ide1-hd1 1.1'],
     ],
+    [`${BACK} -device ide-hd,drive=d0 -device ide-hd,drive=d1`, ['d0 1.0', 'd1 1.1']],
+    [`-M q35 ${BACK} -device ide-hd,drive=d0`, ['d0 5.0']],
     [
       `-M q35 ${BACK} -device ide-hd,drive=d0,bus=ide.2 -device ide-hd,drive=d1,bus=ide.5`,
       ['d0 2.0', 'd1 5.0'],

@@ -162,7 +162,7 @@ it('the task file of an IDE disk is that of the command that was written', async
   const it = await lab('-device ide-hd,drive=d0');
   await until(it, E.ide_exec_cmd);
   const { fields } = view(it, 'task-file');
-  expect(named(fields, 'Status').place).toEqual({ space: 'port', port: 0x1f7 });
+  expect(named(fields, 'Status').place).toEqual({ space: 'port', port: 0x177 });
   expect(named(fields, 'Sector Count').value).toBe(8);
   expect(named(fields, 'LBA').tone).toBe('plain');
   expect(view(it, 'bus-master').fields.some(({ name }) => name === 'PRD 0')).toBe(true);
