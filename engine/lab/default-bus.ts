@@ -3,6 +3,9 @@ import type { CommandLine, Option } from '../qemu/model.ts';
 import { placeDevices } from '../qemu/model/placement.ts';
 import { storageModel } from '../qemu/storage-model.ts';
 
+/** Place on the line of what the machine brings along itself. */
+export const NO_OPTION = -1;
+
 export interface DefaultBus {
   /** The `-device` whose bus it is; undefined for the machine's own. */
   controller: Option | undefined;

@@ -4,7 +4,7 @@ import { ON_ERROR, type OnError, type OnErrors } from '../block/on-error.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
-import { defaultBus } from './default-bus.ts';
+import { defaultBus, NO_OPTION } from './default-bus.ts';
 import { machineKind } from './machines/index.ts';
 import { Places, type IdePlace, type ScsiPlace } from './places.ts';
 import { param, Properties } from './properties.ts';
@@ -126,9 +126,6 @@ function hostSide(option: Option | undefined): Pick<DrivableDevice, 'aio' | 'rea
     unmap: discard === 'unmap' || discard === 'on',
   };
 }
-
-/** `option` of what the machine brings along itself. */
-export const NO_OPTION = -1;
 
 /** The machine's own IDE controller. */
 function boardController(line: CommandLine, bus: number): Controller {

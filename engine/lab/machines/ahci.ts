@@ -4,7 +4,7 @@ import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
 import { ahciPanel } from '../attacks/ata-target.ts';
 import { ahciSections } from '../details/ahci.ts';
-import { NO_OPTION } from '../drivable.ts';
+import { NO_OPTION } from '../default-bus.ts';
 import { driveAt, plainDevice, trayOf } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
 
