@@ -12,6 +12,8 @@ export interface QueueLimits {
   maxSectors: number;
   /** Most buffers of one request (`seg_max`). */
   maxSegments: number;
+  /** Most bytes of one buffer, at least a sector (`size_max`); no limit when left out. */
+  maxSegmentBytes?: number;
 }
 
 export type MergeKind = 'back' | 'front';
@@ -35,10 +37,20 @@ export class BlockLayer {
     bio.slot = slot;
     bio.op = slot.op;
     bio.sector = slot.offset / SECTOR + done;
-    bio.sectors = Math.min(slot.bytes / SECTOR - done, this.#limits.maxSectors);
+    bio.sectors = Math.min(slot.bytes / SECTOR - done, this.#mostSectors);
+    bio.segments = Math.max(1, Math.ceil((bio.sectors * SECTOR) / this.#segmentBytes));
     bio.address = slot.buffer + done * SECTOR;
     slot.pending++;
     return bio;
+  }
+
+  get #segmentBytes(): number {
+    return this.#limits.maxSegmentBytes ?? Infinity;
+  }
+  /** Of one bio: as many as the device takes, in as many buffers as it takes. */
+  get #mostSectors(): number {
+    const { maxSectors, maxSegments } = this.#limits;
+    return Math.min(maxSectors, maxSegments * Math.floor(this.#segmentBytes / SECTOR));
   }
 
   /** Tries to make the bio part of a waiting request; says at which end, or undefined. */
@@ -46,7 +58,7 @@ export class BlockLayer {
     if (bio.op !== OP.read && bio.op !== OP.write) return undefined;
     for (let i = this.waiting.length - 1; i >= 0; i--) {
       const request = this.waiting[i];
-      if (request.op !== bio.op || request.count >= this.#limits.maxSegments) continue;
+      if (request.op !== bio.op || request.count + bio.segments > this.#limits.maxSegments) continue;
       if (request.sectors + bio.sectors > this.#limits.maxSectors) continue;
       this.mergedInto = request;
       if (request.sector + request.sectors === bio.sector) {

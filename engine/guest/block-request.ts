@@ -49,6 +49,8 @@ export class Bio {
   sectors = 0;
   /** Guest physical address. */
   address = 0;
+  /** Buffers that the device wants it cut into: its memory lies in one piece. */
+  segments = 1;
   next: Bio | undefined;
 }
 
@@ -62,6 +64,7 @@ export class BlockRequest {
   sectors = 0;
   first: Bio | undefined;
   last: Bio | undefined;
+  /** Buffers of all bios together. */
   count = 0;
   error = 0;
   /** The driver wants it back for another try. */
@@ -77,7 +80,7 @@ export class BlockRequest {
     this.sectors = bio.sectors;
     this.first = this.last = bio;
     bio.next = undefined;
-    this.count = 1;
+    this.count = bio.segments;
     this.error = 0;
     this.again = false;
     this.retries = 0;
@@ -89,7 +92,7 @@ export class BlockRequest {
     if (this.last !== undefined) this.last.next = bio;
     this.last = bio;
     this.sectors += bio.sectors;
-    this.count++;
+    this.count += bio.segments;
   }
 
   prepend(bio: Bio): void {
@@ -97,6 +100,6 @@ export class BlockRequest {
     this.first = bio;
     this.sector = bio.sector;
     this.sectors += bio.sectors;
-    this.count++;
+    this.count += bio.segments;
   }
 }

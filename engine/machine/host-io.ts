@@ -7,7 +7,6 @@
  */
 import { errnoOf } from '../block/on-error.ts';
 import type { BlockNode } from '../block/node.ts';
-import { PlatterError } from '../errors.ts';
 import { isPromise, type Maybe } from '../maybe.ts';
 import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
@@ -33,7 +32,7 @@ export class HostRequest {
   windowCount = 0;
   /** Ask the node to give space back when zeroes are written. */
   unmap = false;
-  /** Flush after writing: the write cache is off. */
+  /** Flush after writing data or zeroes: the write cache is off. */
   through = false;
   node!: BlockNode;
   /** What went wrong, or undefined. */
@@ -95,7 +94,8 @@ const BLK_EVENT: readonly number[] = [
   E.blk_co_flush,
   E.blk_co_pdiscard,
   E.blk_co_pwrite_zeroes,
-  E.blk_co_pdiscard,
+  // An erasure writes zeroes as if they were data.
+  E.blk_co_pwritev,
 ];
 const SUBMIT_EVENT = {
   threads: E.file_paio_submit,
@@ -318,11 +318,11 @@ function errorNumber({ error }: HostRequest): number {
 function perform(request: HostRequest, index: number): Maybe<void> {
   const { node, op, windows, windowCount } = request;
   if (op === OP.flush) return node.flush();
-  if (op === OP.writeZeroes) return node.writeZeroes(request.offset, request.bytes, request.unmap);
-  if (op === OP.discard) return node.discard(request.offset, request.bytes);
-  if (op === OP.secureErase) {
-    throw new PlatterError('device.secure-erase', 'the block node cannot erase securely', { field: 'type' });
+  if (op === OP.writeZeroes) {
+    return finish(request, node.writeZeroes(request.offset, request.bytes, request.unmap));
   }
+  if (op === OP.discard) return node.discard(request.offset, request.bytes);
+  if (op === OP.secureErase) return erase(request);
   let offset = request.offset;
   for (let i = 0; i < index; i++) offset += windows[i].length;
   for (let i = index; i < windowCount; i++) {
@@ -332,4 +332,31 @@ function perform(request: HostRequest, index: number): Maybe<void> {
     offset += window.length;
   }
   if (op === OP.write && request.through) return node.flush();
+}
+
+/** After a write: the flush that a write cache that is off wants. */
+function finish({ through, node }: HostRequest, written: Maybe<void>): Maybe<void> {
+  if (!through) return written;
+  return isPromise(written) ? written.then(() => node.flush()) : node.flush();
+}
+
+/** What an erasure writes at once, bytes. */
+const ERASE_PIECE = 1 << 20;
+
+/**
+ * Overwrites the range with zeroes that are stored, and flushes: neither a node's own zeroes nor a discard will
+ * do, which leave the old bytes where they were.
+ */
+function erase({ node, offset, bytes }: HostRequest): Maybe<void> {
+  const zeroes = new Uint8Array(Math.min(ERASE_PIECE, bytes));
+  const from = (at: number): Maybe<void> => {
+    while (at < bytes) {
+      const length = Math.min(ERASE_PIECE, bytes - at);
+      const written = node.write(offset + at, zeroes.subarray(0, length));
+      at += length;
+      if (isPromise(written)) return written.then(() => from(at));
+    }
+    return node.flush();
+  };
+  return from(0);
 }

@@ -45,6 +45,13 @@ describe('the properties of virtio-blk-pci', () => {
     const own = BLK_PROPERTIES.flatMap(({ option }) => (option === undefined ? [] : [option]));
     // What is no property of QEMU 7.2: offered to nobody unless asked for.
     const extra = Object.keys(BLK_DEFAULTS).filter((key) => !own.some((option) => option === key));
-    expect(extra.toSorted()).toEqual(['inOrder', 'notificationData']);
+    expect(extra.toSorted()).toEqual([
+      'inOrder',
+      'maxSecureEraseSectors',
+      'notificationData',
+      'secureErase',
+      'secureEraseGranularity',
+      'sizeMax',
+    ]);
   });
 });

@@ -31,6 +31,8 @@ const SCSI_RINGS = 'engine/virtio/scsi/hostile-rings.test.ts';
 const SPLIT = 'engine/virtio/queue/split.test.ts';
 const SCSI = 'engine/virtio/scsi/hostile.test.ts';
 const BLK = 'engine/virtio/blk/device.test.ts';
+const ERASE = 'engine/virtio/blk/secure-erase.test.ts';
+const SIZE_MAX = 'engine/virtio/blk/size-max.test.ts';
 const DISK = 'engine/scsi/disk/disk.test.ts';
 const IDE = 'engine/ide/hostile.test.ts';
 const IDE_FUZZ = 'engine/ide/fuzz.test.ts';
@@ -241,10 +243,17 @@ export const LINES: readonly Line[] = [
   },
   {
     number: 14,
-    what: 'arithmetic of sectors, requests past the end, lists of discard and write zeroes',
+    what: 'arithmetic of sectors, requests past the end, lists of discard, write zeroes and secure erase, segments that are too long',
     kinds: {
       ...virtio(
-        [[BLK, 'it.each(past)('], panel('blk', 'sector-overflow'), panel('blk', 'discard-length')],
+        [
+          [BLK, 'it.each(past)('],
+          panel('blk', 'sector-overflow'),
+          panel('blk', 'discard-length'),
+          [ERASE, 'refuses %s, and writes nothing'],
+          [ERASE, 'a segment that is cut short lays the device down'],
+          [SIZE_MAX, 'a single long one, which could take the short way'],
+        ],
         [
           [DISK, 'never lets 64-bit addresses wrap'],
           [SCSI, 'UNMAP lists: as many descriptors as page B0h promises'],

@@ -59,6 +59,24 @@ const FIELDS: readonly ConfigField[] = [
     bytes: 1,
     feature: F.BLK_WRITE_ZEROES,
   },
+  {
+    name: 'max_secure_erase_sectors',
+    offset: BLK_CONFIG.maxSecureEraseSectors,
+    bytes: 4,
+    feature: F.BLK_SECURE_ERASE,
+  },
+  {
+    name: 'max_secure_erase_seg',
+    offset: BLK_CONFIG.maxSecureEraseSeg,
+    bytes: 4,
+    feature: F.BLK_SECURE_ERASE,
+  },
+  {
+    name: 'secure_erase_sector_alignment',
+    offset: BLK_CONFIG.secureEraseSectorAlignment,
+    bytes: 4,
+    feature: F.BLK_SECURE_ERASE,
+  },
 ];
 
 function readConfig(device: VirtioDevice, offset: number, bytes: 1 | 2 | 4 | 8): number {

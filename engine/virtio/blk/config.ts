@@ -24,10 +24,16 @@ export const BLK_CONFIG = {
   maxWriteZeroesSectors: 48,
   maxWriteZeroesSeg: 52,
   writeZeroesMayUnmap: 56,
+  maxSecureEraseSectors: 60,
+  maxSecureEraseSeg: 64,
+  secureEraseSectorAlignment: 68,
 } as const;
+
+const CONFIG_BYTES = BLK_CONFIG.secureEraseSectorAlignment + 4;
 
 /** Bytes of the space for a device with these properties, as QEMU cuts it (`virtio_blk_set_config_size`). */
 export function blkConfigSize(properties: BlkProperties): number {
+  if (properties.secureErase) return CONFIG_BYTES;
   if (properties.writeZeroes) return BLK_CONFIG.writeZeroesMayUnmap + 1;
   if (properties.discard) return BLK_CONFIG.discardSectorAlignment + 4;
   return BLK_CONFIG.maxDiscardSectors;
@@ -59,14 +65,20 @@ function geometryOf(bytes: number, properties: BlkProperties): Geometry {
     : geometry;
 }
 
+/** Boundaries on which ranges to erase begin and end, in sectors. */
+export function eraseAlignment({ secureEraseGranularity, logicalBlockSize }: BlkProperties): number {
+  return Math.ceil(Math.max(secureEraseGranularity, logicalBlockSize) / SECTOR);
+}
+
 /** `bytes`: the disk's size. `writeback`: the write cache is on. */
 export function blkConfig(bytes: number, properties: BlkProperties, writeback: boolean): DataView {
-  const view = new DataView(new ArrayBuffer(BLK_CONFIG.writeZeroesMayUnmap + 4));
+  const view = new DataView(new ArrayBuffer(CONFIG_BYTES));
   const sectors = Math.floor(bytes / SECTOR);
   const { logicalBlockSize, physicalBlockSize } = properties;
   const geometry = geometryOf(bytes, properties);
   const segments = properties.segMaxAdjust ? Math.min(properties.queueSize, QUEUE_SIZE_MAX) - 2 : 126;
   view.setBigUint64(BLK_CONFIG.capacity, BigInt(sectors), true);
+  view.setUint32(BLK_CONFIG.sizeMax, properties.sizeMax, true);
   view.setUint32(BLK_CONFIG.segMax, segments, true);
   view.setUint16(BLK_CONFIG.cylinders, geometry.cylinders, true);
   view.setUint8(BLK_CONFIG.heads, geometry.heads);
@@ -89,6 +101,11 @@ export function blkConfig(bytes: number, properties: BlkProperties, writeback: b
     view.setUint32(BLK_CONFIG.maxWriteZeroesSectors, properties.maxWriteZeroesSectors, true);
     view.setUint32(BLK_CONFIG.maxWriteZeroesSeg, 1, true);
     view.setUint8(BLK_CONFIG.writeZeroesMayUnmap, 1);
+  }
+  if (properties.secureErase) {
+    view.setUint32(BLK_CONFIG.maxSecureEraseSectors, properties.maxSecureEraseSectors, true);
+    view.setUint32(BLK_CONFIG.maxSecureEraseSeg, 1, true);
+    view.setUint32(BLK_CONFIG.secureEraseSectorAlignment, eraseAlignment(properties), true);
   }
   return view;
 }

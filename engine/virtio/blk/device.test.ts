@@ -4,18 +4,11 @@ import type { BlockNode } from '../../block/node.ts';
 import { E } from '../../trace/registry.ts';
 import { decodeRow } from '../../trace/row.ts';
 import { F, STATUS } from '../features.ts';
-import { arrayNode, header, openRig, type RigOptions } from '../testing/rig.ts';
+import { arrayNode, header, openRig, segment, type RigOptions } from '../testing/rig.ts';
 import { BLK_CONFIG } from './config.ts';
 import { BLK_S, BLK_T } from './protocol.ts';
 
 const none = new Uint8Array(0);
-const segment = (sector: number | bigint, sectors: number, flags = 0): Uint8Array => {
-  const view = new DataView(new ArrayBuffer(16));
-  view.setBigUint64(0, BigInt(sector), true);
-  view.setUint32(8, sectors, true);
-  view.setUint32(12, flags, true);
-  return new Uint8Array(view.buffer);
-};
 const pattern = (bytes: number, seed = 1): Uint8Array =>
   Uint8Array.from({ length: bytes }, (_, i) => (i * 7 + seed) & 255);
 
@@ -317,5 +310,8 @@ describe('virtio 1.2, section 5.2.5.2: the write cache', () => {
     rig.device.writeConfig(BLK_CONFIG.writeback, 1, 0);
     rig.request(BLK_T.out, 0, pattern(512), 0);
     expect(node.flushes).toBe(1);
+    // QEMU writes zeroes as any other write: with FUA while the cache is off (`blk_co_do_pwritev_part`).
+    rig.request(BLK_T.writeZeroes, 0, segment(0, 8), 0);
+    expect(node.flushes).toBe(2);
   });
 });

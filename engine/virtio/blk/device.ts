@@ -120,8 +120,10 @@ export class VirtioBlk extends VirtioDevice {
     this.#config.setUint8(BLK_CONFIG.writeback, on ? 1 : 0);
   }
 
-  /** Section 5.2.5.2: without CONFIG_WCE, a driver that did not take FLUSH gets a write-through cache. */
+  /** What was negotiated holds from now on. Section 5.2.5.2: without CONFIG_WCE, a driver that did not take FLUSH gets a write-through cache. */
   protected override onDriverOk(started: boolean): void {
+    this.#commands.secureErase = this.has(F.BLK_SECURE_ERASE);
+    this.#commands.sizeMax = this.has(F.BLK_SIZE_MAX) ? this.properties.sizeMax : Infinity;
     if (started && !this.has(F.BLK_CONFIG_WCE)) this.#setWriteback(this.has(F.BLK_FLUSH));
   }
 

@@ -42,10 +42,25 @@ export interface BlkProperties {
   /** VIRTIO_F_IN_ORDER and VIRTIO_F_NOTIFICATION_DATA, which QEMU 7.2 offers for no disk. */
   inOrder: boolean;
   notificationData: boolean;
+  /**
+   * VIRTIO_BLK_F_SIZE_MAX, which QEMU offers for no disk: the most bytes of one buffer of data, as a device has it whose DMA engine counts
+   * in so many bits. 0: no such limit.
+   */
+  sizeMax: number;
+  /**
+   * VIRTIO_BLK_F_SECURE_ERASE, which QEMU offers for no disk: the disk overwrites the sectors with zeroes that are really stored, and
+   * flushes. What the image keeps elsewhere (a snapshot, a compressed cluster that was replaced) it does not reach.
+   */
+  secureErase: boolean;
+  maxSecureEraseSectors: number;
+  /** Boundaries on which a range to erase begins and ends, bytes; -1 for the logical block size. */
+  secureEraseGranularity: number;
 }
 
 /** `BDRV_REQUEST_MAX_SECTORS`: 2^31 bytes, less one sector's worth, as QEMU bounds one request (include/block/block.h). */
 export const REQUEST_MAX_SECTORS = 0x3f_ffff;
+/** 64 MiB: unlike a discard, every byte of an erasure is written, and the host is busy with nothing else meanwhile. */
+export const ERASE_MAX_SECTORS = 0x2_0000;
 
 export const BLK_DEFAULTS: Readonly<BlkProperties> = {
   serial: '',
@@ -75,6 +90,10 @@ export const BLK_DEFAULTS: Readonly<BlkProperties> = {
   packed: false,
   inOrder: false,
   notificationData: false,
+  sizeMax: 0,
+  secureErase: false,
+  maxSecureEraseSectors: ERASE_MAX_SECTORS,
+  secureEraseGranularity: -1,
 };
 
 /** The feature bits that a device with these properties offers. */
@@ -86,6 +105,8 @@ export function offeredFeatures(properties: BlkProperties, readOnly: boolean): b
   if (properties.numQueues > 1) bits.push(F.BLK_MQ);
   if (properties.discard) bits.push(F.BLK_DISCARD);
   if (properties.writeZeroes) bits.push(F.BLK_WRITE_ZEROES);
+  if (properties.sizeMax > 0) bits.push(F.BLK_SIZE_MAX);
+  if (properties.secureErase) bits.push(F.BLK_SECURE_ERASE);
   if (properties.indirectDesc) bits.push(F.INDIRECT_DESC);
   if (properties.eventIdx) bits.push(F.EVENT_IDX);
   if (properties.queueReset) bits.push(F.RING_RESET);

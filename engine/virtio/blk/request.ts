@@ -29,7 +29,7 @@ export class BlkRequest {
   /** Handed to the host and not yet reported. */
   atHost = false;
   readonly host: HostRequest;
-  /** The segment of a discard or write zeroes, once it was copied. */
+  /** The segment of a discard, write zeroes or secure erase, once it was copied. */
   readonly segment = new DataView(new ArrayBuffer(SEGMENT_SIZE));
   segmentCopied = false;
   next: BlkRequest | undefined;
@@ -50,6 +50,23 @@ export class BlkRequest {
   /** Bytes of data that a read or a write moves. */
   get dataBytes(): number {
     return (this.type & BLK_T.out) !== 0 ? this.outBytes : this.inBytes;
+  }
+
+  /** Bytes of the longest buffer of data of a read or a write; what a buffer holds beside data does not count. */
+  get longestBuffer(): number {
+    const { lengths, outCount, inCount } = this.element;
+    const write = this.isWrite;
+    let header = write ? HEADER_SIZE : 0;
+    let left = this.dataBytes;
+    let longest = 0;
+    for (let i = write ? 0 : outCount; i < outCount + inCount && left > 0; i++) {
+      const other = Math.min(header, lengths[i]);
+      header -= other;
+      const data = Math.min(lengths[i] - other, left);
+      left -= data;
+      longest = Math.max(longest, data);
+    }
+    return longest;
   }
 
   /**

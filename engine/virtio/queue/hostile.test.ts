@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createMemory } from '../../machine/memory.ts';
-import { STATUS } from '../features.ts';
+import { F, STATUS } from '../features.ts';
 import { arrayNode, header, openRig, RIG, type Rig } from '../testing/rig.ts';
 import { DESC_F_INDIRECT, DESC_F_NEXT, DESC_F_WRITE } from './layout.ts';
 import { deviceQueue, type Layout } from './rings.ts';
@@ -197,10 +197,13 @@ describe.each(['split', 'packed'] as const)('a hostile driver of a %s queue', (l
         bytes(700),
         fc.record({ indirect: fc.boolean(), eventIdx: fc.boolean(), inOrder: fc.boolean() }),
         fc.boolean(),
-        (ring, buffers, shape, single) => {
-          const rig = openRig({ size: SIZE, layout, ...shape });
+        fc.boolean(),
+        (ring, buffers, shape, single, more) => {
+          const properties = { secureErase: more, sizeMax: more ? 1024 : 0 };
+          const features = more ? [F.BLK_SECURE_ERASE, F.BLK_SIZE_MAX] : [];
+          const rig = openRig({ size: SIZE, layout, ...shape, properties, features });
           rig.offer([header(0, 0), 512, 1]);
-          rig.offer([header(1, 1), new Uint8Array(16), 1]);
+          rig.offer([header(more ? 14 : 1, 1), new Uint8Array(16), 1]);
           for (const [at, byte] of ring) rig.memory.writeUint(RIG.queue + at, 1, byte);
           for (const [at, byte] of buffers) rig.memory.writeUint(BUF + at, 1, byte);
           const before = rig.trace.total;

@@ -79,8 +79,17 @@ export interface Rig {
   go(): void;
   /** Offers a request, lets the device work, takes the answer. Throws when there is none. */
   request(type: number, sector: number, out: Uint8Array, inBytes: number): Answer;
-  /** Resets and initialises the device again. */
-  restart(): void;
+  /** Resets and initialises the device again; with other features of its own when they are given. */
+  restart(features?: readonly number[]): void;
+}
+
+/** One segment of a discard, write zeroes or secure erase. */
+export function segment(sector: number | bigint, sectors: number, flags = 0): Uint8Array {
+  const view = new DataView(new ArrayBuffer(16));
+  view.setBigUint64(0, BigInt(sector), true);
+  view.setUint32(8, sectors, true);
+  view.setUint32(12, flags, true);
+  return new Uint8Array(view.buffer);
 }
 
 /** The 16 bytes at the start of a request. */
@@ -119,7 +128,7 @@ export function openRig(options: RigOptions = {}): Rig {
     next += bytes;
     return next - bytes;
   };
-  const start = (): DriverQueue => {
+  const start = (own: readonly number[] = options.features ?? []): DriverQueue => {
     const ring = driverQueue(layout, memory, RIG.queue, size, {
       indirect,
       eventIdx,
@@ -127,7 +136,7 @@ export function openRig(options: RigOptions = {}): Rig {
       indirectEntries: size,
     });
     device.writeStatus(0);
-    const features = [F.VERSION_1, F.BLK_CONFIG_WCE, F.BLK_FLUSH, ...(options.features ?? [])];
+    const features = [F.VERSION_1, F.BLK_CONFIG_WCE, F.BLK_FLUSH, ...own];
     if (indirect) features.push(F.INDIRECT_DESC);
     if (eventIdx) features.push(F.EVENT_IDX);
     if (layout === 'packed') features.push(F.RING_PACKED);
@@ -148,7 +157,7 @@ export function openRig(options: RigOptions = {}): Rig {
     trace,
     interrupts,
     ring: start(),
-    restart: () => void (rig.ring = start()),
+    restart: (features) => void (rig.ring = start(features)),
     offer: (buffers) => {
       if (!rig.ring.begin(buffers.length)) throw new Error('the ring is full');
       const places = buffers.map((buffer) => {

@@ -46,7 +46,8 @@ function device(kind: 'virtio-blk' | 'virtio-scsi', packed: boolean) {
   const node = arrayNode(DISK_BYTES);
   const shared = { name: kind, memory, trace, host };
   if (kind === 'virtio-blk') {
-    return { node, device: new VirtioBlk({ ...shared, node, properties: { packed, numQueues: 2 } }) };
+    const properties = { packed, numQueues: 2, secureErase: true, sizeMax: 4096 };
+    return { node, device: new VirtioBlk({ ...shared, node, properties }) };
   }
   const scsi = new VirtioScsi({ ...shared, properties: { packed } });
   scsi.attach(0, 0, new ScsiDisk({ node, kind: 'disk' }));
