@@ -3,6 +3,7 @@ import { app, cli, ensureBuilt } from './lib/build.mjs';
 import { runEndToEnd, runStatic, runUnit, staticChecks } from './lib/checks.mjs';
 import { describe } from './lib/electron.mjs';
 import { Failure, say, script } from './lib/run.mjs';
+import { ensureSamples } from './lib/samples.mjs';
 import { prepareElectron } from './lib/setup.mjs';
 import { forPackaging, forTests, forVirtualDisplay } from './lib/system.mjs';
 
@@ -10,6 +11,7 @@ import { forPackaging, forTests, forVirtualDisplay } from './lib/system.mjs';
 
 await script(async () => {
   const runtime = await prepareElectron([...forVirtualDisplay, ...forTests, ...forPackaging]);
+  ensureSamples();
 
   /** @type {{ name: string, count: Count, seconds: number }[]} */
   const rows = [];

@@ -3,7 +3,7 @@ import type { KeyTree } from '#engine/qemu/model/tree.ts';
 import { qemuLine, type QemuObject, type QemuValue } from '../qemu-img/order.ts';
 
 /** Options with which the same file is another disk: they have to be in the name. */
-const SIGNIFICANT = ['offset', 'size', 'key-secret', 'encrypt.key-secret'];
+const SIGNIFICANT = ['offset', 'size', 'force_size_calc', 'key-secret', 'encrypt.key-secret'];
 
 /** The file's own name where opening that gives the same disk; else all that matters as `json:{…}`. `format`: what it was found to be. */
 export function describedName(keys: KeyTree, format: string): string {

@@ -1,5 +1,5 @@
 /** From keys as `-blockdev` takes them to the layers of an image; what QEMU's drivers take and Platter need not know is let by. */
-import type { ImageTree } from '#engine/block/image-tree.ts';
+import type { ImageTree, VpcSize } from '#engine/block/image-tree.ts';
 import { FORMATS } from '#engine/block/formats/registry.ts';
 import { PlatterError } from '#engine/errors.ts';
 import type { KeyTree } from '#engine/qemu/model/tree.ts';
@@ -54,6 +54,7 @@ const OF_FORMATS: Readonly<Record<string, readonly string[]>> = {
     'refcount-cache-size',
     'cache-clean-interval',
   ],
+  vpc: ['force_size_calc'],
   parallels: ['prealloc-size', 'prealloc-mode'],
 };
 
@@ -97,6 +98,7 @@ export function imageTree(keys: KeyTree, secrets: Secrets, prefix = ''): ImageTr
   const offset = size(keys, 'offset', prefix);
   const length = size(keys, 'size', prefix);
   if (offset !== undefined || length !== undefined) tree.window = { offset: offset ?? 0, size: length };
+  tree.vpcSize = vpcSize(keys, prefix);
   return tree;
 }
 
@@ -151,6 +153,13 @@ function size(keys: KeyTree, name: string, prefix: string): number | undefined {
   const bytes = readSize(value);
   if (bytes !== undefined && bytes >= 0 && Number.isSafeInteger(bytes)) return bytes;
   throw badValue(prefix + name, value, 'a size: bytes, or a number with k, M, G, T, P or E');
+}
+
+/** `block/vpc.c`, vpc_parse_options. */
+function vpcSize(keys: KeyTree, prefix: string): VpcSize | undefined {
+  const value = keys.children.get('force_size_calc')?.param?.value;
+  if (value === undefined || value === 'chs' || value === 'current_size') return value;
+  throw badValue(`${prefix}force_size_calc`, value, 'chs or current_size');
 }
 
 function flag(keys: KeyTree, name: string, prefix: string): boolean | undefined {

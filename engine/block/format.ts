@@ -9,7 +9,7 @@ import type { BitmapInfo, HeaderField, CheckResult, SnapshotInfo } from '../../c
 import type { PlatterError } from '../errors.ts';
 import type { Maybe } from '../maybe.ts';
 import type { Gate, GateRequest } from './gate.ts';
-import type { RawWindow } from './image-tree.ts';
+import type { RawWindow, VpcSize } from './image-tree.ts';
 import type { Limits } from './limits.ts';
 import type { BlockNode } from './node.ts';
 import type { Storage } from './storage/storage.ts';
@@ -148,6 +148,8 @@ export interface OpenContext {
   readonly backing?: 'given' | 'none';
   /** Of a raw disk: the stretch of its file. */
   readonly window?: RawWindow;
+  /** Of a vpc disk: which of its sizes a person wants to count. */
+  readonly vpcSize?: VpcSize;
   /** The format was guessed, not given: raw then guards sector 0. */
   readonly probed: boolean;
   readonly gate: Gate;

@@ -182,6 +182,7 @@ class Context implements OpenContext {
   readonly repair: boolean;
   readonly backing: OpenContext['backing'];
   readonly window: OpenContext['window'];
+  readonly vpcSize: OpenContext['vpcSize'];
   readonly #options: OpenOptions;
   readonly #place: Place;
 
@@ -192,6 +193,7 @@ class Context implements OpenContext {
     this.readOnly = storage.readOnly || options.snapshot !== undefined || (options.readOnly ?? true);
     this.probed = options.format === undefined;
     this.window = place.tree?.window;
+    this.vpcSize = place.tree?.vpcSize;
     const below = place.tree?.backing;
     this.backing = below === null ? 'none' : below?.file === undefined ? undefined : 'given';
     this.gate = options.gate ?? denyAll;

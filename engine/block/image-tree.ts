@@ -14,10 +14,15 @@ export interface ImageTree {
   dataFile?: ImageTree;
   /** The stretch of its file that a raw disk shows, bytes. */
   window?: RawWindow;
+  /** Of a vpc disk, whose two sizes may differ: which one counts (`force_size_calc`). Left out: as its maker would have it. */
+  vpcSize?: VpcSize;
   /** The passphrase of this layer. */
   secret?: string;
   readOnly?: boolean;
 }
+
+/** The geometry, or the footer's `current_size`. */
+export type VpcSize = 'chs' | 'current_size';
 
 /** Bytes of the file; without `size` up to its end. */
 export interface RawWindow {

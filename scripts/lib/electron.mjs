@@ -2,16 +2,15 @@
  * The Electron runtime: the official one that package.json pins, and where its download cannot be reached the substitute.
  * Both stay where they are once they are there; the environment variable ELECTRON_OVERRIDE_DIST_PATH (the `electron` package's own) names another.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { cacheDir, root } from './paths.mjs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { failedLately, forgetFailure, rememberFailure } from './attempts.mjs';
+import { root } from './paths.mjs';
 import { Failure, capture, runStatus, say } from './run.mjs';
 import { ensureSubstitute, hasSubstitute } from './substitute.mjs';
 
 /** How long the download's host may take to answer before the substitute is taken. */
 const REACH_MS = 4000;
-/** How long a failed attempt is remembered, so that the next starts do not wait again. */
-const RETRY_MS = 24 * 60 * 60 * 1000;
 /** How long the official download may take as a whole (about 120 MB). */
 const DOWNLOAD_MS = 10 * 60 * 1000;
 
@@ -106,24 +105,22 @@ function installedVersion(folder) {
 
 /** Downloads the official Electron through its own package; answers whether it is there now. */
 async function download() {
-  const failed = join(cacheDir(), `electron-${pinnedVersion()}-unreachable`);
-  const remembered = process.env.ELECTRON_MIRROR === undefined && existsSync(failed);
-  if (remembered && Date.now() - statSync(failed).mtimeMs < RETRY_MS) return false;
+  const failed = `electron-${pinnedVersion()}-unreachable`;
+  if (process.env.ELECTRON_MIRROR === undefined && failedLately(failed) !== undefined) return false;
   const reason = await whyUnreachable(downloadUrl());
   if (reason === undefined) {
     say(`downloading Electron ${pinnedVersion()}`);
     const env = { ...process.env, ELECTRON_GET_USE_PROXY: '1' };
     const args = [join(root, 'node_modules/electron/install.js')];
     if (runStatus(process.execPath, args, { env, timeout: DOWNLOAD_MS, stdio: ['ignore', 2, 2] }) === 0) {
-      rmSync(failed, { force: true });
+      forgetFailure(failed);
       return true;
     }
     say(`the download of Electron ${pinnedVersion()} failed`);
   } else {
     say(`the download of Electron ${pinnedVersion()} cannot be reached (${reason}); tried again after a day`);
   }
-  mkdirSync(dirname(failed), { recursive: true });
-  writeFileSync(failed, '');
+  rememberFailure(failed, reason ?? 'the download failed');
   return false;
 }
 

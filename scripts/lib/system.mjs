@@ -35,6 +35,15 @@ export const forTests = [
   { packages: ['fonts-noto-cjk'], font: 'zh-cn' },
 ];
 
+/**
+ * What unpacks QEMU's source package and the sample images in it.
+ * @type {Need[]}
+ */
+export const forSamples = [
+  { packages: ['xz-utils'], command: 'xz' },
+  { packages: ['bzip2'], command: 'bzip2' },
+];
+
 /** @type {Need[]} */
 export const forPackaging = [{ packages: ['7zip', 'p7zip-full'], command: '7zz' }];
 

@@ -2,14 +2,19 @@
 import { PlatterError } from '../../../errors.ts';
 import type { FormatDriver } from '../../format.ts';
 
-/** Throws `resize.cannot-shrink` below the present size and `resize.too-large` above `most`. Bytes. */
-export function requireGrowth(driver: FormatDriver, size: number, most: number): void {
+/** Throws `resize.cannot-shrink` below `least`, the present size, and `resize.too-large` above `most`. Bytes. */
+export function requireGrowth(
+  driver: FormatDriver,
+  size: number,
+  most: number,
+  least = driver.virtualSize,
+): void {
   const image = driver.storage.name;
   const refuse = (code: string, message: string, expected: string): PlatterError =>
     new PlatterError(code, message, { image, field: 'size', value: String(size), expected });
-  if (size < driver.virtualSize) {
+  if (size < least) {
     const message = `A ${driver.format} image cannot become smaller`;
-    throw refuse('resize.cannot-shrink', message, `at least ${driver.virtualSize} bytes`);
+    throw refuse('resize.cannot-shrink', message, `at least ${least} bytes`);
   }
   if (size > most) {
     throw refuse(

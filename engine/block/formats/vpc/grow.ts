@@ -9,6 +9,7 @@ import { requireGrowth } from '../shared/grow.ts';
 import { endOfBlocks, type VpcDynamicDriver } from './driver.ts';
 import { geometryFor, MAX_GEOMETRY, roundedGeometry, sectorsOf } from './geometry.ts';
 import {
+  diskSectors,
   encodeDynamic,
   encodeFooter,
   MAX_ENTRIES,
@@ -29,7 +30,10 @@ const SECTOR = 512;
  */
 export function* growVpc(driver: VpcDynamicDriver, size: number): Steps<void> {
   const { header, headers, storage } = driver;
-  requireGrowth(driver, size, Math.min(VHD_MAX_SECTORS * SECTOR, MAX_ENTRIES * header.block_size));
+  const most = Math.min(VHD_MAX_SECTORS * SECTOR, MAX_ENTRIES * header.block_size);
+  // Opened by its smaller size, an image keeps what its larger one shows.
+  const least = Math.max(driver.virtualSize, diskSectors(headers.footer) * SECTOR);
+  requireGrowth(driver, size, most, least);
   const footer = resized(headers.footer, size / SECTOR);
   yield* driver.clearTail();
   const entries = Math.max(header.max_table_entries, Math.ceil(footer.current_size / header.block_size));

@@ -4,6 +4,7 @@
  */
 import { wait, type Steps } from '../../../maybe.ts';
 import type { HeaderField } from '../../format.ts';
+import type { VpcSize } from '../../image-tree.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { checkFields, isPowerOfTwo } from '../shared/check-fields.ts';
 import {
@@ -119,8 +120,8 @@ export function isFixedFooter(bytes: Uint8Array): boolean {
   );
 }
 
-/** Reads and checks footer and dynamic header. Throws `vpc.bad-field`, `vpc.unsupported`, `vpc.truncated`. */
-export function* readVhdHeaders(storage: Storage): Steps<VhdHeaders> {
+/** Reads and checks footer and dynamic header. `wanted`: the size that is to count. Throws `vpc.bad-field`, `vpc.unsupported`, `vpc.truncated`. */
+export function* readVhdHeaders(storage: Storage, wanted?: VpcSize): Steps<VhdHeaders> {
   const image = storage.name;
   const size = yield* wait(storage.size());
   // The end first: a fixed disk begins with bytes of the guest, who could write there whatever looks like a header.
@@ -150,7 +151,7 @@ export function* readVhdHeaders(storage: Storage): Steps<VhdHeaders> {
     !known || (!growing && footerOffset === 0 && size > 512),
     '3 or 4 at the start, 2 at the end',
   );
-  const sectors = diskSectors(footer);
+  const sectors = diskSectors(footer, wanted);
   check.field('current_size', sectors * 512, sectors <= VHD_MAX_SECTORS, 'at most 2040 GiB');
   const virtualSize = sectors * 512;
   if (footer.type === VHD_FIXED) {
@@ -200,16 +201,17 @@ function* readDynamic(
 }
 
 /** The size that the guest sees, in sectors: by geometry or by `current_size`, as QEMU decides it. */
-export function diskSectors(footer: VhdFooter): number {
-  return sizeIsByFooter(footer)
+export function diskSectors(footer: VhdFooter, wanted?: VpcSize): number {
+  return sizeIsByFooter(footer, wanted)
     ? Math.floor(footer.current_size / 512)
     : footer.cyls * footer.heads * footer.secs_per_cyl;
 }
 
-/** Whether `current_size` counts, and not the geometry. */
-export function sizeIsByFooter(footer: VhdFooter): boolean {
+/** Whether `current_size` counts, and not the geometry. The largest geometry never counts: a larger disk has it, too. */
+export function sizeIsByFooter(footer: VhdFooter, wanted?: VpcSize): boolean {
   const byGeometry = footer.cyls * footer.heads * footer.secs_per_cyl;
-  return SIZE_BY_FOOTER.has(footer.creator_app) || byGeometry === MAX_GEOMETRY;
+  if (byGeometry === MAX_GEOMETRY) return true;
+  return wanted === undefined ? SIZE_BY_FOOTER.has(footer.creator_app) : wanted === 'current_size';
 }
 
 export function describeVhd(headers: VhdHeaders): HeaderField[] {

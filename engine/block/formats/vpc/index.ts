@@ -25,7 +25,7 @@ export const vpc: FormatDescriptor = {
 };
 
 function* open(storage: Storage, context: OpenContext): Steps<FormatDriver> {
-  const headers = yield* readVhdHeaders(storage);
+  const headers = yield* readVhdHeaders(storage, context.vpcSize);
   const header = headers.dynamic;
   if (header === undefined) return new VpcFixedDriver(storage, headers, context.readOnly);
   if (header.max_table_entries <= EAGER_ENTRIES) {
