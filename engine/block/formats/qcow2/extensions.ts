@@ -39,19 +39,21 @@ export function parseExtensions(cluster: Uint8Array, header: Qcow2Header): Exten
     header.backingFileOffset === 0 ? cluster.length : Math.min(header.backingFileOffset, cluster.length);
   const found: Extensions = { all: [], featureNames: [] };
   let at = header.headerLength;
-  while (at + 8 <= end) {
+  // A record that is cut off by the backing file's name is read as well, as QEMU does: it is damaged unless it ends the list.
+  while (at < end && at + 8 <= cluster.length) {
     const type = reader.u32(at, 'extension type');
     const length = reader.u32(at + 4, 'extension length');
     if (type === EXTENSION.end) break;
-    if (length > end - at - 8) {
+    const left = end - at - 8;
+    if (length > left) {
       throw new PlatterError(
         'qcow2.bad-extension',
-        `The header extension 0x${type.toString(16)} at byte ${at} claims ${length} bytes; only ${end - at - 8} are left`,
+        `The header extension 0x${type.toString(16)} at byte ${at} claims ${length} bytes; only ${Math.max(0, left)} are left`,
         {
           field: 'header extension length',
           offset: at + 4,
           value: String(length),
-          expected: `at most ${end - at - 8}`,
+          expected: `at most ${Math.max(0, left)}`,
         },
       );
     }
