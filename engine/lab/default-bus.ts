@@ -1,4 +1,4 @@
-/** The bus that a disk without `bus=` comes to: the one that QEMU finds first when it looks for a bus of the disk's type. */
+/** The bus that a device comes to without `bus=`: the one that QEMU finds first when it looks for a bus of the device's type. */
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { placeDevices } from '../qemu/model/placement.ts';
 import { storageModel } from '../qemu/storage-model.ts';
@@ -11,6 +11,14 @@ export interface DefaultBus {
   controller: Option | undefined;
   /** Which of its buses: an IDE channel, a port of AHCI. */
   bus: number;
+}
+
+/** The number of the virtio-mmio transport that a `-device` sits on; undefined when the machine has none for it. */
+export function mmioTransport(line: CommandLine, option: Option): number | undefined {
+  const { devices } = placeDevices(storageModel(line));
+  const name = devices.find(({ device }) => device.option === option)?.bus?.name ?? '';
+  const number = /^virtio-mmio-bus\.(\d+)$/.exec(name)?.[1];
+  return number === undefined ? undefined : Number(number);
 }
 
 /** Undefined when the machine has no such bus. */

@@ -4,7 +4,7 @@ import { ON_ERROR, type OnError, type OnErrors } from '../block/on-error.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
-import { defaultBus, NO_OPTION } from './default-bus.ts';
+import { defaultBus, mmioTransport, NO_OPTION } from './default-bus.ts';
 import { machineKind } from './machines/index.ts';
 import { Places, type IdePlace, type ScsiPlace } from './places.ts';
 import { param, Properties } from './properties.ts';
@@ -28,6 +28,8 @@ export interface Controller {
   properties: Properties;
   /** The bridges between the root bus and it, outermost first. */
   bridges: BridgeOnTheWay[];
+  /** The virtio-mmio transport that it sits on, when it is no PCI function. */
+  mmioTransport?: number;
   /** Bus number after the dot of `bus=ID.N` (an IDE channel or an AHCI port); 0 when there is none. */
   bus: number;
   /** Which option of the line makes it; -1 for the machine's own. */
@@ -48,6 +50,8 @@ export interface DrivableDevice {
   /** Where it lies on its controller, as QEMU places it beside all others of the line. */
   scsi?: ScsiPlace;
   ide?: IdePlace;
+  /** The virtio-mmio transport that it sits on itself. */
+  mmioTransport?: number;
   /** PCI slot of `addr=`, when it is given. */
   slot?: number;
   /** The bridges between the root bus and its PCI function (or its controller's), outermost first. */
@@ -160,6 +164,7 @@ function controllerOf(line: CommandLine, disk: Option, facts: Facts): Controller
     id: param(option, 'id') ?? '',
     slot: properties.slot(),
     properties,
+    mmioTransport: mmioTransport(line, option),
     bridges: bridgesTo(line, option),
     bus,
     option: at,
@@ -198,6 +203,7 @@ export function describe(option: Option, line: CommandLine, facts: Facts): Driva
     drive,
     option: facts.order(option),
     slot,
+    mmioTransport: mmioTransport(line, option),
     bridges: controller?.bridges ?? bridgesTo(line, option),
     properties,
     controller,

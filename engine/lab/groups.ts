@@ -7,7 +7,7 @@ import type { MachineKind, WantedDisk } from './machines/kind.ts';
 export interface Group {
   kind: MachineKind;
   disks: WantedDisk[];
-  /** How many of the same kind come before it. */
+  /** How many on virtio-mmio transports come before it. */
   nth: number;
 }
 
@@ -19,13 +19,13 @@ export function groupsOf(disks: readonly WantedDisk[]): Group[] {
     byOption.set(option, [...(byOption.get(option) ?? []), disk]);
   }
   const ordered = [...byOption].toSorted(([a], [b]) => a - b).map(([, together]) => together);
-  const built = new Map<MachineKind, number>();
+  let onMmio = 0;
   return ordered.map((together) => {
     const [{ wanted }] = together;
     const kind = machineKind(buildsAs(wanted));
     if (kind === undefined) throw new PlatterError('lab.not-drivable', `the lab cannot run ${wanted.label}`);
-    const nth = built.get(kind) ?? 0;
-    built.set(kind, nth + 1);
+    const nth = onMmio;
+    if (kind.mmio === true) onMmio++;
     return { kind, disks: together, nth };
   });
 }

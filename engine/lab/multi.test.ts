@@ -104,6 +104,12 @@ const MIXES: [string, string, string[]][] = [
     DRIVES,
   ],
   [
+    'a SCSI controller and disks of their own on virtio-mmio',
+    `-M microvm ${BACK} -device virtio-scsi-device,id=m0 -device virtio-blk-device,drive=d0 ` +
+      '-device scsi-hd,bus=m0.0,drive=d1 -device scsi-hd,bus=m0.0,drive=d2 -device virtio-blk-device,drive=d3 -smp 2',
+    DRIVES,
+  ],
+  [
     'behind one bridge',
     `${BACK} -device pcie-root-port,id=p0 -device pci-bridge,id=b0,chassis_nr=1,bus=p0 -device virtio-blk-pci,drive=d0,bus=b0,addr=1 -device virtio-blk-pci,drive=d1,bus=b0,addr=2`,
     ['d0', 'd1'],

@@ -8,6 +8,7 @@ import { parseCommandLine } from '../qemu/parse.ts';
 import { findEvents } from '../trace/query.ts';
 import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
+import { decodeRow, ROW_WORDS } from '../trace/row.ts';
 import { createLab } from './lab.ts';
 
 const DRIVE = '-drive file=a.img,if=none,id=d0,format=raw';
@@ -24,12 +25,12 @@ const WORKLOAD: Workload = {
 };
 const BYTES = 64 * 4096;
 
-async function run(line: string) {
+async function run(line: string, workload: Workload = WORKLOAD) {
   const { node } = await openImage(new MemoryStorage(1024 * 1024), { format: 'raw', readOnly: false });
   const lab = createLab({
     line: parseCommandLine(`${DRIVE} ${line}`),
     drives: () => node,
-    workload: WORKLOAD,
+    workload,
   });
   lab.run();
   await lab.done();
@@ -65,6 +66,33 @@ describe('buses', () => {
     const line = parseCommandLine(`${DRIVE} -device virtio-blk-pci,bus=pci.9,drive=d0`);
     const wanted = expect.objectContaining({ code: 'lab.unknown-bus' }) as Error;
     expect(() => createLab({ line, drives: () => undefined, workload: WORKLOAD })).toThrowError(wanted);
+  });
+});
+
+describe('transports of virtio-scsi', () => {
+  const story = async (line: string): Promise<string[]> => {
+    const { trace, found } = await run(`${line} -device scsi-hd,drive=d0`, { ...WORKLOAD, iodepth: 1 });
+    const pattern = new Uint8Array(BYTES);
+    fillPattern(new DataView(pattern.buffer), 0, WORKLOAD.seed);
+    expect(Buffer.compare(found, pattern)).toBe(0);
+    expect(count(trace, E.kvm_fast_mmio)).toBeGreaterThan(0);
+    const last = trace.requestAt(trace.total - 1);
+    const rows = trace.copy(findEvents(trace, 0, trace.capacity, { requestId: last }));
+    const names = Array.from({ length: rows.length / ROW_WORDS }, (_, i) => decodeRow(rows, i).name);
+    // What lies between, exits and interrupt controllers, belongs to the machine.
+    return names.filter((name) => /virt|scsi/.test(name));
+  };
+
+  it.each([
+    ['version 1', ''],
+    ['version 2', '-global virtio-mmio.force-legacy=off'],
+  ])('MMIO, %s, on a microvm: the same story as over PCI', async (_, globals) => {
+    const mmio = await story(`-M microvm ${globals} -device virtio-scsi-device`);
+    expect(mmio).toContain('virtio_scsi_cmd_req');
+    // QEMU tells of this transport's line.
+    expect(mmio).toContain('virtio_mmio_setting_irq');
+    const rest = mmio.filter((name) => name !== 'virtio_mmio_setting_irq');
+    expect(rest).toEqual(await story('-M q35 -device virtio-scsi-pci,vectors=0'));
   });
 });
 

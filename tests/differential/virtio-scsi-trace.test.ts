@@ -12,7 +12,7 @@ import { TMF } from '#engine/virtio/scsi/protocol.ts';
 import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import { qemuBoard, type Board } from './board.ts';
 import { QTest } from './qtest.ts';
-import { platterScsiBoard } from './virtio-scsi-board.ts';
+import { platterScsiBoard, platterScsiMmioBoard } from './virtio-scsi-board.ts';
 import { rw } from './virtio-scsi-cases.ts';
 import { ScsiScriptDriver } from './virtio-scsi-driver.ts';
 
@@ -31,7 +31,9 @@ const NAMES = [
   'virtio_scsi_tmf_resp',
   'virtqueue_fill',
   'virtqueue_flush',
+  'virtio_notify',
   'virtio_notify_irqfd',
+  'virtio_mmio_setting_irq',
 ];
 
 let folder = '';
@@ -75,8 +77,11 @@ function fromRow({ name, args }: TraceRow): string {
       return name;
     case 'virtqueue_flush':
       return [name, b].join(' ');
+    case 'virtio_notify':
     case 'virtio_notify_irqfd':
       return name;
+    case 'virtio_mmio_setting_irq':
+      return [name, a].join(' ');
     default:
       return [name, ...args].join(' ');
   }
@@ -105,26 +110,42 @@ function ours(trace: TraceRing): string[] {
     .map(fromRow);
 }
 
-it('names, order and figures are QEMU’s', async () => {
+/** The transports, and QEMU’s machine and options for each. */
+const ON = {
+  pci: { machine: 'q35', options: ['-device', 'virtio-scsi-pci,id=s0,addr=4,disable-legacy=on'] },
+  mmio: {
+    machine: 'microvm,ioapic2=off',
+    options: ['-global', 'virtio-mmio.force-legacy=off', '-device', 'virtio-scsi-device,id=s0'],
+  },
+} as const;
+
+it.each(['pci', 'mmio'] as const)('over %s, names, order and figures are QEMU’s', async (transport) => {
   folder = await mkdtemp(join(tmpdir(), 'platter-trace-'));
   const log = join(folder, 'trace.log');
   await writeFile(join(folder, 'disk.img'), new Uint8Array(DISK_BYTES));
-  const qtest = await QTest.start(join(folder, 'q.sock'), [
-    ...['virtio_scsi_*', 'scsi_*', 'virtqueue_*', 'virtio_notify*'].flatMap((names) => ['-trace', names]),
+  const { machine, options } = ON[transport];
+  const args = [
+    ...['virtio_scsi_*', 'scsi_*', 'virtqueue_*', 'virtio_notify*', 'virtio_mmio_setting_irq'].flatMap(
+      (names) => ['-trace', names],
+    ),
     '-D',
     log,
-    '-device',
-    'virtio-scsi-pci,id=s0,addr=4,disable-legacy=on',
+    ...options,
     '-drive',
     `file=${join(folder, 'disk.img')},if=none,id=d0,format=raw`,
     '-device',
     'scsi-hd,bus=s0.0,drive=d0',
-  ]);
-  // With ioeventfd, which is the default, QEMU notifies through its guest notifiers.
-  const { board, device } = platterScsiBoard({}, { legacy: false, modern: true }, true);
+  ];
+  const qtest = await QTest.start(join(folder, 'q.sock'), args, machine);
+  if (transport === 'mmio') await qtest.ask('irq_intercept_in ioapic');
+  // With ioeventfd, which is the default, QEMU notifies through its guest notifiers; virtio-mmio has it under KVM alone.
+  const { board, device } =
+    transport === 'pci'
+      ? platterScsiBoard({}, { legacy: false, modern: true }, true)
+      : platterScsiMmioBoard({});
   device.attach(0, 0, new ScsiDisk({ node: arrayNode(DISK_BYTES), kind: 'disk', deviceId: 'd0' }));
   boards.push(board, qemuBoard(qtest));
-  for (const each of boards) await script(new ScsiScriptDriver(each));
+  for (const each of boards) await script(new ScsiScriptDriver(each, { transport, packed: false }));
   const known = new Set(NAMES);
   const start = (lines: string[]): string[] =>
     lines.slice(lines.findIndex((line) => line.startsWith('virtqueue_pop')));

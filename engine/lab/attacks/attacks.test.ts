@@ -56,6 +56,12 @@ describe.each([
   ['virtio-scsi, split', '-device virtio-scsi-pci -device scsi-hd,drive=d0', 53],
   ['virtio-scsi, packed', '-device virtio-scsi-pci,packed=on -device scsi-hd,drive=d0', 50],
   ['virtio-scsi, legacy', '-device virtio-scsi-pci,disable-modern=on -device scsi-hd,drive=d0', 49],
+  ['virtio-scsi, MMIO 1', '-M microvm -device virtio-scsi-device -device scsi-hd,drive=d0', 49],
+  [
+    'virtio-scsi, MMIO 2, packed',
+    '-M microvm -global virtio-mmio.force-legacy=false -device virtio-scsi-device,packed=on -device scsi-hd,drive=d0',
+    47,
+  ],
   ['virtio-scsi, a CD-ROM', '-device virtio-scsi-pci -device scsi-cd,drive=d0', 52],
   ['vhost-user-blk, split', `${SOCKET} -device vhost-user-blk-pci,id=v1,chardev=c0`, 36],
   ['vhost-user-blk, packed', `${SOCKET} -device vhost-user-blk-pci,packed=on,id=v1,chardev=c0`, 33],

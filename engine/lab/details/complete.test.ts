@@ -57,6 +57,11 @@ it.each([
   ],
   ['virtio-scsi', '-device virtio-scsi-pci -device scsi-hd,drive=d0'],
   ['virtio-scsi, packed', '-device virtio-scsi-pci,packed=on -device scsi-hd,drive=d0'],
+  ['virtio-scsi over MMIO, version 1', '-M microvm -device virtio-scsi-device -device scsi-hd,drive=d0'],
+  [
+    'virtio-scsi over MMIO, version 2',
+    '-M microvm -global virtio-mmio.force-legacy=off -device virtio-scsi-device -device scsi-cd,drive=d0',
+  ],
   ['virtio-scsi, a CD-ROM', '-device virtio-scsi-pci -device scsi-cd,drive=d0'],
   ['vhost-scsi', '-device vhost-scsi-pci,id=v0,wwpn=naa.5001405324af0985'],
   ['vhost-user-blk', `${SOCKET} -device vhost-user-blk-pci,id=v1,chardev=c0`],

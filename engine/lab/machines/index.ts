@@ -4,12 +4,13 @@ import { piixIde } from './ide.ts';
 import type { MachineKind } from './kind.ts';
 import { vhostScsi, vhostUserBlk } from './vhost.ts';
 import { virtioBlk, virtioBlkMmio } from './virtio-blk.ts';
-import { virtioScsi } from './virtio-scsi.ts';
+import { virtioScsi, virtioScsiMmio } from './virtio-scsi.ts';
 
 const KINDS: readonly MachineKind[] = [
   virtioBlk,
   virtioBlkMmio,
   virtioScsi,
+  virtioScsiMmio,
   vhostScsi,
   vhostUserBlk,
   piixIde,

@@ -90,7 +90,7 @@ export interface MachineContext {
   /** The first of them; the only one, unless the hardware is a controller. */
   wanted: DrivableDevice;
   node: BlockNode;
-  /** How many of the same kind were built before it. */
+  /** How many virtio-mmio transports are taken already, when it sits on one. */
   nth: number;
   memory: GuestMemory;
   /** Memory-mapped registers, I/O ports. */
@@ -133,6 +133,8 @@ export interface MachineContext {
 export interface MachineKind {
   /** QEMU's names of the devices, or of the controllers that the disk sits behind, that this builds. */
   readonly drivers: readonly string[];
+  /** It sits on a virtio-mmio transport instead of PCI. */
+  readonly mmio?: boolean;
   /** Guest memory that device and driver need beside the program's buffers, bytes; for a controller with as many disks. */
   memoryBytes(wanted: DrivableDevice, disks: number): number;
   /** Builds both; the caller lets the driver probe. Throws `lab.*`, `machine.*`. */

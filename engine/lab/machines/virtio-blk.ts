@@ -1,14 +1,12 @@
 /** virtio-blk on PCI or on a virtio-mmio transport, driven by the guest's virtio_blk. */
 import { VirtioBlkDriver } from '../../guest/virtio-blk.ts';
-import { VirtioMmioDriver } from '../../guest/virtio-mmio.ts';
 import { VirtioBlk } from '../../virtio/blk/device.ts';
 import { BLK_DEFAULTS, REQUEST_MAX_SECTORS, type BlkProperties } from '../../virtio/blk/options.ts';
-import { VirtioMmio } from '../../virtio/transport/mmio.ts';
 import { BLK_DETAILS } from '../details/device.ts';
-import { mmioRegisters } from '../details/registers.ts';
 import type { DrivableDevice } from '../drivable.ts';
 import { given } from '../properties.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
+import { plugVirtioMmio } from './virtio-mmio.ts';
 import { plugVirtioPci } from './virtio-pci.ts';
 import { virtioHardware } from './virtio.ts';
 
@@ -51,14 +49,6 @@ export function blkProperties({ properties, cpus }: DrivableDevice): Partial<Blk
   });
 }
 
-/**
- * Where the last virtio-mmio transport of QEMU's microvm lies, which takes the first device; the next lies below it. Each has a line of
- * its own there; here they go by the pins of PCI slot 0.
- */
-const MMIO_LAST = 0xfeb0_2e00;
-const MMIO_BYTES = 0x200;
-const PINS = 4;
-
 function memoryBytes(wanted: DrivableDevice): number {
   const { numQueues = 1, queueSize = BLK_DEFAULTS.queueSize } = blkProperties(wanted);
   return Math.min(numQueues, wanted.cpus) * queueSize * BYTES_PER_ENTRY;
@@ -96,20 +86,13 @@ export const virtioBlk: MachineKind = {
 /** `virtio-blk-device`: on a virtio-mmio transport, without PCI. */
 export const virtioBlkMmio: MachineKind = {
   drivers: ['virtio-blk-device'],
+  mmio: true,
   memoryBytes,
   build(context): LabHardware {
-    const { memory, allocator, trace, wanted, space, interrupts, nth } = context;
+    const { memory, allocator, trace, wanted } = context;
     const device = createDevice(context);
-    const base = MMIO_LAST - nth * MMIO_BYTES;
-    const transport = new VirtioMmio(device, {
-      legacy: wanted.mmioVersion === 1,
-      memory: space,
-      line: (level, requestId) => interrupts.line(0, nth % PINS, level, requestId),
-      onDoorbell: context.wakeDevice,
-    });
-    space.map(base, transport);
-    const driver = new VirtioMmioDriver(context.bus, base);
+    const { registers, driver } = plugVirtioMmio(context, device, wanted.mmioTransport);
     const blk = new VirtioBlkDriver({ transport: driver, memory, allocator, trace });
-    return virtioHardware(device, mmioRegisters(base, wanted.mmioVersion), blk, BLK_DETAILS, context);
+    return virtioHardware(device, registers, blk, BLK_DETAILS, context);
   },
 };

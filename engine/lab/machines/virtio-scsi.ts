@@ -1,14 +1,19 @@
 /** SCSI disks and CD-ROMs behind a virtio-scsi controller, driven by the guest's virtio_scsi and SCSI disk drivers. */
 import { VirtioScsiDriver } from '../../guest/virtio-scsi.ts';
+import type { VirtioTransportDriver } from '../../guest/virtio-transport.ts';
 import { PlatterError } from '../../errors.ts';
 import { ScsiDisk } from '../../scsi/disk/disk.ts';
 import type { ScsiDiskOptions } from '../../scsi/disk/options.ts';
 import { VirtioScsi } from '../../virtio/scsi/device.ts';
 import { SCSI_DEFAULTS, type ScsiProperties } from '../../virtio/scsi/options.ts';
+import type { VirtioPci } from '../../virtio/transport/pci.ts';
+import type { RegisterMap } from '../details/registers.ts';
 import { SCSI_DETAILS } from '../details/scsi.ts';
 import type { Controller, DrivableDevice } from '../drivable.ts';
+import type { ScsiPlace } from '../places.ts';
 import { given, Properties } from '../properties.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
+import { plugVirtioMmio } from './virtio-mmio.ts';
 import { plugVirtioPci } from './virtio-pci.ts';
 import { virtioHardware } from './virtio.ts';
 
@@ -86,6 +91,50 @@ function memoryBytes(wanted: DrivableDevice): number {
   return (Math.min(numQueues, wanted.cpus) + 2) * queueSize * BYTES_PER_ENTRY + FIXED_BYTES;
 }
 
+/** The controller with its units, which are not on a transport yet. */
+function createDevice(context: MachineContext): {
+  device: VirtioScsi;
+  units: readonly ScsiDisk[];
+  places: readonly ScsiPlace[];
+} {
+  const { wanted, memory, trace } = context;
+  const { properties } = controllerOf(wanted);
+  const device = new VirtioScsi({
+    name: context.disks.map((disk) => disk.wanted.label).join(', '),
+    memory,
+    trace,
+    host: context.host,
+    ...context.errors,
+    nextRequestId: context.nextRequestId,
+    properties: controllerProperties(properties, wanted.cpus),
+    irqfd: properties.on('ioeventfd', true),
+    onReady: context.wakeDevice,
+  });
+  const places = context.disks.map((disk) => disk.wanted.scsi ?? { target: 0, lun: 0 });
+  const units = context.disks.map((disk, index) => {
+    const unit = new ScsiDisk(diskOptions(disk.wanted, disk.node));
+    device.attach(places[index].target, places[index].lun, unit);
+    return unit;
+  });
+  return { device, units, places };
+}
+
+/** The hardware, once it is known where the controller is and who drives its transport. */
+function finish(
+  context: MachineContext,
+  { device, units, places }: ReturnType<typeof createDevice>,
+  transport: VirtioPci | RegisterMap,
+  driver: VirtioTransportDriver,
+  gsi?: number,
+): LabHardware {
+  const { memory, allocator, trace, bus, settle } = context;
+  const parts = { transport: driver, memory, allocator, trace, bus, settle, gsi };
+  const scsi = new VirtioScsiDriver({ ...parts, disks: places });
+  const hardware = virtioHardware(device, transport, scsi, SCSI_DETAILS, context);
+  hardware.disks.forEach((disk, index) => (disk.removable = units[index].drive));
+  return hardware;
+}
+
 export const virtioScsi: MachineKind = {
   drivers: [
     'virtio-scsi-pci',
@@ -95,40 +144,22 @@ export const virtioScsi: MachineKind = {
   ],
   memoryBytes,
   build(context): LabHardware {
-    const { wanted, memory, allocator, trace, bus, settle } = context;
-    const controller = controllerOf(wanted);
-    const device = new VirtioScsi({
-      name: context.disks.map((disk) => disk.wanted.label).join(', '),
-      memory,
-      trace,
-      host: context.host,
-      ...context.errors,
-      nextRequestId: context.nextRequestId,
-      properties: controllerProperties(controller.properties, wanted.cpus),
-      irqfd: controller.properties.on('ioeventfd', true),
-      onReady: context.wakeDevice,
-    });
-    const units: ScsiDisk[] = [];
-    const disks = context.disks.map((disk) => {
-      const place = disk.wanted.scsi ?? { target: 0, lun: 0 };
-      const unit = new ScsiDisk(diskOptions(disk.wanted, disk.node));
-      device.attach(place.target, place.lun, unit);
-      units.push(unit);
-      return place;
-    });
-    const { transport, driver, gsi } = plugVirtioPci(context, controller, device, CLASS_SCSI);
-    const scsi = new VirtioScsiDriver({
-      transport: driver,
-      memory,
-      allocator,
-      trace,
-      bus,
-      settle,
-      gsi,
-      disks,
-    });
-    const hardware = virtioHardware(device, transport, scsi, SCSI_DETAILS, context);
-    hardware.disks.forEach((disk, index) => (disk.removable = units[index].drive));
-    return hardware;
+    const made = createDevice(context);
+    const controller = controllerOf(context.wanted);
+    const { transport, driver, gsi } = plugVirtioPci(context, controller, made.device, CLASS_SCSI);
+    return finish(context, made, transport, driver, gsi);
+  },
+};
+
+/** `virtio-scsi-device`: the same controller on a virtio-mmio transport. */
+export const virtioScsiMmio: MachineKind = {
+  drivers: ['virtio-scsi-device'],
+  mmio: true,
+  memoryBytes,
+  build(context): LabHardware {
+    const made = createDevice(context);
+    const { mmioTransport } = controllerOf(context.wanted);
+    const { registers, driver } = plugVirtioMmio(context, made.device, mmioTransport);
+    return finish(context, made, registers, driver);
   },
 };

@@ -276,12 +276,12 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
     this.#update(0);
   }
 
-  /** The line is up while a bit of the interrupt status is set (section 4.2.3.1). */
+  /** The line is up while a bit of the interrupt status is set (section 4.2.3.1). It is set each time, and nobody sees that it was. */
   #update(requestId: number): void {
     const level = this.device.isr !== 0;
+    this.device.trace.emit(E.virtio_mmio_setting_irq, requestId, level ? 1 : 0, 0, 0, 0);
     if (level === this.#level) return;
     this.#level = level;
-    this.device.trace.emit(E.virtio_mmio_setting_irq, requestId, level ? 1 : 0, 0, 0, 0);
     this.#options.line(level, requestId);
   }
 }
