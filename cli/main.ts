@@ -32,12 +32,12 @@ async function runCommand(name: string, words: readonly string[], io: Io): Promi
   try {
     if (entry === undefined) throw unknownCommand(name);
     const command = await entry.load();
-    const { help, values, operands } = parseArguments(command, words);
+    const { help, values, operands, given } = parseArguments(command, words);
     if (help) {
       io.out(commandHelp(command));
       return 0;
     }
-    return await command.run({ values, operands, io });
+    return await command.run({ values, operands, given, io });
   } catch (error) {
     if (!(error instanceof UsageError)) return failed(io, error);
     io.err(`platter${entry === undefined ? '' : ` ${name}`}: ${error.message}\n`);

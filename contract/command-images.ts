@@ -36,36 +36,50 @@ export interface CommandNames {
 /** The words of one command that name its images and its secrets. */
 export class CommandImages {
   readonly #names: CommandNames;
-  readonly #byOptions: boolean;
+  readonly #alone: boolean;
+  /** They are named by `--image-opts`. */
+  readonly byOptions: boolean;
   /** Files of passphrases, in the order of their ids. */
   readonly #secrets: string[] = [];
   readonly #idOf = new Map<string, string>();
 
-  /** @param handles the images that the command opens */
-  constructor(names: CommandNames, handles: readonly string[]) {
+  /**
+   * @param handles the images that the command opens
+   * @param alone it opens them without what they rest on (BDRV_O_NO_BACKING), and refuses options for that
+   */
+  constructor(names: CommandNames, handles: readonly string[], alone = false) {
     this.#names = names;
-    this.#byOptions = handles.some((handle) => names.layers(handle).some(({ encrypted }) => encrypted));
+    this.#alone = alone;
+    this.byOptions = handles.some((handle) => this.#layers(handle).some(({ encrypted }) => encrypted));
     // Ids are given in the order in which images stand.
-    for (const handle of handles) if (this.#byOptions) this.image(handle);
+    for (const handle of handles) if (this.byOptions) this.image(handle);
   }
 
   /** `-f qcow2` (or `-F`), or nothing beside `--image-opts`. */
   format(handle: string, flag = '-f'): string[] {
-    if (this.#byOptions) return flag === '-f' ? ['--image-opts'] : [];
+    if (this.byOptions) return flag === '-f' ? ['--image-opts'] : [];
     const format = this.#names.format(handle);
     return format === undefined ? [] : [flag, format];
   }
 
   /** The word for one image. */
   image(handle: string): string {
-    const layers = this.#names.layers(handle);
-    if (!this.#byOptions || layers.length === 0) return this.#names.file(handle);
+    const layers = this.#layers(handle);
+    if (!this.byOptions || layers.length === 0) return this.#names.file(handle);
     // What lies below the last encrypted one is found without being told.
     const last = layers.findLastIndex(({ encrypted }) => encrypted);
-    const words = layers
+    return layers
       .slice(0, Math.max(0, last) + 1)
-      .flatMap((layer, depth) => this.#layer(layer, 'backing.'.repeat(depth)));
-    return words.join(',');
+      .flatMap((layer, depth) => this.#layer(layer, 'backing.'.repeat(depth)))
+      .map(([key, value]) => `${key}=${value.replaceAll(',', ',,')}`)
+      .join(',');
+  }
+
+  /** The word for an image that is always opened by a file's name, whatever the others are: with its secret as `json:{…}`. */
+  byName(handle: string): string {
+    const [layer] = this.#names.layers(handle);
+    if (layer?.encrypted !== true) return this.#names.file(handle);
+    return `json:${JSON.stringify(Object.fromEntries(this.#layer(layer, '')))}`;
   }
 
   /** The id of the secret in a file of this name. */
@@ -79,14 +93,20 @@ export class CommandImages {
     return this.#secrets.flatMap((file, index) => ['--object', `secret,id=sec${index},file=${file}`]);
   }
 
-  #layer({ file, format, encrypted }: CommandLayer, prefix: string): string[] {
-    const words = [`${prefix}driver=${format}`];
+  #layers(handle: string): CommandLayer[] {
+    const layers = this.#names.layers(handle);
+    return this.#alone ? layers.slice(0, 1) : layers;
+  }
+
+  #layer({ file, format, encrypted }: CommandLayer, prefix: string): [key: string, value: string][] {
+    const options: [string, string][] = [['driver', format]];
     if (encrypted) {
       const id = this.#secretOf(file);
-      if (format === 'luks') words.push(`${prefix}key-secret=${id}`);
-      else words.push(`${prefix}encrypt.format=luks`, `${prefix}encrypt.key-secret=${id}`);
+      if (format === 'luks') options.push(['key-secret', id]);
+      else options.push(['encrypt.format', 'luks'], ['encrypt.key-secret', id]);
     }
-    return [...words, `${prefix}file.filename=${file.replaceAll(',', ',,')}`];
+    options.push(['file.filename', file]);
+    return options.map(([key, value]) => [prefix + key, value]);
   }
 
   /** The id for the passphrase of one image: `passphrase.txt`, `passphrase-2.txt`, … */

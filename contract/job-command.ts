@@ -22,13 +22,13 @@ export function jobCommand(request: JobRequest, names: CommandNames): string[][]
     case 'snapshot':
       return [snapshotCommand(request, names)];
     case 'bitmap':
-      return [on('bitmap', request.image, names, bitmapWords(request, names), [request.name])];
+      return [bitmapCommand(request, names)];
     case 'compare':
       return [compareCommand(request, names)];
     case 'commit':
       return [on('commit', request.image, names, request.empty ? [] : ['-d'])];
     case 'rebase':
-      return [on('rebase', request.image, names, rebaseWords(request, names))];
+      return rebaseCommands(request, names);
     case 'amend':
       return [amendCommand(request, names)];
     case 'measure':
@@ -71,8 +71,9 @@ function on(
   names: CommandNames,
   words: readonly string[],
   after: readonly string[] = [],
+  alone = false,
 ): string[] {
-  const images = new CommandImages(names, [image]);
+  const images = new CommandImages(names, [image], alone);
   const file = images.image(image);
   return ['qemu-img', verb, ...images.objects(), ...images.format(image), ...words, file, ...after];
 }
@@ -186,31 +187,57 @@ function amendCommand(request: JobOf<'amend'>, names: CommandNames): string[] {
   ];
 }
 
-function bitmapWords(request: JobOf<'bitmap'>, names: CommandNames): string[] {
+function bitmapCommand(request: JobOf<'bitmap'>, names: CommandNames): string[] {
+  const images = new CommandImages(names, [request.image], true);
+  const words = bitmapWords(request, images, names);
+  return [
+    'qemu-img',
+    'bitmap',
+    ...images.objects(),
+    ...images.format(request.image),
+    ...words,
+    images.image(request.image),
+    request.name,
+  ];
+}
+
+function bitmapWords(request: JobOf<'bitmap'>, images: CommandImages, names: CommandNames): string[] {
   if (request.action !== 'merge') {
     const granularity = request.granularity === undefined ? [] : ['-g', String(request.granularity)];
     return [`--${request.action}`, ...(request.action === 'add' ? granularity : [])];
   }
   const { source } = request;
-  const format = source === undefined ? undefined : names.format(source);
-  return [
-    '--merge',
-    request.from ?? '',
-    ...(source === undefined ? [] : ['-b', names.file(source)]),
-    ...(format === undefined ? [] : ['-F', format]),
-  ];
+  const merge = ['--merge', request.from ?? ''];
+  // --image-opts is for the image that is changed, and does not reach the other one.
+  return source === undefined
+    ? merge
+    : [...merge, '-b', images.byName(source), ...formatWords(names.format(source))];
 }
 
-function rebaseWords(request: JobOf<'rebase'>, names: CommandNames): string[] {
-  const unsafe = request.unsafe ? ['-u'] : [];
-  if (request.backing === null) return [...unsafe, '-b', ''];
-  const format = request.backingFormat;
-  return [
-    ...unsafe,
-    '-b',
-    names.reference(request.backing, request.image),
-    ...(format === undefined ? [] : ['-F', format]),
-  ];
+function formatWords(format: string | undefined): string[] {
+  return format === undefined ? [] : ['-F', format];
+}
+
+/**
+ * Where an image is encrypted, the new backing file cannot be opened by the name that is to stand in the image: it may need a secret,
+ * and a relative name means nothing to an image that is named by options. It is then opened by another name, which is set right by a
+ * second command.
+ */
+function rebaseCommands(request: JobOf<'rebase'>, names: CommandNames): string[][] {
+  const { image, backing, unsafe } = request;
+  if (backing === null)
+    return [on('rebase', image, names, [...(unsafe ? ['-u'] : []), '-b', ''], [], unsafe)];
+  const format = formatWords(request.backingFormat);
+  const rename = (name: string): string[] =>
+    on('rebase', image, names, ['-u', '-b', name, ...format], [], true);
+  const name = names.reference(backing, image);
+  if (unsafe) return [rename(name)];
+  const images = new CommandImages(names, [image]);
+  const opened = images.byName(backing);
+  const wrong = images.byOptions || opened !== names.file(backing);
+  const words = ['-b', wrong ? opened : name, ...format];
+  const copy = ['rebase', ...images.objects(), ...images.format(image), ...words, images.image(image)];
+  return [['qemu-img', ...copy], ...(wrong ? [rename(name)] : [])];
 }
 
 /** qemu-img has no checksum: a raw copy is summed. */

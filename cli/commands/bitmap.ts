@@ -1,12 +1,14 @@
 /** `platter bitmap`: persistent dirty bitmaps of a qcow2 image. */
 import { openImage } from '#engine/block/graph.ts';
 import { changeBitmap, type BitmapAction } from '#engine/block/jobs/bitmap.ts';
-import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
+import { IMAGE_OPTS_OPTION, namedImage, type NamedImage } from '../image-opts/named-image.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { parseSize } from '../frame/numbers.ts';
 import { UsageError } from '../frame/usage-error.ts';
 import { FORMAT_OPTION } from './shared.ts';
+
+const ACTIONS = ['add', 'clear', 'merge', 'enable', 'disable', 'remove'] as const;
 
 export const bitmap = defineCommand({
   name: 'bitmap',
@@ -14,7 +16,7 @@ export const bitmap = defineCommand({
   count: { least: 2, most: 2 },
   help:
     'Changes a persistent bitmap, which records what parts of the disk were written since it was added or cleared. Several actions are ' +
-    'done in the order in which they stand below.',
+    'done in the order in which they are given.',
   options: {
     ...FORMAT_OPTION,
     ...IMAGE_OPTS_OPTION,
@@ -46,33 +48,31 @@ export const bitmap = defineCommand({
     { code: 0, means: 'done' },
     { code: 1, means: 'it failed' },
   ],
-  async run({ values, operands: [path, name], io }) {
+  async run({ values, operands: [path, name], given, io }) {
     if (values.granularity !== undefined && !values.add)
       throw new UsageError('--granularity goes with --add');
     if (values['source-file'] !== undefined && values.merge.length === 0)
       throw new UsageError('--source-file goes with --merge');
-    if (values.enable && values.disable) throw new UsageError('give one of --enable and --disable');
     const granularity =
       values.granularity === undefined ? undefined : parseSize(values.granularity, '--granularity');
-    const simple = (['enable', 'disable', 'remove'] as const).filter((kind) => values[kind]);
-    if (!values.add && !values.clear && values.merge.length === 0 && simple.length === 0)
+    const kinds = given
+      .map((option) => ACTIONS.find((kind) => kind === option))
+      .filter((kind) => kind !== undefined);
+    if (kinds.length === 0)
       throw new UsageError('give one of --add, --clear, --merge, --enable, --disable and --remove');
     try {
       const image = namedImage(path, values);
       const { node } = await openImage(image.source, { ...image.open, backing: 'skip', readOnly: false });
       try {
-        const other = values['source-file'];
+        const other = otherImage(values);
         const opened =
-          other === undefined
-            ? undefined
-            : await openImage(other, { format: values['source-format'], backing: 'skip' });
+          other === undefined ? undefined : await openImage(other.source, { ...other.open, backing: 'skip' });
         try {
-          const actions: BitmapAction[] = [
-            ...(values.add ? [{ kind: 'add' as const, granularity }] : []),
-            ...(values.clear ? [{ kind: 'clear' as const }] : []),
-            ...values.merge.map((from) => ({ kind: 'merge' as const, from, source: opened?.node })),
-            ...simple.map((kind) => ({ kind })),
-          ];
+          const merged = values.merge.values();
+          const actions = kinds.map((kind): BitmapAction => {
+            if (kind === 'merge') return { kind, from: merged.next().value ?? '', source: opened?.node };
+            return kind === 'add' ? { kind, granularity } : { kind };
+          });
           await changeBitmap(node, name, actions);
         } finally {
           await opened?.node.close();
@@ -86,3 +86,14 @@ export const bitmap = defineCommand({
     }
   },
 });
+
+/** As QEMU: a name, also `json:{…}`; never a list of options, whatever the image is. */
+function otherImage(values: {
+  'source-file': string | undefined;
+  'source-format': string | undefined;
+  object: readonly string[];
+}): NamedImage | undefined {
+  const name = values['source-file'];
+  if (name === undefined) return undefined;
+  return namedImage(name, { 'image-opts': false, object: values.object, format: values['source-format'] });
+}

@@ -94,6 +94,24 @@ describe('resize', () => {
   });
 });
 
+it.each([
+  ['--remove', '--add', '-g', '64k'],
+  ['--disable', '--enable'],
+  ['--enable', '--disable'],
+  ['--remove', '--remove'],
+  ['--clear', '--add'],
+])('bitmap does what it is told in the order in which it is told: %s %s', async (...actions) => {
+  for (const name of ['ordered.qcow2', 'ordered-theirs.qcow2']) {
+    copyFileSync(at('sound.qcow2'), at(name));
+    qemuImg(folder, 'bitmap', '--add', name, 'x');
+  }
+  const theirs = real('bitmap', ...actions, at('ordered-theirs.qcow2'), 'x');
+  expect((await platter(['bitmap', ...actions, at('ordered.qcow2'), 'x'])).code).toBe(theirs.code);
+  const bitmaps = (name: string): unknown =>
+    JSON.parse(qemuImg(folder, 'info', '--output=json', name))['format-specific'].data.bitmaps;
+  expect(bitmaps('ordered.qcow2')).toEqual(bitmaps('ordered-theirs.qcow2'));
+});
+
 it('bitmap adds, disables, merges from another image and removes', async () => {
   for (const name of ['b.qcow2', 'c.qcow2']) copyFileSync(at('sound.qcow2'), at(name));
   expect((await platter(['bitmap', '--add', '-g', '4k', at('b.qcow2'), 'x'])).code).toBe(0);

@@ -8,6 +8,8 @@ export interface ParsedArguments<O extends OptionSpecs> {
   help: boolean;
   values: Values<O>;
   operands: string[];
+  /** The names of the options, as often and in the order in which they were given. */
+  given: string[];
 }
 
 /** Throws UsageError naming the word that is wrong and what would be right. */
@@ -28,16 +30,20 @@ export function parseArguments<O extends OptionSpecs>(
     if (spec.kind !== 'text') values[name] = spec.kind === 'flag' ? false : [];
   }
   const operands: string[] = [];
+  const given: string[] = [];
   let help = false;
   for (const token of tokens) {
     if (token.kind === 'positional') operands.push(token.value);
     else if (token.kind === 'option') {
       if (token.name === 'help') help = true;
-      else takeOption(command.options, values, token);
+      else {
+        takeOption(command.options, values, token);
+        given.push(token.name);
+      }
     }
   }
   if (!help) checkCount(command, operands);
-  return { help, values: values as Values<O>, operands };
+  return { help, values: values as Values<O>, operands, given };
 }
 
 interface OptionToken {

@@ -24,6 +24,8 @@ export type Values<O extends OptionSpecs> = { [K in keyof O]: Value<O[K]> };
 export interface Invocation<O extends OptionSpecs = OptionSpecs> {
   readonly values: Values<O>;
   readonly operands: readonly string[];
+  /** The names of the options, as often and in the order in which they were given. */
+  readonly given: readonly string[];
   readonly io: Io;
 }
 

@@ -163,6 +163,39 @@ describe('what is written', () => {
     );
   });
 
+  it('bits of a bitmap in an encrypted image', async () => {
+    const from = `json:${JSON.stringify({ driver: 'qcow2', 'encrypt.key-secret': 's', 'file.filename': 'e.qcow2' })}`;
+    qemuImg(
+      folder,
+      'bitmap',
+      ...SECRET,
+      '--add',
+      '-g',
+      '4k',
+      ...opts('driver=qcow2,encrypt.key-secret=s,file.filename=e.qcow2'),
+      'w',
+    );
+    qemuImg(folder, 'create', '-q', '-f', 'qcow2', 'b.qcow2', '1M');
+    const words = (name: string): string[] => [
+      'bitmap',
+      '--add',
+      '--merge',
+      'w',
+      '-b',
+      from,
+      '-F',
+      'qcow2',
+      ...SECRET,
+      ...opts(qcow2(name)),
+      'b0',
+    ];
+    await twice(
+      (name) => here(...words(name)),
+      (name) => qemu(...words(name)),
+      'b.qcow2',
+    );
+  });
+
   it('rebase and commit', async () => {
     const rebase = (name: string): string[] => [
       'rebase',

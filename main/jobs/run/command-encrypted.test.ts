@@ -1,7 +1,9 @@
 /** Jobs on encrypted images, and the commands that are shown for them: QEMU judges both. */
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { openImage } from '#engine/block/graph.ts';
+import { readBitmap } from '#engine/block/jobs/bitmap.ts';
 import type { JobSecrets } from '#contract/secrets.ts';
 import {
   at,
@@ -82,6 +84,91 @@ describe('encrypted images', { timeout: 120_000 }, () => {
     const sum = shown(job, { [IMAGE]: at('top.qcow2') }).split(' ')[0];
     expect(await run(job, { [IMAGE]: at('top.qcow2') })).toMatchObject({ digest: sum });
     expect(await run(job, { [IMAGE]: image })).toMatchObject({ digest: sum });
+  });
+
+  it.each<[from: string, into: string]>([
+    ['locked', 'plain'],
+    ['locked', 'other'],
+  ])('bits of a bitmap in %s for one in %s', async (from, into) => {
+    writeFileSync(at('passphrase-2.txt'), PASS);
+    const image = (name: string): string => {
+      if (name === 'locked' || name === 'other') {
+        encrypted(name, QCOW2);
+        return opts(at(name), 'qcow2', 'passphrase');
+      }
+      qemu('create', '-q', '-f', 'qcow2', name, '8M');
+      return `driver=qcow2,file.filename=${at(name)}`;
+    };
+    const [source, target] = [image(from), image(into)];
+    const add = ['bitmap', ...objects, '--image-opts', '--add', '-g', '64k'];
+    qemu(...add, source, 'written');
+    qemu(...add, target, 'all');
+    io(source, 'write 2M 100k');
+    copyFileSync(at(into), at('theirs'));
+    const job = request({
+      kind: 'bitmap',
+      image: IMAGE,
+      action: 'merge',
+      name: 'all',
+      source: OTHER,
+      from: 'written',
+    });
+    await run(job, { [IMAGE]: at(into), [OTHER]: at(from) });
+    shown(job, { [IMAGE]: at('theirs'), [OTHER]: at(from) });
+    const bits = async (name: string): Promise<unknown> => {
+      const { node } = await openImage(at(name), { backing: 'skip' });
+      const read = await readBitmap(node, 'all');
+      await node.close();
+      return read;
+    };
+    expect(await bits(into)).toEqual(await bits('theirs'));
+    expect(await bits(into)).toMatchObject({
+      bits: Uint8Array.from({ length: 16 }, (_, at) => (at === 4 ? 3 : 0)),
+    });
+  });
+
+  it('an overlay of an encrypted image, which is opened alone', async () => {
+    encrypted('base.luks', LUKS);
+    for (const name of ['ours', 'theirs'])
+      qemu('create', '-q', '-f', 'qcow2', '-u', '-b', 'base.luks', '-F', 'luks', name, '8M');
+    copyFileSync(at('base.luks'), at('moved.luks'));
+    const job = request({
+      kind: 'rebase',
+      image: IMAGE,
+      backing: OTHER,
+      backingFormat: 'luks',
+      unsafe: true,
+    });
+    await run(job, { [IMAGE]: at('ours'), [OTHER]: at('moved.luks') });
+    shown(job, { [IMAGE]: at('theirs'), [OTHER]: at('moved.luks') });
+    for (const name of ['ours', 'theirs']) expect(qemu('info', name)).toContain('backing file: moved.luks');
+  });
+
+  it('an overlay that comes to rest on an encrypted image, then on another one', async () => {
+    encrypted('one.luks', LUKS);
+    copyFileSync(at('one.luks'), at('two.luks'));
+    sample('plain.qcow2');
+    for (const name of ['ours', 'theirs'])
+      qemu('create', '-q', '-f', 'qcow2', '-b', 'plain.qcow2', '-F', 'qcow2', name, '8M');
+    for (const backing of ['one.luks', 'two.luks']) {
+      const job = request({ kind: 'rebase', image: IMAGE, backing: OTHER, backingFormat: 'luks' });
+      await run(job, { [IMAGE]: at('ours'), [OTHER]: at(backing) });
+      shown(job, { [IMAGE]: at('theirs'), [OTHER]: at(backing) });
+      for (const name of ['ours', 'theirs'])
+        expect(qemu('info', name)).toContain(`backing file: ${backing}\n`);
+    }
+    const over = (name: string): string =>
+      `driver=qcow2,file.filename=${at(name)},backing.driver=luks,backing.key-secret=passphrase,backing.file.filename=${at('two.luks')}`;
+    for (const name of ['ours', 'theirs'])
+      expect(
+        qemu(
+          'compare',
+          ...objects,
+          '--image-opts',
+          over(name),
+          `driver=qcow2,file.filename=${at('plain.qcow2')}`,
+        ),
+      ).toContain('identical');
   });
 
   it.each([
