@@ -77,8 +77,8 @@ export class CommandImages {
 
   /** The word for an image that is always opened by a file's name, whatever the others are: with its secret as `json:{…}`. */
   byName(handle: string): string {
-    const [layer] = this.#names.layers(handle);
-    if (layer?.encrypted !== true) return this.#names.file(handle);
+    const layer = this.#names.layers(handle).at(0);
+    if (layer === undefined || !layer.encrypted) return this.#names.file(handle);
     return `json:${JSON.stringify(Object.fromEntries(this.#layer(layer, '')))}`;
   }
 
