@@ -291,6 +291,7 @@ export class GuestCpu implements DriverCpu {
     this.#submitted = 0;
     if (request === undefined) return this.#commit();
     this.#request = request;
+    request.disk.inFlight++;
     this.#phase = P.queueRq;
     return this.#emitSector(E.block_rq_issue, request.requestId, request.op, request.sector, request.sectors);
   }
@@ -314,6 +315,7 @@ export class GuestCpu implements DriverCpu {
     }
     const { requestId, op, sector, sectors } = request;
     layer.requeue(request);
+    request.disk.inFlight--;
     hardware.unlock(this.#kernel.wake);
     hardware.stopped = true;
     thread.commit(hardware.index);
@@ -345,8 +347,9 @@ export class GuestCpu implements DriverCpu {
   }
 
   #complete(request: BlockRequest): boolean {
-    const { requestId, op, sector, sectors, error } = request;
-    const { layer } = this.#queues[request.disk.index];
+    const { requestId, op, sector, sectors, error, disk } = request;
+    const { layer } = this.#queues[disk.index];
+    this.#kernel.madeRoom(disk, this.index);
     if (request.again) {
       request.again = false;
       layer.requeue(request);

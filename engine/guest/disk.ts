@@ -42,6 +42,8 @@ export class GuestDisk {
   readonly seed: number;
   readonly cache: PageCache | undefined;
   readonly counters = noCounters();
+  /** Requests that the driver has, over all queues. */
+  inFlight = 0;
   /** How long its programs' requests took together, and when the last was done: model nanoseconds. */
   waitedNs = 0;
   lastNs = 0;
@@ -52,6 +54,11 @@ export class GuestDisk {
     this.unit = options.unit;
     this.seed = options.seed;
     this.cache = options.cache;
+  }
+
+  /** Whether it takes another request (Linux's `scsi_dev_queue_ready`). */
+  get hasBudget(): boolean {
+    return this.inFlight < (this.driver.limits.depthOfDisk ?? Infinity);
   }
 
   /** A program has its answer, at `nowNs` by the model clock. */

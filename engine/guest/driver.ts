@@ -13,8 +13,10 @@ import type { RegisterAccess } from './register-access.ts';
 export interface DriverLimits extends QueueLimits {
   /** Hardware queues (`nr_hw_queues`). */
   queues: number;
-  /** Requests that one queue takes at once (`queue_depth`). */
+  /** Requests that one queue takes at once (`nr_requests`). */
   depth: number;
+  /** Requests that one disk takes at once, over all queues (the SCSI layer's `queue_depth`); no limit when left out. */
+  depthOfDisk?: number;
 }
 
 export interface GuestDriver {

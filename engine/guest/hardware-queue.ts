@@ -89,7 +89,8 @@ export class HardwareQueue {
     const at = feeders.indexOf(served);
     for (let i = 1; i < feeders.length; i++) {
       const feeder = feeders[(at + i) % feeders.length];
-      if (feeder.disk !== served.disk && feeder.isWaiting) return feeder;
+      const { disk, isWaiting } = feeder;
+      if (disk !== served.disk && isWaiting && disk.hasBudget) return feeder;
     }
     return undefined;
   }
@@ -123,10 +124,10 @@ export class SoftwareQueue {
     return this.layer.waiting.length > 0;
   }
   get isOpen(): boolean {
-    return this.hardware.isOpenTo(this.cpu);
+    return this.hardware.isOpenTo(this.cpu) && this.disk.hasBudget;
   }
   /** Something waits that may be handed over. */
   get isReady(): boolean {
-    return this.layer.waiting.length > 0 && this.hardware.isOpenTo(this.cpu);
+    return this.layer.waiting.length > 0 && this.isOpen;
   }
 }

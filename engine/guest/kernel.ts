@@ -65,6 +65,18 @@ export class GuestKernel {
     return queue;
   }
 
+  /** A disk has a request less: CPUs whose requests wait because it had as many as it takes go on. */
+  madeRoom(disk: GuestDisk, cpu: number): void {
+    const full = !disk.hasBudget;
+    disk.inFlight--;
+    if (!full) return;
+    for (const { feeders } of this.queuesOf(disk.driver)) {
+      for (const feeder of feeders) {
+        if (feeder.disk === disk && feeder.cpu !== cpu && feeder.isWaiting) this.wake(feeder.cpu);
+      }
+    }
+  }
+
   /** The program's request waits until something of the page cache has ended. */
   waitForCache(slot: Slot): void {
     this.#cacheWaiters.push(slot);

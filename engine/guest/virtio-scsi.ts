@@ -101,8 +101,9 @@ export class VirtioScsiDriver extends VirtqueueDriver {
       this.queues.push(this.setUpQueue(QUEUE.request + index, INDIRECT_ENTRIES));
     }
     limits.queues = queues;
-    const perLun = Math.max(1, transport.config(SCSI_CONFIG.cmdPerLun, 4));
-    limits.depth = Math.min(this.queues[0].ring.addresses.size, perLun);
+    limits.depth = this.queues[0].ring.addresses.size;
+    // A hint that the driver follows (`virtscsi_change_queue_depth`): no device counts.
+    limits.depthOfDisk = Math.min(limits.depth, Math.max(1, transport.config(SCSI_CONFIG.cmdPerLun, 4)));
     transport.driverOk();
     this.#zeroes = this.allocator.take(PAGE);
     this.#scan();
