@@ -6,12 +6,14 @@
 import { IoApic, IOAPIC, IOAPIC_BASE, IOAPIC_PINS, IOAPIC_REGISTER, REDIRECTION } from '../machine/ioapic.ts';
 import { isMsiAddress, type GsiSink } from '../machine/interrupts.ts';
 import type { AddressSpace } from '../machine/address-space.ts';
-import { LocalApic } from '../machine/local-apic.ts';
+import { LocalApic, LOWEST_PRIORITY, MESSAGE } from '../machine/local-apic.ts';
 import { Pic, PIC_PORT } from '../machine/pic.ts';
 import type { GuestBus } from './bus.ts';
 
-/** Intel SDM volume 3, section 11.11.1: bits 12–19 of a message's address are the local APIC's id. */
-const DESTINATION = 12;
+/** Intel SDM volume 3, section 11.11.1: the address of a message names the local APIC by its id, or several by a logical number. */
+const DESTINATION_SHIFT = 12;
+const EVERYBODY = 0xff;
+const MODE_LOGICAL = 4;
 /** The simulated kernel gives line n this vector plus n, above those of messages. */
 const FIRST_LINE_VECTOR = 0xd0;
 /** Lines of the ISA bus are edge-triggered, those of PCI level-triggered and active low, unless they share ISA's. */
@@ -25,9 +27,7 @@ export class LocalApics implements GsiSink {
   readonly #requests = new Uint32Array(IOAPIC_PINS);
 
   constructor(cpus: number) {
-    this.ioapic = new IoApic((address, data, pin) =>
-      this.#cpu(address)?.fromLine(data & REDIRECTION.vector, pin, this.#requests[pin]),
-    );
+    this.ioapic = new IoApic((address, data, pin) => this.#send(address, data, this.#requests[pin], pin));
     // Its wire to the CPU is left open: the kernel masks all its lines.
     this.pic = new Pic(() => undefined);
     this.controllers = Array.from({ length: cpus }, () => {
@@ -37,14 +37,22 @@ export class LocalApics implements GsiSink {
     });
   }
 
-  /** A message for a CPU that does not exist is lost, as on a real bus. */
-  #cpu(address: number): LocalApic | undefined {
-    const cpu = isMsiAddress(address) ? Math.floor(address / 2 ** DESTINATION) & 0xff : 0;
-    return this.controllers[cpu];
+  message(address: number, data: number, requestId: number): void {
+    this.#send(address, data, requestId);
   }
 
-  message(address: number, data: number, requestId: number): void {
-    this.#cpu(address)?.message(address, data, requestId);
+  /**
+   * A message for nobody is lost, as on a real bus: to another address, to a CPU that does not exist, to a logical number, of which the
+   * simulated kernel gives its CPUs none.
+   */
+  #send(address: number, data: number, requestId: number, gsi?: number): void {
+    if (!isMsiAddress(address) || (address & MODE_LOGICAL) !== 0) return;
+    const destination = (address >>> DESTINATION_SHIFT) & 0xff;
+    // Of all, the lowest priority is the first one's, as in QEMU (`apic_bus_deliver`).
+    const one = (data & MESSAGE.deliveryMode) === LOWEST_PRIORITY ? 0 : undefined;
+    const to = destination === EVERYBODY ? one : destination;
+    if (to !== undefined) this.controllers[to]?.message(data, requestId, gsi);
+    else for (const controller of this.controllers) controller.message(data, requestId, gsi);
   }
 
   gsi(gsi: number, level: boolean, requestId: number): void {

@@ -102,7 +102,7 @@ export class InterruptHandlers {
     const irq = this.#irq;
     const more = irq !== undefined && this.#next(irq);
     if (!more) {
-      if (irq !== undefined) this.#apic.end(irq);
+      if (irq !== undefined) this.#apic.end();
       this.#irq = undefined;
     }
     this.#emit(E.irq_handler_exit, irq);

@@ -8,6 +8,7 @@ import type { TraceRing } from '../trace/ring.ts';
 import { STATIONS } from '../trace/stations.ts';
 import { ioapicSections } from './details/ioapic.ts';
 import { pciSections } from './details/pci.ts';
+import { lapicSections } from './details/lapic.ts';
 import { picSections } from './details/pic.ts';
 import { detailView, type Section } from './details/section.ts';
 import { trayView, type HostHand } from './host-hand.ts';
@@ -101,10 +102,15 @@ function stationOccupancy({ trace, machine }: Shown): Float64Array {
   return occupancy;
 }
 
-/** What the Device view shows: the device, and the interrupt controller when the device uses a line. */
+/** What the Device view shows: the device, the local APICs, and the other interrupt controllers when the device uses a line. */
 function sections({ apics }: Machine, device: LabDevice): Section[] {
   const own = device.details?.() ?? (device.pci === undefined ? [] : pciSections(device.pci));
-  return [...own, ...ioapicSections(apics.ioapic), ...picSections(apics.pic)];
+  return [
+    ...own,
+    ...lapicSections(apics.controllers),
+    ...ioapicSections(apics.ioapic),
+    ...picSections(apics.pic),
+  ];
 }
 
 function counters(shown: Shown): LabFrame['counters'] {

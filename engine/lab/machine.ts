@@ -244,6 +244,6 @@ function labDiskOf(disk: WantedDisk, groups: readonly Group[], hardware: readonl
 /** A driver that asks its device for something while it probes sees the answers itself: their interrupts find nothing any more. */
 function dismiss({ controllers }: LocalApics): void {
   for (const controller of controllers) {
-    for (let irq = controller.take(); irq !== undefined; irq = controller.take()) controller.end(irq);
+    while (controller.take() !== undefined) controller.end();
   }
 }

@@ -25,6 +25,41 @@ export interface MemoryOwner {
 }
 
 const VIEW_SLOTS = 2048;
+/** Places in the buffer are counted in words of 32 bits with the processor's own integers. */
+const MOST_BYTES = 2 ** 32;
+
+function badRegion({ base, size, offset }: MemoryRegion, expected: string): PlatterError {
+  const value = `0x${base.toString(16)}+0x${size.toString(16)}`;
+  return new PlatterError(
+    'machine.bad-region',
+    `region ${value} of guest memory, at ${offset} of its buffer, must ${expected}`,
+    {
+      offset,
+      value,
+      expected,
+    },
+  );
+}
+
+/**
+ * The owner's regions by address; neighbours that lie side by side in the buffer as well become one, so that what crosses from one to
+ * the other is in one piece. Throws `machine.bad-region`.
+ */
+function inOrder(regions: readonly MemoryRegion[]): MemoryRegion[] {
+  const ordered: MemoryRegion[] = [];
+  for (const region of regions.toSorted((a, b) => a.base - b.base)) {
+    const { base, size, offset } = region;
+    const whole = [base, size, offset].every((value) => Number.isSafeInteger(value) && value >= 0);
+    if (!whole || !Number.isSafeInteger(base + size)) throw badRegion(region, 'lie below 2^53');
+    if (size === 0) continue;
+    const last = ordered.at(-1);
+    const end = last === undefined ? 0 : last.base + last.size;
+    if (base < end) throw badRegion(region, 'not overlap another one');
+    if (last !== undefined && base === end && offset === last.offset + last.size) last.size += size;
+    else ordered.push({ ...region });
+  }
+  return ordered;
+}
 
 export class GuestMemory {
   /** The whole buffer. Valid until the next `refresh`. */
@@ -45,22 +80,33 @@ export class GuestMemory {
   readonly #viewLengths = new Float64Array(VIEW_SLOTS);
   #lastRegion: MemoryRegion;
 
+  /** Throws `machine.bad-region`. */
   constructor(owner: MemoryOwner) {
     this.#owner = owner;
-    this.regions = owner.regions;
-    this.#lastRegion = owner.regions[owner.regions.length - 1];
+    this.regions = inOrder(owner.regions);
+    this.#lastRegion = this.regions.at(-1) ?? { base: 0, size: 0, offset: 0 };
     this.#beforeWrite = owner.beforeWrite?.bind(owner);
-    this.bytes = owner.current();
+    this.bytes = this.#checked(owner.current());
     this.view = viewOf(this.bytes);
     this.words = wordsOf(this.bytes);
     this.halves = halvesOf(this.bytes);
   }
 
-  /** Takes over a buffer that was replaced since the last call. */
+  /** Throws `machine.bad-region` when a region does not lie in the buffer. */
+  #checked(bytes: Uint8Array): Uint8Array {
+    const most = Math.min(bytes.length, MOST_BYTES);
+    for (const region of this.regions) {
+      if (region.offset + region.size > most)
+        throw badRegion(region, `lie in the ${most} bytes of the buffer`);
+    }
+    return bytes;
+  }
+
+  /** Takes over a buffer that was replaced since the last call. Throws `machine.bad-region` for one that is too small. */
   refresh(): void {
     const bytes = this.#owner.current();
     if (bytes === this.bytes) return;
-    this.bytes = bytes;
+    this.bytes = this.#checked(bytes);
     this.view = viewOf(bytes);
     this.words = wordsOf(bytes);
     this.halves = halvesOf(bytes);
@@ -68,7 +114,7 @@ export class GuestMemory {
     this.#viewOffsets.fill(-1);
   }
 
-  /** Where the range lies in the buffer, or -1 when it is not wholly inside one region. */
+  /** Where the range lies in the buffer, or -1 when it is not wholly inside one region; a range of no bytes lies where it would begin. */
   locate(address: number, length: number): number {
     const last = this.#lastRegion;
     const within = address - last.base;
