@@ -14,6 +14,7 @@ import {
   type JobRow,
   type TargetFile,
 } from './jobs.ts';
+import type { PartitionTable } from './partitions.ts';
 import { jobSecretsSchema, passphraseSchema } from './secrets.ts';
 import type { LabStatus, LineDiskInfo } from './lab.ts';
 import { FAULT_ERRORS, FAULT_OPERATIONS, MOST_FAULTS, TRAY_MOVES } from './lab-host.ts';
@@ -107,6 +108,8 @@ export const calls = {
       v.boolean(),
     ]),
   ),
+  /** The partition table of the guest's disk, or null. */
+  'images.partitions': call<PartitionTable | null>()(v.strictTuple([handle])),
   'images.check': call<CheckResult>()(v.strictTuple([handle])),
   'gate.answer': call<null>()(v.strictTuple([v.number(), v.boolean()])),
   /** Asks where a new image is to go, beside an attached image if one is named; null when cancelled. */

@@ -38,6 +38,7 @@ export function handlersOf(platter: Application): Handlers {
     },
     'images.map': (handle, start, limit) => images.map(handle, start, limit),
     'images.read': (handle, space, offset, length) => images.read(handle, space, offset, length),
+    'images.partitions': (handle) => images.partitions(handle),
     'images.check': (handle) => images.check(handle),
     'images.structure': (handle, ...args) => images.ask(handle, 'structure', ...args),
     'images.structureNode': (handle, ...args) => images.ask(handle, 'structureNode', ...args),

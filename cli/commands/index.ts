@@ -19,6 +19,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import('./map.ts')).map,
   },
   {
+    name: 'partitions',
+    summary: 'the partitions of the disk: GPT, or MBR with its logical ones',
+    load: async () => (await import('./partitions.ts')).partitions,
+  },
+  {
     name: 'create',
     summary: 'make an empty image, alone or over a backing file',
     load: async () => (await import('./create.ts')).create,

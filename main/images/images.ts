@@ -1,6 +1,7 @@
 /** The attached images: each with its handle, its process and what that said about it. */
 import { basename, resolve } from 'node:path';
 import type { AttachedImage, CheckResult, ImageHandle, ImageInfo, MapPage } from '#contract/images.ts';
+import type { PartitionTable } from '#contract/partitions.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 import { realPath } from '#engine/block/references.ts';
 import { PlatterError, toPlainError } from '#engine/errors.ts';
@@ -185,6 +186,10 @@ export class Images {
 
   read(handle: ImageHandle, space: 'guest' | 'host', offset: number, length: number): Promise<Uint8Array> {
     return this.#worker(handle).call('read', [space, offset, length]);
+  }
+
+  partitions(handle: ImageHandle): Promise<PartitionTable | null> {
+    return this.#worker(handle).call('partitions', []);
   }
 
   check(handle: ImageHandle): Promise<CheckResult> {

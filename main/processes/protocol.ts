@@ -4,6 +4,7 @@
  */
 import type { Result } from '#contract/error.ts';
 import type { CheckResult, ImageInfo, MapPage } from '#contract/images.ts';
+import type { PartitionTable } from '#contract/partitions.ts';
 import type {
   OwnersPage,
   SearchStep,
@@ -28,6 +29,8 @@ export interface ImageCalls {
   unlock: { args: [passphrases: Passphrases]; answer: ImageInfo };
   map: { args: [start: number, limit: number]; answer: MapPage };
   read: { args: [space: 'guest' | 'host', offset: number, length: number]; answer: Uint8Array };
+  /** Of the guest's disk; null where there is no table. */
+  partitions: { args: []; answer: PartitionTable | null };
   check: { args: []; answer: CheckResult };
   structure: { args: [path: string, start: number, limit: number]; answer: StructurePage };
   structureNode: { args: [path: string]; answer: StructureNode };

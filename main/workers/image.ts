@@ -7,6 +7,7 @@ import { findOwners, type Owners } from '#engine/block/structure/owners.ts';
 import { searchStep } from '#engine/block/structure/search.ts';
 import { structureChildren, structureFields, structureNode } from '#engine/block/structure/structure.ts';
 import { PlatterError } from '#engine/errors.ts';
+import { readPartitions } from '#engine/inspect/partitions/partitions.ts';
 import type { Passphrases } from '../images/keyring.ts';
 import type { ImageCalls, ImageFile } from '../processes/protocol.ts';
 import { readImage } from './read.ts';
@@ -63,6 +64,7 @@ server.start({
   },
   map: ([start, limit]) => mapPage(opened().node, { start, limit }),
   read: ([space, offset, length]) => readImage(opened().node, space, offset, length),
+  partitions: async () => (await readPartitions(opened().node)) ?? null,
   check: () => checkImage(opened().node),
   structure: ([path, start, limit]) => structureChildren(opened().node, path, start, limit),
   structureNode: ([path]) => structureNode(opened().node, path),

@@ -31,6 +31,8 @@ export const forVirtualDisplay = [
 export const forTests = [
   { packages: ['qemu-utils'], command: 'qemu-img' },
   { packages: ['qemu-system-x86'], command: 'qemu-system-x86_64' },
+  { packages: ['fdisk'], command: 'sfdisk' },
+  { packages: ['gdisk'], command: 'sgdisk' },
   { packages: ['fontconfig'], command: 'fc-list' },
   { packages: ['fonts-noto-cjk'], font: 'zh-cn' },
 ];
