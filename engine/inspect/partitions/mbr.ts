@@ -72,18 +72,45 @@ function* logical(node: BlockNode, draft: TableDraft, extended: MbrEntry): Steps
   for (let number = 5; ;) {
     const at = record * SECTOR;
     if (seen.has(record)) {
-      draft.problem(chainProblem('partitions.loop', 'comes back to a record that was there before', at));
+      draft.problem(
+        new PlatterError(
+          'partitions.loop',
+          `The chain of logical partitions comes back to a record that was there before, at byte ${at}`,
+          {
+            offset: at,
+            expected: String(MOST_LOGICAL),
+          },
+        ),
+      );
       return;
     }
     seen.add(record);
     if (seen.size > MOST_LOGICAL) {
-      draft.problem(chainProblem('partitions.too-many', `has more than ${MOST_LOGICAL} records`, at));
+      draft.problem(
+        new PlatterError(
+          'partitions.too-many',
+          `The chain of logical partitions has more than ${MOST_LOGICAL} records, at byte ${at}`,
+          {
+            offset: at,
+            expected: String(MOST_LOGICAL),
+          },
+        ),
+      );
       return;
     }
     const bytes = yield* bytesAt(node, at, SECTOR);
     const entries = bytes === undefined ? undefined : entriesOf(bytes, at);
     if (entries === undefined) {
-      draft.problem(chainProblem('partitions.broken-chain', 'points to what is no boot record', at));
+      draft.problem(
+        new PlatterError(
+          'partitions.broken-chain',
+          `The chain of logical partitions points to what is no boot record, at byte ${at}`,
+          {
+            offset: at,
+            expected: String(MOST_LOGICAL),
+          },
+        ),
+      );
       return;
     }
     for (const entry of entries.slice(0, 2)) {
@@ -96,23 +123,6 @@ function* logical(node: BlockNode, draft: TableDraft, extended: MbrEntry): Steps
     const next = entries.slice(0, 2).find((entry) => EXTENDED.has(entry.type) && entry.sectors > 0);
     if (next === undefined) return;
     record = extended.first + next.first;
-  }
-}
-
-function chainProblem(
-  code: 'partitions.loop' | 'partitions.too-many' | 'partitions.broken-chain',
-  what: string,
-  offset: number,
-): PlatterError {
-  const context = { offset, expected: String(MOST_LOGICAL) };
-  const message = `The chain of logical partitions ${what}, at byte ${offset}`;
-  switch (code) {
-    case 'partitions.loop':
-      return new PlatterError('partitions.loop', message, context);
-    case 'partitions.too-many':
-      return new PlatterError('partitions.too-many', message, context);
-    case 'partitions.broken-chain':
-      return new PlatterError('partitions.broken-chain', message, context);
   }
 }
 
