@@ -75,9 +75,9 @@ function brokenNode({ readErrno, writeErrno }: Policy, readOnly: boolean): Block
   };
 }
 
-/** The timer ticks while the machine runs. */
 function qemuPc(qtest: RunningQemu['qtest']): Board {
   const board = pausedPc(qtest);
+  // differs: machine-timer
   return { ...board, lines: async () => (await board.lines()).filter((line) => !/ [08]$/.test(line)) };
 }
 
@@ -85,7 +85,7 @@ function qemuPc(qtest: RunningQemu['qtest']): Board {
 interface Step {
   begin: () => Promise<void>;
   still: () => Promise<void>;
-  /** `quiet`: what it read may be anything. */
+  /** `quiet`: it failed, and what it read may be anything (differs: failed-data). */
   end: (quiet: boolean) => Promise<void>;
 }
 
@@ -123,7 +123,7 @@ async function scsiGuest(board: Board): Promise<Guest> {
       begin: async () => void (pending = await driver.begin(script)),
       still: () => driver.noteInterrupts('still'),
       end: async (quiet) => {
-        // What was tried again QEMU 7.2 takes off twice: the residual becomes negative.
+        // differs: failed-data, retried-residual
         if (pending !== undefined) await driver.finish(pending, { withData: !quiet, withResidual: quiet });
       },
     };

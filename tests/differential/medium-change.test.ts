@@ -147,7 +147,7 @@ const SCENARIOS: readonly [string, Scenario][] = [
       await s.host({ do: 'change', disc: 1 });
       await s.guest(EVENT, EVENT, SENSE, READY, SENSE, READY, SENSE, READY, CAPACITY, READ(100));
       await s.host({ do: 'change', disc: 2 });
-      // Its attention is fetched first: QEMU's AHCI does not end a command that finds it still pending.
+      // Its attention is fetched first (differs: ahci-attention).
       await s.guest(INQUIRY, CONFIGURATION, CAPACITY, CAPACITY, SENSE, CAPACITY, READ(500), EVENT);
       await s.guest(PREVENT(true));
       await s.host({ do: 'change', disc: 0 });

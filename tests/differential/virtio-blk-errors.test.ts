@@ -83,7 +83,7 @@ describe('requests that fail at the host', () => {
         logs.push(
           driver.log
             .filter((line) => isCompared(line, !failed.has(line.split(' ')[1])))
-            // A read that failed leaves the guest's buffer as it may; its length is QEMU's own.
+            // differs: failed-data
             .filter((line) => !(/^request [23] /.test(line) && /buffer 1|used\.len/.test(line))),
         );
       }

@@ -116,7 +116,7 @@ describe.each([
       driver.note('status', await driver.transport.status());
       driver.note('interrupt status', await driver.transport.read(MMIO.interruptStatus));
       await driver.initialise([PLAIN[0], high]);
-      // The line of a broken device stays up in QEMU though it was acknowledged: see the list of differences.
+      // differs: mmio-line
       await driver.board.lines();
       await driver.read(0, 512);
     });

@@ -204,7 +204,7 @@ export class ScsiScriptDriver {
     const status = answer[10];
     const response = answer[11];
     if (withData) this.note(`${label} data`, data);
-    // What QEMU counts as written has nothing to do with what was, but where all is there it is the same.
+    // differs: scsi-written; where all is there it is the same.
     if (
       withResidual &&
       out === undefined &&

@@ -87,10 +87,7 @@ function fromRow({ name, args }: TraceRow): string {
   }
 }
 
-/**
- * Figures that are not compared: QEMU's tags and transfer directions, which our rows have no room for; the size that it gives back (see
- * differences.ts), and the place in a batch.
- */
+/** differs: trace-figures */
 function comparable(line: string): string {
   const [name, ...figures] = line.split(' ');
   if (name === 'virtqueue_fill') return name;
