@@ -25,6 +25,12 @@ it('prints one line with both figures', () => {
   );
 });
 
+it('says how the time of the processor compares, where that was measured', () => {
+  expect(format('qcow2', { ...line, cpu: { ours: 0.5, theirs: 0.25 } })).toMatch(
+    /, ratio 2\.00 \(processor's time 0\.50\)$/,
+  );
+});
+
 it('takes the middle of several runs', () => {
   expect(median([9, 1, 2])).toBe(2);
   expect(median([10, 1, 2, 4])).toBe(3);

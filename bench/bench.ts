@@ -24,6 +24,8 @@ export interface BenchLine {
   unit: string;
   /** Whether a larger figure is the better one; the ratio is always "so many times as good as the peer". */
   better: 'higher' | 'lower';
+  /** The processor's time of both sides for the same work, seconds, where it was measured. */
+  cpu?: { ours: number; theirs: number };
 }
 
 /** How many times as good as the peer: above 1 is ahead, whatever the unit. */
@@ -37,7 +39,8 @@ export function format(name: string, line: BenchLine): string {
     value >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(4)));
   return (
     `${name}: ${line.what}: ${figure(line.ours)} ${line.unit}, ` +
-    `${line.peer} ${figure(line.theirs)} ${line.unit}, ratio ${ratio(line).toFixed(2)}`
+    `${line.peer} ${figure(line.theirs)} ${line.unit}, ratio ${ratio(line).toFixed(2)}` +
+    (line.cpu === undefined ? '' : ` (processor's time ${(line.cpu.theirs / line.cpu.ours).toFixed(2)})`)
   );
 }
 

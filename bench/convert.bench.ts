@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openImage } from '#engine/block/graph.ts';
 import { convert } from '#engine/block/jobs/convert.ts';
-import { median, type BenchLine } from './bench.ts';
+import type { BenchLine } from './bench.ts';
+import { cpuOf, emptyStart, inTurns } from './measure.ts';
 
 export const name = 'convert';
 
@@ -47,14 +48,14 @@ export async function run(report: (line: BenchLine) => void): Promise<void> {
   try {
     makeSources(at, qemuImg);
     const version = /version (\S+)/.exec(qemuImg('--version'))?.[1];
+    const start = emptyStart('qemu-img');
     for (const one of CASES) {
-      const seconds = { ours: [] as number[], theirs: [] as number[] };
-      // Alternating rounds, the middle of each: what else the machine does troubles both alike.
-      for (let round = 0; round < ROUNDS; round++) {
-        seconds.theirs.push(qemuSeconds(one, at, qemuImg));
-        seconds.ours.push(await ourSeconds(one, at));
-      }
-      const [ours, theirs] = [median(seconds.ours), median(seconds.theirs)];
+      const pair = await inTurns(
+        ROUNDS,
+        () => ourSeconds(one, at),
+        () => qemuSeconds(one, at, qemuImg),
+        start,
+      );
       const format = one.source.replace(/.*\./, '');
       const same = qemuImg(
         'compare',
@@ -70,11 +71,12 @@ export async function run(report: (line: BenchLine) => void): Promise<void> {
       const bytes = one.source.startsWith('disk') ? size : SIZE / 4;
       report({
         what: one.what,
-        ours: bytes / ours / MIB,
-        theirs: bytes / theirs / MIB,
+        ours: bytes / pair.ours.wall / MIB,
+        theirs: bytes / pair.theirs.wall / MIB,
         peer: `qemu-img convert ${version}`,
         unit: 'MiB/s',
         better: 'higher',
+        cpu: cpuOf(pair),
       });
     }
   } finally {
@@ -126,7 +128,6 @@ async function ourSeconds(one: Case, at: (file: string) => string): Promise<numb
   return (performance.now() - start) / 1000;
 }
 
-/** Its own start is taken off: what it takes for an empty image. */
 function qemuSeconds(
   one: Case,
   at: (file: string) => string,

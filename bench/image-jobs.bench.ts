@@ -2,7 +2,7 @@
  * `check`, `map`, `compare` and `checksum` against qemu-img (and sha256sum) on the same files, and opening a disk of 10 TiB whose L1
  * table is full. The peers are programs: what an empty start of each takes is subtracted.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,8 @@ import { openImage } from '#engine/block/graph.ts';
 import { checksumImage } from '#engine/block/jobs/checksum.ts';
 import { compareImages } from '#engine/block/jobs/compare.ts';
 import { mapPage } from '#engine/block/map.ts';
-import { median, type BenchLine } from './bench.ts';
+import type { BenchLine } from './bench.ts';
+import { cpuOf, emptyStart, inTurns, type Took } from './measure.ts';
 
 export const name = 'image jobs';
 
@@ -29,33 +30,6 @@ export async function run(report: Report): Promise<void> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Milliseconds, the middle of some rounds, ours and theirs in turns. */
-async function measure(
-  ours: () => Promise<void>,
-  theirs: () => void,
-): Promise<{ ours: number; theirs: number }> {
-  const took = { ours: [] as number[], theirs: [] as number[] };
-  for (let round = 0; round < ROUNDS; round++) {
-    let start = performance.now();
-    theirs();
-    took.theirs.push(performance.now() - start);
-    start = performance.now();
-    await ours();
-    took.ours.push(performance.now() - start);
-  }
-  return { ours: median(took.ours), theirs: median(took.theirs) };
-}
-
-/** What starting the program alone takes, milliseconds. */
-function emptyStart(command: string): number {
-  const took = Array.from({ length: 10 }, () => {
-    const start = performance.now();
-    spawnSync(command, ['--version']);
-    return performance.now() - start;
-  });
-  return median(took);
 }
 
 async function jobs(folder: string, report: Report): Promise<void> {
@@ -81,15 +55,17 @@ async function jobs(folder: string, report: Report): Promise<void> {
   ): Promise<void> => {
     const [command, ...args] = theirs;
     const empty = command === 'qemu-img' ? start : emptyStart(command);
-    const found = await measure(ours, () => void execFileSync(command, args, { maxBuffer: 1 << 30 }));
-    const took = Math.max(0.1, found.theirs - empty);
+    const runTheirs = (): void => void execFileSync(command, args, { maxBuffer: 1 << 30 });
+    const pair = await inTurns(ROUNDS, ours, runTheirs, empty);
+    const figure = ({ wall }: Took): number => (megabytes === undefined ? wall * 1000 : megabytes / wall);
     report({
       what,
-      ours: megabytes === undefined ? found.ours : megabytes / (found.ours / 1000),
-      theirs: megabytes === undefined ? took : megabytes / (took / 1000),
+      ours: figure(pair.ours),
+      theirs: figure(pair.theirs),
       peer: command === 'qemu-img' ? `qemu-img ${args[0]}` : command,
       unit: megabytes === undefined ? 'ms' : 'MiB/s',
       better: megabytes === undefined ? 'lower' : 'higher',
+      cpu: cpuOf(pair),
     });
   };
   for (const [file, what] of [
@@ -159,19 +135,20 @@ async function large(folder: string, report: Report): Promise<void> {
   ftruncateSync(fd, first + entries * 65536);
   closeSync(fd);
   const command = `read ${9 * 2 ** 40} 4k`;
-  const start = emptyStart('qemu-io');
-  const { ours, theirs } = await measure(
+  const pair = await inTurns(
+    ROUNDS,
     async () => {
       const { node } = await openImage(path);
       await node.read(9 * 2 ** 40, new Uint8Array(4096));
       await node.close();
     },
     () => void execFileSync('qemu-io', ['-r', '-f', 'qcow2', '-c', command, path]),
+    emptyStart('qemu-io'),
   );
   report({
     what: 'open 10 TiB with a full L1 table and read 4 KiB',
-    ours,
-    theirs: Math.max(0.1, theirs - start),
+    ours: pair.ours.wall * 1000,
+    theirs: pair.theirs.wall * 1000,
     peer: 'qemu-io',
     unit: 'ms',
     better: 'lower',
