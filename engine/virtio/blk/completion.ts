@@ -1,4 +1,4 @@
-/** A request gets its answer: status byte, used element, index, and the question whether the driver wants to hear of it. */
+/** A request gets its answer: the status byte, and what is counted. */
 import type { GuestMemory } from '../../machine/memory.ts';
 import { E } from '../../trace/registry.ts';
 import type { TraceRing } from '../../trace/ring.ts';
@@ -28,12 +28,10 @@ export class BlkCompletion {
   };
   readonly #memory: GuestMemory;
   readonly #trace: TraceRing;
-  readonly #irqfd: boolean;
 
-  constructor(memory: GuestMemory, trace: TraceRing, irqfd: boolean) {
+  constructor(memory: GuestMemory, trace: TraceRing) {
     this.#memory = memory;
     this.#trace = trace;
-    this.#irqfd = irqfd;
   }
 
   /** The status byte. */
@@ -60,34 +58,9 @@ export class BlkCompletion {
       stats.others++;
     }
   }
-
-  fill(request: BlkRequest): void {
-    const { queue, element, requestId } = request;
-    const written = usedLength(request);
-    const idx = queue.ring?.usedIdx ?? 0;
-    queue.ring?.fill(element, written);
-    this.#trace.emit(E.virtqueue_fill, requestId, queue.index, element.head, written, idx);
-  }
-
-  flush(request: BlkRequest): void {
-    const count = request.queue.ring?.flush() ?? 0;
-    this.#trace.emit(E.virtqueue_flush, request.requestId, request.queue.index, count, 0, 0);
-  }
-
-  /** Whether to interrupt. */
-  ask(request: BlkRequest): boolean {
-    const notify = request.queue.ring?.shouldNotify() ?? false;
-    this.#trace.emit(this.#notifyEvent(notify), request.requestId, request.queue.index, 0, 0, 0);
-    return notify;
-  }
-
-  #notifyEvent(notify: boolean): number {
-    if (!notify) return E.virtio_should_notify;
-    return this.#irqfd ? E.virtio_notify_irqfd : E.virtio_notify;
-  }
 }
 
 /** Section 2.7.8.2: `len` is what was written from the start of the writable part on, so a failed read counts only its status. */
-function usedLength(request: BlkRequest): number {
+export function usedLength(request: BlkRequest): number {
   return request.written === request.inBytes ? request.inBytes + 1 : request.written;
 }

@@ -75,7 +75,7 @@ export class VirtioBlk extends VirtioDevice {
       unmap: options.unmap ?? false,
     });
     this.#commands.writeback = properties.writeCache;
-    const completion = new BlkCompletion(memory, trace, irqfd);
+    const completion = new BlkCompletion(memory, trace);
     this.stats = completion.stats;
     const requestIdOf = (queue: VirtQueueState, head: number): number => this.requestIdOf(queue, head);
     this.#thread = new BlkThread({

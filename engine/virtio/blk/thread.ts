@@ -15,12 +15,13 @@ import { E } from '../../trace/registry.ts';
 import type { TraceRing } from '../../trace/ring.ts';
 import type { VirtioDevice, VirtQueueState } from '../device.ts';
 import type { QueueElement } from '../queue/element.ts';
+import { AFTER, GiveBack } from '../give-back.ts';
 import type { DeviceQueue } from '../queue/queue.ts';
+import { Turns } from '../turns.ts';
 import type { BlkCommands } from './commands.ts';
-import type { BlkCompletion } from './completion.ts';
+import { usedLength, type BlkCompletion } from './completion.ts';
 import { BLK_S } from './protocol.ts';
 import type { BlkRequest } from './request.ts';
-import { QueueLine } from './queue-line.ts';
 import { BlkRequests } from './requests.ts';
 import { obeyPolicy, type BlkThreadOptions } from './thread-options.ts';
 import { INTERRUPT as NOTIFY, FAILED, NOT_PLAIN, TAKEN, type BlkShortcut } from './shortcut.ts';
@@ -31,10 +32,8 @@ const POP = 1;
 const HANDLE = 2;
 const RW_COMPLETE = 3;
 const REQ_COMPLETE = 4;
-const FILL = 5;
-const FLUSH = 6;
-const SHOULD_NOTIFY = 7;
-const INTERRUPT = 8;
+const GIVE_BACK = 5;
+const INTERRUPT = 6;
 
 export class BlkThread {
   /** `step` does one thing; otherwise a request goes on as far as it can. */
@@ -52,15 +51,11 @@ export class BlkThread {
   readonly #commands: BlkCommands;
   readonly #completion: BlkCompletion;
   readonly #shortcut: BlkShortcut;
-  readonly #line = new QueueLine();
+  readonly #back: GiveBack;
+  readonly #turns = new Turns();
   #phase = IDLE;
   #queue!: VirtQueueState;
   #request!: BlkRequest;
-  #interruptFor = 0;
-  /** Where to go on after a completion: the queue that was being emptied. */
-  #resume: VirtQueueState | undefined;
-  /** Chains that the queue's turn may still take. */
-  #turn = 0;
 
   constructor(options: BlkThreadOptions) {
     this.#options = options;
@@ -71,12 +66,13 @@ export class BlkThread {
     this.#commands = options.commands;
     this.#completion = options.completion;
     this.#shortcut = options.shortcut;
+    this.#back = new GiveBack(options.device, options.irqfd);
     this.requests = new BlkRequests(this.#hostFinished);
   }
 
   /** A doorbell was rung. */
   notified(queue: VirtQueueState): void {
-    this.#line.add(queue);
+    this.#turns.add(queue);
   }
 
   /** Whether `step` would do something. */
@@ -86,7 +82,7 @@ export class BlkThread {
     );
   }
   get #hasWork(): boolean {
-    return !this.#line.isEmpty || this.requests.retry.length > 0;
+    return this.#turns.any || this.requests.retry.length > 0;
   }
   get #mayBegin(): boolean {
     return this.#options.errors.running;
@@ -95,11 +91,10 @@ export class BlkThread {
   /** Drops everything that is in flight, of one queue or of all. */
   drop(queue?: VirtQueueState): void {
     const mine = queue === undefined || this.#queue === queue;
-    if (mine && this.#phase >= HANDLE && this.#phase <= SHOULD_NOTIFY) this.requests.release(this.#request);
+    if (mine && this.#phase >= HANDLE && this.#phase <= REQ_COMPLETE) this.requests.release(this.#request);
     if (mine) this.#phase = IDLE;
     this.requests.drop(queue);
-    if (queue === undefined || this.#resume === queue) this.#resume = undefined;
-    this.#line.drop(queue);
+    this.#turns.drop(queue);
   }
 
   step(): boolean {
@@ -112,18 +107,11 @@ export class BlkThread {
         return this.#rwComplete();
       case REQ_COMPLETE:
         return this.#reqComplete();
-      case FILL:
-        this.#completion.fill(this.#request);
-        this.#phase = FLUSH;
-        return true;
-      case FLUSH:
-        this.#completion.flush(this.#request);
-        this.#phase = SHOULD_NOTIFY;
-        return true;
-      case SHOULD_NOTIFY:
-        return this.#shouldNotify();
+      case GIVE_BACK:
+        return this.#gaveBack(this.#back.step());
       case INTERRUPT:
-        this.#interrupt();
+        this.#phase = IDLE;
+        this.#back.interrupt();
         return true;
       default:
         return this.#idle();
@@ -140,32 +128,28 @@ export class BlkThread {
     if (done !== undefined) return this.#complete(done);
     if (this.#host.stepSubmitted()) return true;
     if (this.#device.isBroken) {
-      this.#line.drop();
+      this.#turns.drop();
       for (const request of this.requests.retry.splice(0)) this.requests.release(request);
-      this.#resume = undefined;
     }
     if (!this.#mayBegin) return this.#host.stepReported();
-    const resume = this.#resume;
+    const { resume } = this.#turns;
     if (resume !== undefined) {
-      this.#resume = undefined;
+      this.#turns.resume = undefined;
       this.#queue = resume;
       return this.single ? this.#pop() : this.#serve();
     }
     if (this.#host.stepReported()) return true;
     const again = this.requests.retry.pop();
     if (again !== undefined) return this.#tryAgain(again);
-    const queue = this.#line.shift();
+    const queue = this.#turns.next();
     return queue !== undefined && this.#beginTurn(queue);
   }
 
   /** The turn of a queue: its doorbell was rung, or its last turn ended before it was empty. */
   #beginTurn(queue: VirtQueueState): boolean {
     this.#queue = queue;
-    this.#turn = queue.size;
     this.#phase = POP;
-    const goesOn = queue.goesOn;
-    queue.goesOn = false;
-    if (goesOn) return this.step();
+    if (this.#turns.goesOn(queue)) return this.step();
     this.#trace.emit(E.virtio_queue_notify, 0, queue.index, 0, 0, 0);
     queue.ring?.setNotification(false);
     return true;
@@ -173,14 +157,8 @@ export class BlkThread {
 
   /** The turn is over and the ring is not empty: the queue goes to the end of the line. */
   #endTurn(queue: VirtQueueState): boolean {
-    queue.goesOn = true;
-    this.#resume = undefined;
-    this.notified(queue);
+    this.#turns.end(queue);
     return (this.single || this.budget > 0) && this.#idle();
-  }
-
-  get #turnIsOver(): boolean {
-    return this.#turn <= 0 || (!this.single && this.budget <= 0);
   }
 
   /** The next chain's request; undefined when there is none or when the driver broke a rule (and the step is done). */
@@ -193,7 +171,7 @@ export class BlkThread {
       this.#options.fail(queue, error);
       return undefined;
     }
-    this.#turn--;
+    this.#turns.left--;
     this.budget--;
     return this.requests.take(
       queue,
@@ -209,7 +187,7 @@ export class BlkThread {
     const { ring } = queue;
     this.#phase = IDLE;
     if (ring === undefined || this.#device.isBroken) return this.#idle();
-    if (this.#turnIsOver) return this.#endTurn(queue);
+    if (this.#turns.left <= 0) return this.#endTurn(queue);
     const request = this.#take(queue, ring);
     if (request === undefined) return this.#device.isBroken || this.#sleep(ring);
     this.#commands.popped(request);
@@ -224,18 +202,18 @@ export class BlkThread {
     const { ring } = queue;
     this.#phase = IDLE;
     if (ring === undefined) return this.#idle();
+    const turns = this.#turns;
     // An interrupt can end in a reset by whoever takes it.
     while (queue.ring === ring && !this.#device.isBroken && this.#mayBegin) {
-      if (this.#turnIsOver) return this.#endTurn(queue);
+      if (turns.left <= 0 || this.budget <= 0) return this.#endTurn(queue);
       const outcome = this.#shortcut.serve(queue, ring);
       if (outcome === NOT_PLAIN) return this.#serveLong(queue, ring);
-      this.#turn--;
+      turns.left--;
       this.budget--;
       if (outcome > NOTIFY) return this.#leaveShortcut(outcome, queue, ring);
       if (outcome === NOTIFY) {
-        this.#interruptFor = this.#shortcut.requestId;
         this.#device.isr |= 1;
-        this.#interrupt();
+        this.#back.tell(queue, this.#shortcut.requestId);
       }
     }
     return true;
@@ -243,7 +221,7 @@ export class BlkThread {
 
   /** Takes the next chain, whatever it looks like; the steps go on from there. */
   #serveLong(queue: VirtQueueState, ring: DeviceQueue): boolean {
-    this.#resume = undefined;
+    this.#turns.resume = undefined;
     const request = this.#take(queue, ring);
     if (request === undefined) return this.#device.isBroken || this.#sleep(ring);
     this.#commands.popped(request);
@@ -260,7 +238,7 @@ export class BlkThread {
       this.#commands.popped(request);
       return this.#handle();
     }
-    this.#resume = queue;
+    this.#turns.resume = queue;
     request.adopt(request.element, type, sector);
     this.#commands.transfer(request);
     if (outcome === FAILED || result === undefined) {
@@ -292,7 +270,7 @@ export class BlkThread {
 
   /** False when there is nothing that could be answered. */
   #parse(request: BlkRequest): boolean {
-    this.#resume = request.queue;
+    this.#turns.resume = request.queue;
     try {
       request.parse(this.#memory, request.element);
       return true;
@@ -388,27 +366,17 @@ export class BlkThread {
   }
 
   #reqComplete(): boolean {
-    this.#completion.answer(this.#request);
-    this.#phase = FILL;
-    if (this.single) return true;
-    this.#completion.fill(this.#request);
-    this.#completion.flush(this.#request);
-    return this.#shouldNotify();
+    const request = this.#request;
+    this.#completion.answer(request);
+    this.#back.begin(request.queue, request.element, request.requestId, usedLength(request));
+    this.requests.release(request);
+    this.#phase = GIVE_BACK;
+    return this.single || this.#gaveBack(this.#back.atOnce());
   }
 
-  #shouldNotify(): boolean {
-    const { requestId } = this.#request;
-    const notify = this.#completion.ask(this.#request);
-    this.requests.release(this.#request);
-    this.#phase = notify ? INTERRUPT : IDLE;
-    if (!notify) return true;
-    this.#device.isr |= 1;
-    this.#interruptFor = requestId;
+  /** `after`: what follows what was done of giving the chain back. */
+  #gaveBack(after: number): true {
+    if (after !== AFTER.more) this.#phase = after === AFTER.interrupt ? INTERRUPT : IDLE;
     return true;
-  }
-
-  #interrupt(): void {
-    this.#phase = IDLE;
-    this.#device.transport?.queueInterrupt(this.#queue, this.#interruptFor, this.#options.irqfd);
   }
 }

@@ -11,7 +11,9 @@ import type { IoErrors } from '../../machine/io-errors.ts';
 import { E } from '../../trace/registry.ts';
 import { highWord, type TraceRing } from '../../trace/ring.ts';
 import type { VirtQueueState } from '../device.ts';
+import { AFTER, GiveBack } from '../give-back.ts';
 import type { DeviceQueue } from '../queue/queue.ts';
+import { Turns } from '../turns.ts';
 import type { VirtioScsi } from './device.ts';
 import { ScsiEvents } from './events.ts';
 import { ScsiIntake } from './intake.ts';
@@ -30,11 +32,9 @@ const PARSED_LBA = 4;
 const BUILD_SENSE = 5;
 const DEQUEUE = 6;
 const RESPOND = 7;
-const FILL = 8;
-const FLUSH = 9;
-const SHOULD_NOTIFY = 10;
-const INTERRUPT = 11;
-const EVENT = 12;
+const EVENT = 8;
+const GIVE_BACK = 9;
+const INTERRUPT = 10;
 /** Steps of one call of `process`: several rings of the largest size. */
 const STEPS = 1 << 18;
 
@@ -61,25 +61,20 @@ export class ScsiThread {
   readonly #intake: ScsiIntake;
   readonly #responder: ScsiResponder;
   readonly #events = new ScsiEvents();
-  readonly #waiting: VirtQueueState[] = [];
+  readonly #back: GiveBack;
+  readonly #turns = new Turns();
   /** `step` does one thing; otherwise a request goes on as far as it can. */
   #single = true;
   #phase = IDLE;
   #queue!: VirtQueueState;
   #request!: ScsiRequest;
-  #interruptFor = 0;
-  /** Where to go on after a completion: the queue that was being emptied. */
-  #resume: VirtQueueState | undefined;
-  /** Chains that the queue's turn may still take: the work of one doorbell is bounded by the queue's size. */
-  #turn = 0;
-  /** Queues whose last turn ended before they were empty: they are served further without another doorbell. */
-  readonly #goOn = new Set<VirtQueueState>();
 
   constructor(options: ScsiThreadOptions) {
     this.#options = options;
     this.#device = options.device;
     this.#trace = options.device.trace;
     this.#host = options.host;
+    this.#back = new GiveBack(options.device, options.irqfd);
     this.#units = new ScsiUnits(options);
     this.#requests = this.#units.requests;
     this.#intake = new ScsiIntake(options.device, this.#units, options.fail);
@@ -90,7 +85,7 @@ export class ScsiThread {
 
   /** A doorbell was rung. */
   notified(queue: VirtQueueState): void {
-    if (!this.#waiting.includes(queue)) this.#waiting.push(queue);
+    this.#turns.add(queue);
   }
 
   /** Something to tell the driver through the event queue. */
@@ -112,7 +107,7 @@ export class ScsiThread {
 
   get busy(): boolean {
     const { prepared, done, retry } = this.#requests;
-    const begins = this.#events.any || this.#waiting.length > 0 || retry.length > 0;
+    const begins = this.#events.any || this.#turns.any || retry.length > 0;
     const work = prepared.any || done.any || (begins && this.#options.errors.running);
     return this.#phase !== IDLE || work || this.#host.busy;
   }
@@ -120,15 +115,11 @@ export class ScsiThread {
   /** Drops everything that is in flight, of one queue or of all. */
   drop(queue?: VirtQueueState): void {
     const mine = queue === undefined || this.#queue === queue;
-    if (mine && this.#phase >= HANDLE && this.#phase <= SHOULD_NOTIFY) this.#requests.release(this.#request);
+    if (mine && this.#phase >= HANDLE && this.#phase <= EVENT) this.#requests.release(this.#request);
     if (mine) this.#phase = IDLE;
     this.#requests.drop(queue);
-    if (queue === undefined || this.#resume === queue) this.#resume = undefined;
     if (queue === undefined) this.#events.reset();
-    this.#goOn.clear();
-    for (const waiting of this.#waiting.splice(0)) {
-      if (queue !== undefined && waiting !== queue) this.#waiting.push(waiting);
-    }
+    this.#turns.drop(queue);
   }
 
   /** Until nothing is left to do, the disk included, or for so many steps; true when something is left. */
@@ -160,16 +151,14 @@ export class ScsiThread {
         return this.#dequeue();
       case RESPOND:
         return this.#respond();
-      case FILL:
-        return this.#fill();
-      case FLUSH:
-        return this.#flush();
-      case SHOULD_NOTIFY:
-        return this.#shouldNotify();
-      case INTERRUPT:
-        return this.#interrupt();
       case EVENT:
         return this.#tellEvent();
+      case GIVE_BACK:
+        return this.#gaveBack(this.#back.step());
+      case INTERRUPT:
+        this.#phase = IDLE;
+        this.#back.interrupt();
+        return true;
       default:
         return this.#idle();
     }
@@ -184,9 +173,9 @@ export class ScsiThread {
     if (done !== undefined) return this.#complete(done);
     if (this.#host.stepSubmitted()) return true;
     if (this.#device.isBroken) return this.#broken();
-    const resume = this.#resume;
+    const { resume } = this.#turns;
     if (resume !== undefined) {
-      this.#resume = undefined;
+      this.#turns.resume = undefined;
       this.#queue = resume;
       return this.#pop();
     }
@@ -202,8 +191,7 @@ export class ScsiThread {
 
   /** The driver broke a rule: nothing is begun any more. */
   #broken(): boolean {
-    this.#waiting.length = 0;
-    this.#resume = undefined;
+    this.#turns.drop();
     this.#events.reset();
     for (let request = this.#requests.prepared.shift(); request !== undefined;) {
       this.#requests.release(request);
@@ -213,11 +201,10 @@ export class ScsiThread {
   }
 
   #nextDoorbell(): boolean {
-    const queue = this.#waiting.shift();
+    const queue = this.#turns.next();
     if (queue === undefined) return false;
     this.#queue = queue;
-    this.#turn = queue.size;
-    if (this.#goOn.delete(queue)) return this.#pop();
+    if (this.#turns.goesOn(queue)) return this.#pop();
     this.#trace.emit(E.virtio_queue_notify, 0, queue.index, 0, 0, 0);
     if (queue.index === QUEUE.event) {
       this.#events.tellMissed();
@@ -235,10 +222,8 @@ export class ScsiThread {
     const { ring } = queue;
     this.#phase = IDLE;
     if (ring === undefined || this.#device.isBroken) return this.#idle();
-    if (this.#turn-- <= 0) {
-      // Everybody else has a turn before the rest is taken.
-      this.#goOn.add(queue);
-      this.notified(queue);
+    if (this.#turns.left-- <= 0) {
+      this.#turns.end(queue);
       return this.#idle();
     }
     let element;
@@ -268,7 +253,7 @@ export class ScsiThread {
 
   #handle(): boolean {
     this.#phase = IDLE;
-    this.#resume = this.#queue;
+    this.#turns.resume = this.#queue;
     if (this.#queue.index === QUEUE.control) return this.#intake.control(this.#request);
     if (!this.#intake.command(this.#request)) return true;
     this.#phase = PARSED;
@@ -328,54 +313,21 @@ export class ScsiThread {
 
   #respond(): boolean {
     this.#responder.respond(this.#request);
-    this.#phase = FILL;
-    return this.#single || this.#fill();
+    return this.#giveBack();
   }
 
-  #fill(): boolean {
-    const { element, requestId, written } = this.#request;
-    const { ring, index } = this.#queue;
-    const idx = ring?.usedIdx ?? 0;
-    ring?.fill(element, written);
-    this.#trace.emit(E.virtqueue_fill, requestId, index, element.head, written, idx);
-    this.#phase = FLUSH;
-    return this.#single || this.#flush();
-  }
-
-  #flush(): boolean {
-    const count = this.#queue.ring?.flush() ?? 0;
-    this.#trace.emit(E.virtqueue_flush, this.#request.requestId, this.#queue.index, count, 0, 0);
-    this.#phase = SHOULD_NOTIFY;
-    return this.#single || this.#shouldNotify();
-  }
-
-  #shouldNotify(): boolean {
-    const { requestId } = this.#request;
-    const { index, ring } = this.#queue;
-    const notify = ring?.shouldNotify() ?? false;
+  /** The request has its answer: its chain goes back to the driver. */
+  #giveBack(): boolean {
+    const { queue, element, requestId, written } = this.#request;
+    this.#back.begin(queue, element, requestId, written);
     this.#requests.release(this.#request);
-    this.#phase = IDLE;
-    if (!notify) {
-      this.#trace.emit(E.virtio_should_notify, requestId, index, 0, 0, 0);
-      return true;
-    }
-    this.#trace.emit(
-      this.#options.irqfd ? E.virtio_notify_irqfd : E.virtio_notify,
-      requestId,
-      index,
-      0,
-      0,
-      0,
-    );
-    this.#device.isr |= 1;
-    this.#interruptFor = requestId;
-    this.#phase = INTERRUPT;
-    return this.#single || this.#interrupt();
+    this.#phase = GIVE_BACK;
+    return this.#single || this.#gaveBack(this.#back.atOnce());
   }
 
-  #interrupt(): boolean {
-    this.#phase = IDLE;
-    this.#device.transport?.queueInterrupt(this.#queue, this.#interruptFor, this.#options.irqfd);
+  /** `after`: what follows what was done of giving the chain back. */
+  #gaveBack(after: number): true {
+    if (after !== AFTER.more) this.#phase = after === AFTER.interrupt ? INTERRUPT : IDLE;
     return true;
   }
 
@@ -410,7 +362,6 @@ export class ScsiThread {
   #tellEvent(): boolean {
     const event = this.#events.take(true);
     this.#responder.event(this.#request, event, this.#events.bytes);
-    this.#phase = FILL;
-    return this.#single || this.#fill();
+    return this.#giveBack();
   }
 }
