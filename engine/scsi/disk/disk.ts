@@ -341,11 +341,11 @@ function supportedCommands(state: DiskState): SupportedCommand[] {
     ],
     [OPCODE.maintenanceIn, [SERVICE_ACTION.reportSupportedOperationCodes]],
     [OPCODE.persistentReserveIn, [0, 1, 2, 3]],
-    [OPCODE.persistentReserveOut, [0, 1, 2, 3, 4, 6]],
+    [OPCODE.persistentReserveOut, [0, 1, 2, 3, 4, 5, 6]],
   ]);
-  return [...COMMANDS]
-    .filter(([, command]) => command.kinds.includes(state.options.kind))
-    .flatMap(([opcode]): SupportedCommand[] => {
-      return actions.get(opcode)?.map((serviceAction) => ({ opcode, serviceAction })) ?? [{ opcode }];
-    });
+  const own = [...COMMANDS].filter(([, command]) => command.kinds.includes(state.options.kind));
+  // The target answers REPORT LUNS in the unit's place (bus.ts).
+  return [...own.map(([opcode]) => opcode), OPCODE.reportLuns].flatMap((opcode): SupportedCommand[] => {
+    return actions.get(opcode)?.map((serviceAction) => ({ opcode, serviceAction })) ?? [{ opcode }];
+  });
 }

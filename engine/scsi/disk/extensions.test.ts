@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { openImage } from '../../block/graph.ts';
 import { openFile } from '../../block/storage/file.ts';
 import { qemuImg, qemuIo, testFolder } from '../../block/testing/qemu.ts';
-import { STATUS } from '../command.ts';
-import { cdbLength } from '../opcode.ts';
+import { arrayNode } from '../../virtio/testing/rig.ts';
+import { decodeCdb } from '../cdb.ts';
+import { blockTransfer, PREPARED, STATUS } from '../command.ts';
+import { cdbLength, OPCODE } from '../opcode.ts';
 import { SENSE } from '../sense.ts';
 import { ScsiDisk } from './disk.ts';
 import { memoryDisk, send } from './testing.ts';
@@ -47,6 +49,31 @@ describe('COMPARE AND WRITE (SBC-3 5.2)', () => {
     nearly[BLOCK - 1] = 8;
     expect((await send(disk, cas(3, 1), { out: nearly })).sense).toEqual(SENSE.miscompare);
     expect(await read(disk, 3)).toBe(7);
+  });
+
+  it('lets nothing come between the two, though the medium answers later', async () => {
+    const slow = arrayNode(MIB);
+    const node = {
+      ...slow,
+      read: async (offset: number, target: Uint8Array) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        await slow.read(offset, target);
+      },
+      write: async (offset: number, source: Uint8Array) => {
+        await new Promise((resolve) => setImmediate(resolve));
+        await slow.write(offset, source);
+      },
+    };
+    const disk = new ScsiDisk({ node, kind: 'disk' });
+    disk.takeAttention('I');
+    // Each takes the same lock, as hosts that share a disk do: one of them has it.
+    const tries = await Promise.all([1, 2, 3].map((who) => send(disk, cas(5, 1), { out: pair(0, who) })));
+    expect(tries.map(({ status }) => status)).toEqual([
+      STATUS.good,
+      STATUS.checkCondition,
+      STATUS.checkCondition,
+    ]);
+    expect(slow.disk[5 * BLOCK]).toBe(1);
   });
 
   it('refuses more blocks than page B0h promises, half a buffer, and what is past the end', async () => {
@@ -101,8 +128,24 @@ describe('REPORT SUPPORTED OPERATION CODES (SPC-4 6.35)', () => {
       if (length === 6) cdb[4] = 1;
       const { sense } = await send(probe, cdb, { out: new Uint8Array(4096) });
       const refused = sense?.asc === SENSE.invalidOpcode.asc && sense.key === SENSE.invalidOpcode.key;
-      expect([opcode, !refused]).toEqual([opcode, listed.has(opcode)]);
+      // REPORT LUNS is answered by the target, for which the disk speaks here.
+      if (opcode !== OPCODE.reportLuns) expect([opcode, !refused]).toEqual([opcode, listed.has(opcode)]);
     }
+  });
+
+  it('tells of timeouts when they are asked for: none', async () => {
+    const disk = await memoryDisk(MIB);
+    const RCTD = 0x80;
+    const all = (await send(disk, report(RCTD))).data;
+    const view = new DataView(all.buffer, all.byteOffset, all.length);
+    for (let at = 4; at < 4 + view.getUint32(0); at += 20) {
+      expect(all[at + 5] & 2).toBe(2);
+      expect(view.getUint16(at + 8)).toBe(10);
+      expect([...all.subarray(at + 10, at + 20)]).toEqual(Array<number>(10).fill(0));
+    }
+    const one = (await send(disk, report(RCTD | 1, 0x28))).data;
+    expect([one[1], one[3]]).toEqual([0x83, 10]);
+    expect([...one.subarray(14, 26)]).toEqual([0, 10, ...Array<number>(10).fill(0)]);
   });
 
   it('says of one command whether it is there, and with which service actions', async () => {
@@ -114,6 +157,9 @@ describe('REPORT SUPPORTED OPERATION CODES (SPC-4 6.35)', () => {
     expect(await support(2, 0x9e, 0x10)).toBe(3);
     expect(await support(2, 0x9e, 0x1f)).toBe(1);
     expect(await support(3, 0x28)).toBe(3);
+    // One without service actions has none but 0.
+    expect(await support(3, 0x28, 1)).toBe(1);
+    expect(await support(1, OPCODE.reportLuns)).toBe(3);
     // Table 187: a command with service actions is not asked for without one, nor the other way round.
     for (const cdb of [report(1, 0x9e), report(2, 0x28), report(4)])
       expect((await send(disk, cdb)).sense).toEqual(SENSE.invalidField);
@@ -121,6 +167,41 @@ describe('REPORT SUPPORTED OPERATION CODES (SPC-4 6.35)', () => {
 });
 
 describe('GET LBA STATUS (SBC-3 5.6)', () => {
+  const status = [0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0];
+
+  it('looks at a bounded number of extents, and never says more blocks than four bytes hold', async () => {
+    let looks = 0;
+    const node = (extent: number) => ({
+      ...arrayNode(0),
+      virtualSize: 2 ** 43,
+      map: (offset: number, length: number) => {
+        looks++;
+        return { offset, length: Math.min(length, extent), kind: 'data' as const };
+      },
+    });
+    const answer = async (extent: number): Promise<[number, number][]> => {
+      looks = 0;
+      const disk = new ScsiDisk({ node: node(extent), kind: 'disk' });
+      disk.takeAttention('I');
+      const { data } = await send(disk, status);
+      const view = new DataView(data.buffer, data.byteOffset, data.length);
+      return Array.from({ length: (view.getUint32(0) - 4) / 16 }, (_, i) => [
+        Number(view.getBigUint64(8 + i * 16)),
+        view.getUint32(16 + i * 16),
+      ]);
+    };
+    // Cut into clusters that differ in nothing: the first 4096 of them.
+    expect(await answer(65536)).toEqual([[0, 4096 * 128]]);
+    expect(looks).toBe(4096);
+    // 8 TiB in one piece: 2^34 blocks, of which a descriptor can hold a quarter less one.
+    const pieces = await answer(Infinity);
+    expect(pieces.reduce((sum, [, blocks]) => sum + blocks, 0)).toBe(2 ** 34);
+    expect(pieces.slice(0, 2)).toEqual([
+      [0, 0xffff_ffff],
+      [0xffff_ffff, 0xffff_ffff],
+    ]);
+  });
+
   const folder = testFolder();
 
   it('says of each range what qemu-img map says of it', async () => {
@@ -153,6 +234,36 @@ describe('GET LBA STATUS (SBC-3 5.6)', () => {
     expect(found.reduce((sum, [, blocks]) => sum + blocks, 0)).toBe((8 * MIB) / BLOCK);
     expect(map.filter(({ data: has }) => has).length).toBe(3);
     await node.close();
+  });
+});
+
+describe('the write cache is off (SBC-3 4.15), or FUA is set', () => {
+  const zeroes = new Uint8Array(BLOCK);
+  const ones = new Uint8Array(BLOCK).fill(1);
+  const pair = new Uint8Array(2 * BLOCK).fill(1, BLOCK);
+  const cas = (flags: number): number[] => [0x89, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0];
+  const same = [0x93, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0];
+
+  it.each<[string, number[], Uint8Array, boolean, number]>([
+    ['WRITE SAME of zeroes', same, zeroes, false, 1],
+    ['WRITE SAME of a pattern', same, ones, false, 1],
+    ['COMPARE AND WRITE', cas(0), pair, false, 1],
+    ['WRITE SAME with the cache on', same, ones, true, 0],
+    ['COMPARE AND WRITE with the cache on', cas(0), pair, true, 0],
+    ['COMPARE AND WRITE with FUA', cas(8), pair, true, 1],
+  ])('%s: what was written is stable before the command ends', async (_, cdb, out, writeCache, flushes) => {
+    const node = arrayNode(64 * BLOCK);
+    const disk = new ScsiDisk({ node, kind: 'disk', writeCache });
+    disk.takeAttention('I');
+    expect((await send(disk, cdb, { out })).status).toBe(STATUS.good);
+    expect(node.flushes).toBe(flushes);
+    // The same when an adapter carries the transfer out.
+    if (cdb[0] !== 0x93) return;
+    const into = blockTransfer();
+    const command = decodeCdb(Uint8Array.from(cdb));
+    if (command === undefined) throw new Error('no CDB');
+    const prepared = disk.run({ cdb: command, initiator: 'I', dataOut: [out], dataIn: [] }, into);
+    if (prepared === PREPARED.transfer) expect(into.through).toBe(!writeCache);
   });
 });
 
@@ -208,6 +319,10 @@ describe('PERSISTENT RESERVE (SPC-4 5.14)', () => {
     expect(await order('I', out(2, type, 1, 0))).toBe(STATUS.good);
     disk.takeAttention('J');
     expect([await may('J'), await may('K')]).toEqual(['rw', 'rw']);
+    // PREEMPT AND ABORT takes the registration of another away, and tells it so.
+    expect(await order('K', out(0, 0, 0, 3))).toBe(STATUS.good);
+    expect(await order('J', out(5, type, 2, 3))).toBe(STATUS.good);
+    expect(disk.takeAttention('K')).toEqual(SENSE.registrationsPreempted);
     // CLEAR takes every key away.
     expect(await order('J', out(3, 0, 2, 0))).toBe(STATUS.good);
     const none = await send(disk, [0x5e, 0, 0, 0, 0, 0, 0, 1, 0, 0], { initiator: 'K' });

@@ -6,7 +6,7 @@ import { good, PREPARED, refuse, type BlockTransfer, type ScsiAnswer, type ScsiC
 import { gather, scatter } from '../segments.ts';
 import { SENSE } from '../sense.ts';
 import { MAX_UNMAP_DESCRIPTORS } from './inquiry.ts';
-import { inRange } from './read-write.ts';
+import { inRange, stable } from './read-write.ts';
 import type { DiskState } from './state.ts';
 
 const UNMAP_HEADER = 8;
@@ -15,6 +15,9 @@ const UNMAP_DESCRIPTOR = 16;
 const WRITE_SAME_CHUNK = 512 * 1024;
 /** LBA status descriptors in one answer, whatever the allocation length says (CVE-2020-1711's kin). */
 const MAX_LBA_STATUS = 64;
+/** Extents that one command asks the format for: a map may have one for every cluster. The rest is told to whoever asks from there on. */
+const MAX_EXTENTS = 4096;
+const MOST_BLOCKS = 0xffff_ffff;
 
 interface BlockRange {
   lba: number;
@@ -74,7 +77,9 @@ function fill(state: DiskState, into: BlockTransfer, op: number, range: BlockRan
   into.offset = range.lba * state.blockSize;
   into.bytes = range.blocks * state.blockSize;
   into.moved = moved;
-  into.before = into.through = into.unmap = false;
+  into.before = into.unmap = false;
+  // QEMU writes zeroes as any other write: with FUA while the cache is off (`blk_co_do_pwritev_part`).
+  into.through = op === OP.writeZeroes && !state.writeCache;
   return PREPARED.transfer;
 }
 
@@ -124,13 +129,13 @@ export function writeSame(
       into.unmap = mayUnmap;
       return PREPARED.transfer;
     }
-    return andThen(node.writeZeroes(offset, length, mayUnmap), () => answer);
+    return andThen(stable(state, node.writeZeroes(offset, length, mayUnmap)), () => answer);
   }
   const pattern = new Uint8Array(Math.min(length, WRITE_SAME_CHUNK - (WRITE_SAME_CHUNK % state.blockSize)));
   for (let at = 0; at < pattern.length; at += block.length) {
     pattern.set(block, at);
   }
-  return andThen(writePattern(state, offset, length, pattern), () => answer);
+  return andThen(stable(state, writePattern(state, offset, length, pattern)), () => answer);
 }
 
 /** Synchronous storages are written in a loop; at the first promise the rest follows it. */
@@ -175,14 +180,16 @@ interface LbaStatus extends BlockRange {
 function* statuses(state: DiskState, first: number, wanted: number): Steps<LbaStatus[]> {
   const found: LbaStatus[] = [];
   let lba = first;
-  while (lba < state.blocks && found.length < wanted) {
-    const left = Math.min(state.blocks - lba, 0xffff_ffff);
+  for (let looks = 0; lba < state.blocks && looks < MAX_EXTENTS; looks++) {
+    const left = Math.min(state.blocks - lba, MOST_BLOCKS);
     const extent = yield* wait(state.node.map(lba * state.blockSize, left * state.blockSize));
     const blocks = Math.max(1, Math.floor(extent.length / state.blockSize));
     const deallocated = extent.kind === 'unallocated' && state.node.backing === undefined;
     const last = found.at(-1);
-    if (last !== undefined && last.deallocated === deallocated) {
+    if (last?.deallocated === deallocated && last.blocks + blocks <= MOST_BLOCKS) {
       last.blocks += blocks;
+    } else if (found.length === wanted) {
+      break;
     } else {
       found.push({ lba, blocks, deallocated });
     }

@@ -101,7 +101,15 @@ export function verifyBlocks(state: DiskState, { cdb }: ScsiCommand): ScsiAnswer
   return inRange(state, cdb.lba, cdb.transfer) ? good() : refuse(SENSE.lbaOutOfRange);
 }
 
-/** COMPARE AND WRITE (SBC-3 section 5.2) of one block, the maximum that page B0h promises. */
+/** After a write: the flush that a write cache that is off wants, or FUA (`now`). */
+export function stable(state: DiskState, written: Maybe<void>, now = false): Maybe<void> {
+  return state.writeCache && !now ? written : andThen(written, () => state.node.flush());
+}
+
+/**
+ * COMPARE AND WRITE (SBC-3 section 5.2) of one block, the maximum that page B0h promises. Nothing comes between the two: where the medium
+ * answers later, the next one waits.
+ */
 export function compareAndWrite(state: DiskState, command: ScsiCommand): Maybe<ScsiAnswer> {
   const { cdb } = command;
   const node = state.node;
@@ -124,10 +132,15 @@ export function compareAndWrite(state: DiskState, command: ScsiCommand): Maybe<S
   }
   const offset = cdb.lba * state.blockSize;
   const current = new Uint8Array(state.blockSize);
-  return andThen(node.read(offset, current), () =>
-    current.every((byte, index) => byte === data[index])
-      ? andThen(node.write(offset, data.subarray(state.blockSize)), () => good(data.length))
-      : refuse(SENSE.miscompare),
+  const now = (cdb.bytes[1] & FUA) !== 0;
+  return state.alone(() =>
+    andThen(node.read(offset, current), () =>
+      current.every((byte, index) => byte === data[index])
+        ? andThen(stable(state, node.write(offset, data.subarray(state.blockSize)), now), () =>
+            good(data.length),
+          )
+        : refuse(SENSE.miscompare),
+    ),
   );
 }
 

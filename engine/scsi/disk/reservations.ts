@@ -21,6 +21,7 @@ const OUT = {
   release: 2,
   clear: 3,
   preempt: 4,
+  preemptAndAbort: 5,
   registerAndIgnoreExistingKey: 6,
 } as const;
 const PARAMETER_LIST_LENGTH = 24;
@@ -130,6 +131,8 @@ export class Reservations {
         this.#drop();
         this.#generation++;
         return good(PARAMETER_LIST_LENGTH);
+      // A unit sits on one adapter, whose only initiator does not preempt itself: there is no command of the preempted to abort.
+      case OUT.preemptAndAbort:
       case OUT.preempt:
         return this.#preempt(initiator, serviceKey, scope, type, tell);
       default:

@@ -1,6 +1,7 @@
 /** What a logical unit remembers between commands. */
 import { PlatterError } from '../../errors.ts';
 import type { BlockNode } from '../../block/node.ts';
+import { isPromise, type Maybe } from '../../maybe.ts';
 import type { UnitListener } from '../command.ts';
 import type { Sense } from '../sense.ts';
 import { moreUrgent, SENSE } from '../sense.ts';
@@ -25,6 +26,8 @@ export class DiskState {
   #mediaChanged = false;
   /** The sense of the last command when it failed. */
   lastSense: Sense | undefined;
+  /** What has to be over before the next piece of work that tolerates no other of its kind. */
+  #busy: Promise<unknown> | undefined;
   readonly #attentions = new Map<string, Sense>();
   #general: Sense | undefined = SENSE.reset;
   readonly #told = new Set<string>();
@@ -65,6 +68,22 @@ export class DiskState {
   /** A CD-ROM is never written. */
   get readOnly(): boolean {
     return this.options.kind === 'cdrom' || this.medium?.readOnly === true;
+  }
+
+  /** Does `work` when everything that was given to it before is over, however that ended. */
+  alone<T>(work: () => Maybe<T>): Maybe<T> {
+    const before = this.#busy;
+    const done = before === undefined ? work() : before.then(work, work);
+    if (!isPromise(done)) return done;
+    const end = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#busy = end;
+    void end.then(() => {
+      if (this.#busy === end) this.#busy = undefined;
+    });
+    return done;
   }
 
   /** Opens or closes the tray. */
