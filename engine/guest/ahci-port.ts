@@ -61,6 +61,11 @@ export class AhciPort {
   depth = 1;
   readonly requests: (BlockRequest | undefined)[] = Array.from({ length: SLOTS }, () => undefined);
   inFlight = 0;
+  /**
+   * A bit for each slot whose command the controller has seen: another CPU's interrupt handler must not take one that is still on its way
+   * for one that has ended (Linux holds the port's lock meanwhile).
+   */
+  issued = 0;
   /** The commands under way are queued ones. */
   queued = false;
   /** What an error of another command has ended, to be done again one by one. */

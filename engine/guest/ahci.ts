@@ -99,7 +99,7 @@ export class AhciDriver extends GeneratorDriver {
     yield;
     const bit = (1 << slot) >>> 0;
     if (queued) yield* access.write(port.registers + PORT.sact, 4, bit, requestId);
-    yield* access.write(port.registers + PORT.ci, 4, bit, requestId);
+    yield* access.write(port.registers + PORT.ci, 4, bit, requestId, () => (port.issued |= bit));
   }
 
   // ---- up ----
@@ -128,9 +128,11 @@ export class AhciDriver extends GeneratorDriver {
     this.#o.trace.emit(E.ahci_port_intr, requestId, number, status, 0, 0);
     yield;
     yield* access.write(registers + PORT.is, 4, status, requestId);
+    // What is issued from here on and ends raises the interrupt once more.
+    const { issued } = port;
     const active = yield* access.read(registers + (port.queued ? PORT.sact : PORT.ci), 4, requestId);
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (port.requests[slot] === undefined || (active & (1 << slot)) !== 0) continue;
+      if ((issued & ~active & (1 << slot)) === 0) continue;
       yield* this.#end(cpu, port, slot, false);
     }
     if ((status & FAILED) !== 0) yield* this.#recover(cpu, port);
@@ -143,8 +145,7 @@ export class AhciDriver extends GeneratorDriver {
     const [status, error] = failed ? [STATUS.drdy | STATUS.err, 4] : [STATUS.drdy | STATUS.dsc, 0];
     trace.emit(E.ata_qc_complete_done, request.requestId, port.number, slot, status, error);
     yield;
-    port.requests[slot] = undefined;
-    port.inFlight--;
+    release(port, slot);
     onSlot(port.number, slot, 0);
     request.error = failed ? EIO : 0;
     cpu.complete(request);
@@ -165,13 +166,12 @@ export class AhciDriver extends GeneratorDriver {
     for (const value of COMRESET) yield* access.write(port.registers + PORT.sctl, 4, value);
     for (let slot = 0; slot < SLOTS; slot++) {
       const request = port.requests[slot];
-      if (request === undefined) continue;
+      if (request === undefined || (port.issued & (1 << slot)) === 0) continue;
       if (!port.queued) {
         yield* this.#end(cpu, port, slot, true);
         continue;
       }
-      port.requests[slot] = undefined;
-      port.inFlight--;
+      release(port, slot);
       port.again.push(request);
     }
   }
@@ -196,10 +196,16 @@ export class AhciDriver extends GeneratorDriver {
       yield* this.#end(cpu, port, slot, true);
       return;
     }
-    port.requests[slot] = undefined;
-    port.inFlight--;
+    release(port, slot);
     port.again.push(request);
   }
+}
+
+/** The slot is free again. */
+function release(port: AhciPort, slot: number): void {
+  port.requests[slot] = undefined;
+  port.issued &= ~(1 << slot);
+  port.inFlight--;
 }
 
 /** READ or WRITE FPDMA QUEUED (Serial ATA 3.2, section 13.6.4): the count lies in the features, the tag in the count. */

@@ -57,6 +57,8 @@ export class RegisterAccess {
   #count = 1;
   #buffer = 0;
   #doorbell: Doorbell | undefined;
+  /** Called when the device sees the access. */
+  #reached: (() => void) | undefined;
 
   constructor(options: RegisterAccessOptions) {
     this.#o = options;
@@ -78,6 +80,7 @@ export class RegisterAccess {
     this.value = value;
     this.#requestId = requestId;
     this.#count = 1;
+    this.#reached = undefined;
     this.#phase = P.exit;
   }
 
@@ -91,8 +94,16 @@ export class RegisterAccess {
     this.begin(false, false, address, size, 0, requestId);
     return this.#run();
   }
-  write(address: number, size: AccessSize, value: number, requestId = 0): Steps<number> {
+  /** `reached` is called at the very moment when the device sees the write: other CPUs run before it and after it. */
+  write(
+    address: number,
+    size: AccessSize,
+    value: number,
+    requestId = 0,
+    reached?: () => void,
+  ): Steps<number> {
     this.begin(false, true, address, size, value, requestId);
+    this.#reached = reached;
     return this.#run();
   }
 
@@ -196,6 +207,7 @@ export class RegisterAccess {
   #perform(): boolean {
     this.inUserspace = this.#write;
     this.#phase = this.#write ? P.userspace : this.#port ? P.entry : P.answer;
+    this.#reached?.();
     if (this.#count > 1) this.#performString();
     else if (this.#write) this.#space.write(this.#address, this.#size, this.value);
     else this.value = this.#space.read(this.#address, this.#size);

@@ -5,7 +5,8 @@ import type { AddressSpace } from '../machine/address-space.ts';
 import { BRIDGES, PciBridge } from '../machine/pci/bridge.ts';
 import type { PciBus } from '../machine/pci/bus.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
-import { param, Properties } from './properties.ts';
+import { slotOf, type LinePlaces } from './places.ts';
+import { param } from './properties.ts';
 
 /** One bridge on the way; the first one sits on the root bus. */
 export interface BridgeOnTheWay {
@@ -22,7 +23,7 @@ const ROOTS = new Set(['pci.0', 'pcie.0', 'pci']);
  * The bridges that a device with `bus=` sits behind, outermost first; none for the root bus. Throws `lab.unknown-bus`, also for a bus
  * of a controller that the laboratory does not know as a bridge.
  */
-export function bridgesTo(line: CommandLine, option: Option): BridgeOnTheWay[] {
+export function bridgesTo(line: CommandLine, option: Option, places: LinePlaces): BridgeOnTheWay[] {
   // A virtio-mmio transport is no PCI function.
   if (param(option, 'driver')?.endsWith('-device') === true) return [];
   const path: BridgeOnTheWay[] = [];
@@ -37,7 +38,7 @@ export function bridgesTo(line: CommandLine, option: Option): BridgeOnTheWay[] {
         { option: 'bus', value: name, expected: ['pci.0', ...Object.keys(BRIDGES)].join(', ') },
       );
     }
-    path.unshift({ driver, id: name, slot: new Properties(bridge).slot() });
+    path.unshift({ driver, id: name, slot: slotOf(places.of(bridge), name) });
     bus = param(bridge, 'bus');
   }
   return path;

@@ -34,8 +34,28 @@ describe('where QEMU 7.2 puts disks', () => {
       `-M q35 ${BACK} -device ide-hd,drive=d0,bus=ide.2 -device ide-hd,drive=d1,bus=ide.5`,
       ['d0 2.0', 'd1 5.0'],
     ],
+    // index= is a place: 2 is the master of the second channel, on a q35 the third port.
+    [
+      '-drive file=a,index=2 -drive file=b -drive file=c,if=ide,bus=1,unit=1 -drive file=d,media=cdrom',
+      ['ide1-hd0 1.0', 'ide0-hd0 0.0', 'ide1-hd1 1.1', 'ide0-cd1 0.1'],
+    ],
+    ['-M q35 -drive file=a,index=2 -hda b', ['ide2-hd0 2.0', 'ide0-hd0 0.0']],
   ])('%s', (line, expected) => {
     expect(places(line)).toEqual(expected);
+  });
+
+  it.each([
+    // VGA and a network card have slots before the first -device, unless there is -nodefaults.
+    [
+      `${BACK} -device virtio-blk-pci,drive=d0 -device virtio-blk-pci,drive=d1 -drive file=a,if=virtio`,
+      [4, 5, 6],
+    ],
+    [`-M q35 -nodefaults ${BACK} -device virtio-blk-pci,drive=d0`, [1]],
+    [`-M q35 -nodefaults ${BACK} -device nvme,serial=1,drive=d1 -device virtio-blk-pci,drive=d0`, [1, 2]],
+    [`-M q35 ${BACK} -device piix4-ide,id=p -device ide-hd,bus=p.1,drive=d0`, [3]],
+    [`${BACK} -device pci-bridge,id=b,chassis_nr=1 -device virtio-blk-pci,bus=b,drive=d0`, [0]],
+  ])('slots: %s', (line, expected) => {
+    expect(disks(line).map(({ device }) => device?.controller?.slot ?? device?.slot)).toEqual(expected);
   });
 
   it('a disk without bus= goes to the controller that was made last', () => {
@@ -77,6 +97,26 @@ describe('what QEMU 7.2 refuses', () => {
       "Bus 'ide.5' not found",
     ],
     [
+      `${BACK} -device virtio-blk-pci,drive=d0 -device virtio-blk-pci,drive=d1,addr=4`,
+      'machine.slot-taken',
+      'PCI: slot 4 function 0 not available, in use by virtio-blk-pci',
+    ],
+    [
+      `${BACK} -device virtio-blk-pci,drive=d0 -device virtio-blk-pci,drive=d1,addr=1`,
+      'machine.slot-taken',
+      'PCI: slot 1 function 0 not available',
+    ],
+    [
+      `${BACK} -device virtio-blk-pci,drive=d0 -drive file=a,index=1,id=x -drive file=a,index=1,id=d1`,
+      'lab.place-taken',
+      'IDE unit 1 is in use',
+    ],
+    [
+      `-M q35 ${BACK} -device ide-hd,drive=d0 -drive file=a,index=6,id=d1`,
+      'lab.no-controller',
+      "Bus 'ide.6' not found",
+    ],
+    [
       `${BACK} -device virtio-blk-pci,drive=d1 -device virtio-blk-pci,drive=d1,id=b`,
       'lab.drive-in-use',
       "Drive 'd1' is already in use by another device",
@@ -89,6 +129,21 @@ describe('what QEMU 7.2 refuses', () => {
     const parsed = parseCommandLine(line);
     expect(chosenDevices(parsed, undefined)).toHaveLength(1);
     if (code !== 'lab.drive-in-use') expect(() => chosenDevices(parsed, ['d1'])).toThrow(words);
+  });
+});
+
+describe('what QEMU 7.2 takes, and no guest can reach', () => {
+  it.each([
+    [
+      `${BACK} -device ide-hd,drive=d0,bus=ide.1 -device piix4-ide,id=p -device ide-hd,bus=p.0,drive=d1`,
+      ['lab.ports-taken', undefined],
+    ],
+    [
+      `-M q35 ${BACK} -device piix3-ide,id=p -device ide-hd,bus=p.1,drive=d0 -device piix4-ide,id=q -device ide-hd,bus=ide.1,drive=d1`,
+      ['lab.ports-taken', undefined],
+    ],
+  ])('%s', (line, codes) => {
+    expect(disks(line).map(({ error }) => error?.code)).toEqual(codes);
   });
 });
 

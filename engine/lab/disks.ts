@@ -11,7 +11,6 @@ import {
   type Facts,
 } from './drivable.ts';
 import { DRIVABLE, machineKind } from './machines/index.ts';
-import { Places } from './places.ts';
 import { param } from './properties.ts';
 
 /** QEMU's name of what has to be built for the device: its controller, or itself. */
@@ -47,11 +46,7 @@ export function lineDisks(line: CommandLine): LineDisk[] {
   const explicit = facts.disks.map((option) => diskOf(option, line, facts));
   const implicit = implicitDevices(line, facts).map((device): LineDisk => ({ ...device, device }));
   const disks = [...explicit, ...implicit];
-  // The board's own drives are there first, and those of if=virtio last.
-  const early = implicit.filter(({ device }) => device?.controller !== undefined);
-  const late = implicit.filter(({ device }) => device?.controller === undefined);
-  const places = new Map<number, Places>();
-  for (const disk of [...early, ...explicit, ...late]) refuseIf(disk, (device) => place(device, places));
+  for (const disk of disks) refuseIf(disk, (device) => place(device, facts));
   // A drive that lacks if=none is meant for the -device that names it.
   const drives = new Map<string, string>();
   for (const disk of disks) refuseIf(disk, (device) => takeDrive(device, drives));
@@ -82,11 +77,8 @@ function refuseIf(disk: LineDisk, check: (device: DrivableDevice) => void): void
   }
 }
 
-function place(device: DrivableDevice, places: Map<number, Places>): void {
-  const controller = builtBy(device);
-  const known = places.get(controller) ?? new Places();
-  places.set(controller, known);
-  placeDisk(device, known);
+function place(device: DrivableDevice, facts: Facts): void {
+  placeDisk(device, facts);
   runnable(device);
 }
 

@@ -4,9 +4,18 @@ import { ON_ERROR, type OnError, type OnErrors } from '../block/on-error.ts';
 import type { AioMode } from '../machine/host-io.ts';
 import type { CommandLine, Option } from '../qemu/model.ts';
 import { bridgesTo, type BridgeOnTheWay } from './bridges.ts';
-import { defaultBus, mmioTransport, NO_OPTION } from './default-bus.ts';
 import { machineKind } from './machines/index.ts';
-import { Places, type IdePlace, type ScsiPlace } from './places.ts';
+import {
+  idePlace,
+  LinePlaces,
+  mmioTransport,
+  NO_OPTION,
+  scsiPlace,
+  slotOf,
+  type IdePlace,
+  type Placed,
+  type ScsiPlace,
+} from './places.ts';
 import { param, Properties } from './properties.ts';
 import { isVhost, isVhostScsi, vhostDrive } from './vhost.ts';
 
@@ -15,8 +24,6 @@ const KNOWN_DISKS =
   /^(virtio-(blk|scsi)|vhost-(scsi|user-(blk|scsi))|scsi-(hd|cd|block|generic)|ide-(hd|cd|drive)|ahci|ich9-ahci|nvme|nvme-ns|usb-storage|floppy|sd-card|lsi53c895a|megasas|pvscsi|mptsas1068)/;
 /** Controllers, which have no `drive=` of their own: what runs is a disk on one of them. */
 const CONTROLLERS = /^(virtio-scsi|ahci$|ich9-ahci$|piix[34]-ide$)/;
-const SCSI_CONTROLLERS = /^(virtio-scsi|lsi53c|megasas|pvscsi|mptsas|am53c974|dc390)/;
-const IDE_CONTROLLERS = /^(ahci|ich9-ahci|piix[34]-ide)/;
 
 /** What a disk is plugged into when that is not PCI itself. */
 export interface Controller {
@@ -34,6 +41,8 @@ export interface Controller {
   bus: number;
   /** Which option of the line makes it; -1 for the machine's own. */
   option: number;
+  /** Of IDE: the number of its first place among all of the machine, from 1. */
+  firstNumber: number;
 }
 
 export interface DrivableDevice {
@@ -47,12 +56,14 @@ export interface DrivableDevice {
   drive: string;
   /** Which option of the line makes it; those that a drive makes by itself come behind all options. */
   option: number;
-  /** Where it lies on its controller, as QEMU places it beside all others of the line. */
+  /** Where QEMU puts it beside all others of the line; undefined when there is no bus for it. */
+  placed: Placed | undefined;
+  /** The same on its controller, in numbers. */
   scsi?: ScsiPlace;
   ide?: IdePlace;
   /** The virtio-mmio transport that it sits on itself. */
   mmioTransport?: number;
-  /** PCI slot of `addr=`, when it is given. */
+  /** PCI slot that QEMU gives it; undefined when it is no PCI function, or on a machine that is not known. */
   slot?: number;
   /** The bridges between the root bus and its PCI function (or its controller's), outermost first. */
   bridges: BridgeOnTheWay[];
@@ -134,41 +145,44 @@ function hostSide(option: Option | undefined): Pick<DrivableDevice, 'aio' | 'rea
 /** The machine's own IDE controller. */
 function boardController(line: CommandLine, bus: number): Controller {
   const driver = isQ35(line) ? 'ich9-ahci' : 'piix3-ide';
-  return { driver, id: '', properties: new Properties(undefined), bridges: [], bus, option: NO_OPTION };
+  const properties = new Properties(undefined);
+  return { driver, id: '', properties, bridges: [], bus, option: NO_OPTION, firstNumber: 1 };
 }
 
-/** The controller that a disk with `bus=` (or none) sits on; undefined for a PCI function. */
+/** The controller that a disk with `bus=` (or none) sits on; undefined for a PCI function. Throws `lab.no-controller`. */
 function controllerOf(line: CommandLine, disk: Option, facts: Facts): Controller | undefined {
   const driver = param(disk, 'driver') ?? '';
   const scsi = driver.startsWith('scsi-');
   if (!scsi && !driver.startsWith('ide-')) return undefined;
-  const [, id, number] = /^(.*?)(?:\.(\d+))?$/.exec(param(disk, 'bus') ?? '') ?? ['', '', undefined];
-  const candidates = scsi ? facts.scsi : facts.ide;
-  const unnamed = id === '' ? defaultBus(line, disk) : undefined;
-  const found = candidates.find(({ option }) =>
-    id === '' ? option === unnamed?.controller : param(option, 'id') === id,
-  );
-  const bus = unnamed?.bus ?? Number(number ?? 0);
-  if (found === undefined) {
-    if (!scsi && (id === '' || id === 'ide')) return boardController(line, bus);
+  const placed = facts.places.of(disk);
+  if (placed?.bus === undefined) {
+    const name = placed?.wantedBus;
+    const none = `No '${scsi ? 'SCSI' : 'IDE'}' bus found for device '${driver}'`;
     throw new PlatterError(
       'lab.no-controller',
-      `${driver}: no controller${id === '' ? '' : ` with id=${id}`} on the command line has a bus for it`,
-      { option: 'bus', value: param(disk, 'bus') ?? driver },
+      `${driver}: ${name === undefined ? none : `Bus '${name}' not found`}`,
+      { option: 'bus', value: name ?? driver },
     );
   }
-  const { option, at } = found;
-  const properties = new Properties(option);
+  const { controller: option, bus } = facts.places.ownerOf(placed.bus);
+  if (option === undefined) return boardController(line, bus);
   return {
     driver: param(option, 'driver') ?? '',
     id: param(option, 'id') ?? '',
-    slot: properties.slot(),
-    properties,
-    mmioTransport: mmioTransport(line, option),
-    bridges: bridgesTo(line, option),
+    slot: slotOf(facts.places.of(option), labelOf(option)),
+    properties: new Properties(option),
+    mmioTransport: mmioTransport(facts.places.of(option)),
+    bridges: bridgesTo(line, option, facts.places),
     bus,
-    option: at,
+    option: facts.order(option),
+    firstNumber: facts.places.firstIdeNumber(option),
   };
+}
+
+/** As messages call it. */
+function labelOf(option: Option): string {
+  const id = param(option, 'id') ?? '';
+  return id === '' ? (param(option, 'driver') ?? '') : `${param(option, 'driver')} ${id}`;
 }
 
 /** Throws what its options are refused for. */
@@ -176,7 +190,7 @@ export function describe(option: Option, line: CommandLine, facts: Facts): Driva
   const driver = param(option, 'driver') ?? '';
   const id = param(option, 'id') ?? '';
   const vhost = isVhost(driver);
-  const label = `${id === '' ? driver : `${driver} ${id}`}${vhost ? ' (model)' : ''}`;
+  const label = `${labelOf(option)}${vhost ? ' (model)' : ''}`;
   const drive = vhost ? vhostDrive(line, option, facts.nextFree) : param(option, 'drive');
   if (drive === undefined) {
     throw new PlatterError(
@@ -195,18 +209,19 @@ export function describe(option: Option, line: CommandLine, facts: Facts): Driva
   }
   const properties = new Properties(option);
   const controller = controllerOf(line, option, facts);
-  const slot = properties.slot();
+  const placed = facts.places.of(option);
   return {
     driver,
     id,
     label,
     drive,
     option: facts.order(option),
-    slot,
-    mmioTransport: mmioTransport(line, option),
-    bridges: controller?.bridges ?? bridgesTo(line, option),
+    slot: slotOf(placed, label),
+    mmioTransport: mmioTransport(placed),
+    bridges: controller?.bridges ?? bridgesTo(line, option, facts.places),
     properties,
     controller,
+    placed,
     onErrors: onErrors(option, back),
     ...facts.machine,
     ...hostSide(back),
@@ -214,48 +229,27 @@ export function describe(option: Option, line: CommandLine, facts: Facts): Driva
   };
 }
 
-/** What `-hda` … `-hdd` are short for: the channel that each is on. */
-const HD = ['hda', 'hdb', 'hdc', 'hdd'];
-/** The place of `-cdrom`. */
-const CDROM_PLACE = 2;
-/** `if=` of a `-drive` that makes a device of its own, by the device that it makes; without `if=` it is `ide`. */
-const IMPLICIT: Readonly<Record<string, string>> = { virtio: 'virtio-blk-pci', ide: 'ide-hd' };
-
 /** Devices that drives make by themselves: `-drive if=virtio`, `-drive if=ide` or without `if=`, `-hda`. */
 export function implicitDevices(line: CommandLine, facts: Facts): DrivableDevice[] {
-  const found: DrivableDevice[] = [];
-  const counts: Record<string, number> = {};
-  for (const option of line.options) {
-    const hd = option.name === 'cdrom' ? CDROM_PLACE : HD.indexOf(option.name);
-    const cd = option.name === 'cdrom' || param(option, 'media') === 'cdrom';
-    const kind = hd >= 0 ? 'ide' : option.name === 'drive' ? (param(option, 'if') ?? 'ide') : '';
-    if (IMPLICIT[kind] === undefined || (cd && kind !== 'ide')) continue;
-    const driver = cd ? 'ide-cd' : IMPLICIT[kind];
-    const at = hd >= 0 ? hd : (counts[kind] ??= 0);
-    counts[kind] = at + 1;
-    const ide = kind === 'ide';
-    // QEMU names IDE drives by channel and place: ide0-hd0, ide0-hd1, ide1-cd0, …; a q35 has one place on each.
-    const units = isQ35(line) ? 1 : 2;
-    const name = ide ? `ide${Math.floor(at / units)}-${cd ? 'cd' : 'hd'}${at % units}` : `virtio${at}`;
-    const drive = (hd < 0 ? param(option, 'id') : undefined) ?? name;
-    const { q35 } = facts.machine;
-    const bus = q35 ? at : at >> 1;
-    found.push({
+  return facts.places.made.map((made, at) => {
+    const { drive, driver } = made;
+    return {
       driver,
-      id: drive,
-      label: `${driver} ${drive}`,
-      drive,
-      option: line.options.length + found.length,
+      id: drive.id,
+      label: `${driver} ${drive.id}`,
+      drive: drive.id,
+      option: line.options.length + at,
+      slot: slotOf(made, drive.id),
       bridges: [],
       properties: new Properties(undefined),
-      controller: ide ? boardController(line, bus) : undefined,
-      ...(ide ? { ide: { bus, unit: q35 ? 0 : at & 1 } } : {}),
+      controller: drive.if === 'ide' ? boardController(line, drive.bus) : undefined,
+      placed: made,
       ...facts.machine,
-      onErrors: onErrors(undefined, option),
-      ...hostSide(option),
-    });
-  }
-  return found;
+      onErrors: onErrors(undefined, drive.option),
+      ...hostSide(drive.option),
+      readOnly: drive.readOnly,
+    };
+  });
 }
 
 /** Whether the laboratory could run what this `-device` makes. */
@@ -273,8 +267,7 @@ export function canRun(line: CommandLine, option: Option, facts: Facts): boolean
 export interface Facts {
   /** By the id of the `-drive` or the node name of the `-blockdev`. */
   backEnds: ReadonlyMap<string, Option>;
-  scsi: readonly { option: Option; at: number }[];
-  ide: readonly { option: Option; at: number }[];
+  places: LinePlaces;
   /** `-device` options that make disks. */
   disks: readonly Option[];
   /** The place of an option on the line. */
@@ -287,22 +280,20 @@ export interface Facts {
 export function factsOf(line: CommandLine): Facts {
   const backEnds = new Map<string, Option>();
   const order = new Map<Option, number>();
-  const devices: { option: Option; at: number; driver: string }[] = [];
   line.options.forEach((option, at) => {
     order.set(option, at);
     const key = option.name === 'drive' ? 'id' : option.name === 'blockdev' ? 'node-name' : undefined;
     const name = key === undefined ? undefined : param(option, key);
     if (name !== undefined && !backEnds.has(name)) backEnds.set(name, option);
-    if (option.name === 'device') devices.push({ option, at, driver: param(option, 'driver') ?? '' });
   });
-  const isDisk = (driver: string): boolean => KNOWN_DISKS.test(driver) && !CONTROLLERS.test(driver);
+  const isDisk = (option: Option): boolean => {
+    const driver = param(option, 'driver') ?? '';
+    return option.params.length > 0 && KNOWN_DISKS.test(driver) && !CONTROLLERS.test(driver);
+  };
   return {
     backEnds,
-    scsi: devices.filter(({ driver }) => SCSI_CONTROLLERS.test(driver)),
-    ide: devices.filter(({ driver }) => IDE_CONTROLLERS.test(driver)),
-    disks: devices
-      .filter(({ option, driver }) => option.params.length > 0 && isDisk(driver))
-      .map(({ option }) => option),
+    places: new LinePlaces(line),
+    disks: line.options.filter((option) => option.name === 'device' && isDisk(option)),
     order: (option) => order.get(option) ?? line.options.length,
     nextFree: { count: 0 },
     machine: {
@@ -314,24 +305,19 @@ export function factsOf(line: CommandLine): Facts {
   };
 }
 
-/** Units on each bus of an IDE controller, and how many buses it has. */
-const IDE_SHAPE = { piix: { units: 2, buses: 2 }, ahci: { units: 1, buses: 6 } } as const;
-
-/** Finds the disk its place among those of its controller that QEMU has made before it. Throws `lab.place-taken`, `lab.no-place`. */
-export function placeDisk(device: DrivableDevice, places: Places): void {
-  const { controller, driver, properties, label } = device;
-  if (controller === undefined) return;
+/** Finds the disk its place on its controller. Throws `lab.place-taken`, `lab.no-place`, `lab.no-controller`, `lab.bad-value`, `lab.ports-taken`. */
+export function placeDisk(device: DrivableDevice, { places }: Facts): void {
+  const { controller, placed, driver, label } = device;
+  if (controller === undefined || placed === undefined) return;
   if (driver.startsWith('scsi-')) {
-    device.scsi = places.scsi(properties, label);
+    device.scsi = scsiPlace(placed, label);
     return;
   }
-  const { units, buses } = IDE_SHAPE[controller.driver.startsWith('piix') ? 'piix' : 'ahci'];
-  if (controller.bus >= buses) {
-    const value = `${controller.id === '' ? 'ide' : controller.id}.${controller.bus}`;
-    throw new PlatterError('lab.no-controller', `${label}: Bus '${value}' not found`, {
-      option: 'bus',
-      value,
-    });
+  if (placed.bus === undefined) {
+    const value = `ide.${controller.bus}`;
+    const message = `${label}: Bus '${value}' not found`;
+    throw new PlatterError('lab.no-controller', message, { option: 'bus', value });
   }
-  device.ide = places.ide(properties, controller.bus, units, label, device.ide?.unit);
+  device.ide = idePlace(placed, controller.bus, label, places.made);
+  places.checkPorts(placed, label);
 }

@@ -203,9 +203,16 @@ class Laboratory implements Lab {
     return false;
   }
 
-  /** A device has stopped working until it is reset, or else it is the laboratory's own fault. */
+  /** A device has stopped working until it is reset, or else a request has no answer to wait for. */
   #whyStuck(): PlatterError {
-    return this.#machine.hardware.find(({ error }) => error !== undefined)?.error ?? stuck();
+    const { hardware, guest, disks } = this.#machine;
+    const broken = hardware.find(({ error }) => error !== undefined)?.error;
+    if (broken !== undefined) return broken;
+    const waiting = guest.slots.find(({ busy }) => busy);
+    return stuck(
+      waiting?.requestId ?? 0,
+      waiting === undefined ? this.device : disks[waiting.disk.index].device.summary().name,
+    );
   }
 
   #wake(): void {

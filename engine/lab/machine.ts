@@ -25,6 +25,7 @@ import { buildGuest, cachePages, depthOf, jobsOf } from './guest.ts';
 import type { LabDisk, LabHardware, MachineContext, WantedDisk } from './machines/kind.ts';
 import { QemuThread } from './qemu-thread.ts';
 import { Scheduler } from './scheduler.ts';
+import { Watchdog } from './watchdog.ts';
 
 const MIB = 1024 * 1024;
 const PAGE = 4096;
@@ -134,7 +135,8 @@ export function buildMachine(options: MachineOptions): Machine {
   const modes =
     others.length === 0 ? undefined : new Map(others.map(({ node, wanted }) => [node, wanted.aio]));
   const host = new HostIo(trace, { aio, modes, costs, onReady });
-  const scheduler = new Scheduler(trace, host, costs['host.switch']);
+  const watchdog = new Watchdog(trace);
+  const scheduler = new Scheduler(trace, host, costs['host.switch'], watchdog);
   const runState = new RunState();
   runState.onChange((status) => {
     scheduler.cpuStopped = status !== 'running';
@@ -153,7 +155,8 @@ export function buildMachine(options: MachineOptions): Machine {
   const qemu = new QemuThread(kvm);
   const deviceStep = (): boolean => qemu.step();
   const settle = (): void => {
-    do while (deviceStep());
+    watchdog.restart();
+    do while (deviceStep()) watchdog.step();
     while (host.stepHardware());
   };
   // Linux asks for the lines of devices that have no messages.

@@ -51,20 +51,6 @@ export class Properties {
       expected: '2^n',
     });
   }
-
-  /** `addr=slot` or `addr=slot.function`, both hexadecimal as QEMU reads them. Throws `lab.bad-value`. */
-  slot(): number | undefined {
-    const text = this.text('addr');
-    if (text === undefined) return undefined;
-    const match = /^(?:0x)?([0-9a-f]{1,2})(?:\.0)?$/i.exec(text);
-    const slot = match === null ? NaN : parseInt(match[1], 16);
-    if (slot <= 31) return slot;
-    throw new PlatterError('lab.bad-value', `addr=${text}: expected a slot from 0x0 to 0x1f, function 0`, {
-      option: 'addr',
-      value: text,
-      expected: '0x0–0x1f',
-    });
-  }
 }
 
 /** The given members without those that are undefined, for defaults to stand under. */

@@ -5,11 +5,13 @@
 import type { GuestCpu } from '../guest/cpu.ts';
 import type { HostIo } from '../machine/host-io.ts';
 import type { TraceRing } from '../trace/ring.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export class Scheduler {
   readonly #trace: TraceRing;
   readonly #host: HostIo;
   readonly #switchNs: number;
+  readonly #watchdog: Watchdog;
   #cpus: readonly GuestCpu[] = [];
   #qemu!: () => boolean;
   #cpuNs = new Float64Array(0);
@@ -20,10 +22,11 @@ export class Scheduler {
   cpuStopped = false;
 
   /** `switchNs`: what waking a sleeping thread costs. All places begin at the trace's model time. */
-  constructor(trace: TraceRing, host: HostIo, switchNs: number) {
+  constructor(trace: TraceRing, host: HostIo, switchNs: number, watchdog: Watchdog) {
     this.#trace = trace;
     this.#host = host;
     this.#switchNs = switchNs;
+    this.#watchdog = watchdog;
     this.#qemuNs = trace.modelNs;
   }
 
@@ -78,10 +81,14 @@ export class Scheduler {
     return false;
   }
 
-  /** Lets somebody do one thing; false when there is nothing to do (the work is done, or a block node has yet to answer). */
+  /**
+   * Lets somebody do one thing; false when there is nothing to do (the work is done, or a block node has yet to answer). Throws
+   * `lab.no-progress` when the machine gets nowhere.
+   */
   step(): boolean {
     const trace = this.#trace;
     for (;;) {
+      this.#watchdog.step();
       const cpu = this.#nextCpu();
       const cpuDue = cpu < 0 ? Infinity : this.#cpuNs[cpu];
       const qemuDue = this.#qemuAwake && !this.#locked ? this.#qemuNs : Infinity;

@@ -3,11 +3,15 @@ import { ERRNO } from '../block/on-error.ts';
 import { PlatterError } from '../errors.ts';
 import type { IoErrorReport } from '../machine/io-errors.ts';
 
-/** Nobody has anything to do and the work is not done: a fault of the laboratory itself. */
-export function stuck(): PlatterError {
+/**
+ * Nobody has anything to do and the work is not done: the guest waits for an answer that nobody will give. `requestId` 0 is that of no
+ * request. Linux would say "timeout" after half a minute; here it is known at once.
+ */
+export function stuck(requestId: number, device: string): PlatterError {
   return new PlatterError(
     'lab.stuck',
-    'the machine stands still although requests are left; this is a fault in the laboratory',
+    `the machine stands still: request ${requestId} waits for an interrupt of ${device} that never comes`,
+    { field: String(requestId), value: device },
   );
 }
 

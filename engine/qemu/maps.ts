@@ -1,7 +1,7 @@
 /** Overviews: which addresses of each bus are taken, and in which order the firmware tries the disks. */
 import type { CommandLine, Span } from './model.ts';
 import { deviceParam } from './model/devices.ts';
-import { placeDevices, type Bus } from './model/placement.ts';
+import { placeDevices, type Bus, type MadeDevice } from './model/placement.ts';
 import { readNumber } from './model/values.ts';
 import { storageModel } from './storage-model.ts';
 
@@ -18,23 +18,28 @@ const SLOTS = 32;
 
 /** Every bus that devices of the line sit on, and the board's PCI bus. */
 export function addressMap(line: CommandLine): BusMap[] {
-  const { buses } = placeDevices(storageModel(line));
+  const { buses, made } = placeDevices(storageModel(line));
   return buses
     .filter((b) => b.plugged.length > 0 || (b.type === 'PCI' && b.owner === undefined))
     .map((b) => ({
       bus: b.name,
       type: b.type,
-      taken: takenOn(b),
+      taken: takenOn(b, made),
       free: b.type === 'PCI' ? freeSlots(b) : [],
     }));
 }
 
-function takenOn(bus: Bus): BusMap['taken'] {
+function takenOn(bus: Bus, made: readonly MadeDevice[]): BusMap['taken'] {
+  const ofDrive = (address: string): BusMap['taken'][number] => {
+    const found = made.find((each) => each.bus === bus && each.address === address);
+    if (found === undefined) return { address };
+    return { address, device: found.drive.id, driver: found.driver, span: found.drive.span };
+  };
   return [...bus.used]
     .sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
     .map(([address, who]) =>
       who === 'board'
-        ? { address }
+        ? ofDrive(address)
         : {
             address,
             device: who.device.id ?? who.device.driver,

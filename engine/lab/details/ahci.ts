@@ -5,6 +5,7 @@ import type { AhciPort } from '../../ide/ahci/port.ts';
 import { CAP, HBA, PORT, PORT_BYTES, PORTS_AT, PXCMD } from '../../ide/ahci/registers.ts';
 import { commandSlots } from './ahci-commands.ts';
 import { receivedFises } from './ahci-received.ts';
+import { identitySection } from './identity.ts';
 import { ERROR_BITS, STATUS_BITS } from './ide.ts';
 import { bitFields, field, type BitName, type FieldOptions, type Section } from './section.ts';
 
@@ -198,5 +199,6 @@ export function ahciSections(parts: AhciParts): Section[] {
     { id: 'ahci-port', key: 'ahci-port', text, fields: () => portRegisters(parts) },
     { id: 'ahci-commands', key: 'ahci-commands', text: '', fields: () => commandSlots(port) },
     { id: 'ahci-received', key: 'ahci-received', text: '', fields: () => receivedFises(port) },
+    identitySection(port.drive),
   ];
 }

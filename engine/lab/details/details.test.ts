@@ -49,6 +49,14 @@ async function until(it: Lab, event: number): Promise<void> {
   while (it.trace.eventAt(it.trace.total - 1) !== event);
 }
 
+it.each([
+  ['-M pc -device ide-hd,drive=d0', '00:01.1'],
+  ['-M q35 -device ide-hd,drive=d0', '00:1f.2'],
+  ['-M q35 -device pcie-root-port,id=rp -device virtio-blk-pci,bus=rp,drive=d0', '01:00.0'],
+])('%s: bus, slot and function are those of the function', async (devices, address) => {
+  expect(view(await lab(devices), 'pci').sections.find(({ id }) => id === 'pci')?.text).toBe(address);
+});
+
 describe('the registers of a virtio-blk-pci', () => {
   it('are those that the guest reads: identity, address, features, status', async () => {
     const it = await lab('-device virtio-blk-pci,drive=d0,addr=0x9,disable-legacy=on');

@@ -3,7 +3,9 @@ import type { DetailField } from '#contract/lab-details.ts';
 import { CMD, CONTROL, DEVICE, STATUS } from '../../ide/ata.ts';
 import { BM, BM_COMMAND, BM_STATUS, PRD_END, type BusMaster } from '../../ide/bus-master.ts';
 import { REGISTER, type IdeChannel } from '../../ide/channel.ts';
+import type { IdeDrive } from '../../ide/drive.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
+import { identitySection } from './identity.ts';
 import { bitFields, field, type BitName, type Section } from './section.ts';
 
 const TASK_FILE = 'ATA/ATAPI-7 volume 2, 5.2';
@@ -39,6 +41,8 @@ export interface IdeChannelParts {
   master: BusMaster;
   masterPort: number;
   memory: GuestMemory;
+  /** The disk that is looked at. */
+  drive: IdeDrive;
 }
 
 function taskFile({ channel, command, control }: IdeChannelParts): DetailField[] {
@@ -157,5 +161,6 @@ export function ideSections(parts: IdeChannelParts): Section[] {
   return [
     { id: 'task-file', key: 'task-file', text: '', fields: () => taskFile(parts) },
     { id: 'bus-master', key: 'bus-master', text: '', fields: () => busMaster(parts) },
+    identitySection(parts.drive),
   ];
 }

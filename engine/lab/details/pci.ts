@@ -204,7 +204,7 @@ export function pciSections(pci: PciFunction): Section[] {
     {
       id: 'pci',
       key: 'pci',
-      text: `00:${pci.slot.toString(16).padStart(2, '0')}.0`,
+      text: pci.address,
       fields: () => header(pci, view),
     },
     { id: 'bars', key: 'bars', text: '', fields: () => bars(pci, view) },

@@ -4,8 +4,7 @@ import { Ahci, AHCI_BAR, AHCI_PORTS } from '../../ide/ahci/hba.ts';
 import { COMMAND, PCI } from '../../machine/pci/function.ts';
 import { ahciPanel } from '../attacks/ata-target.ts';
 import { ahciSections } from '../details/ahci.ts';
-import { NO_OPTION } from '../default-bus.ts';
-import { driveAt, plainDevice, trayOf } from './ide.ts';
+import { driveAt, isBoard, plainDevice, trayOf } from './ide.ts';
 import type { LabHardware, MachineContext, MachineKind } from './kind.ts';
 
 /** The ICH9's SATA function, and where firmware puts its registers. */
@@ -15,14 +14,10 @@ const BOARD_REGISTERS = 0xfeb8_0000;
 /** Command list, FIS area and 32 command tables of a port. */
 const PORT_BYTES = 192 * 1024;
 
-/** Whether it is the machine's own. */
-const isBoard = ({ wanted: { controller } }: MachineContext): boolean =>
-  controller === undefined || controller.option === NO_OPTION;
-
 /** Plugs the controller in: where the guest finds it, and its registers. */
 function plug(context: MachineContext, device: Ahci): { slot: number; function: number; registers: number } {
   const { bus, pci, wanted } = context;
-  if (!isBoard(context)) {
+  if (!isBoard(context.wanted)) {
     const slot = context.firmware(pci.plug(device.pci, wanted.controller?.slot));
     return { slot, function: 0, registers: device.pci.barBase(AHCI_BAR) ?? 0 };
   }
@@ -37,7 +32,7 @@ export const ahci: MachineKind = {
   memoryBytes: (_wanted, disks) => disks * PORT_BYTES,
   build(context): LabHardware {
     const { wanted, memory, trace, bus, allocator } = context;
-    const board = isBoard(context);
+    const board = isBoard(context.wanted);
     const numbers = context.disks.map((disk) => disk.wanted.ide?.bus ?? 0);
     const device = new Ahci({
       name: wanted.controller?.driver ?? 'ich9-ahci',
@@ -47,6 +42,7 @@ export const ahci: MachineKind = {
       ...context.errors,
       interrupts: context.interrupts,
       multifunction: board,
+      firstNumber: wanted.controller?.firstNumber,
       drives: Array.from({ length: AHCI_PORTS }, (_, port) => driveAt(context, port, 0)),
     });
     const found = plug(context, device);

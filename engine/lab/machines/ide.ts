@@ -13,6 +13,7 @@ import { ideSections } from '../details/ide.ts';
 import { pciSections } from '../details/pci.ts';
 import type { Section } from '../details/section.ts';
 import type { DrivableDevice } from '../drivable.ts';
+import { NO_OPTION } from '../places.ts';
 import { given } from '../properties.ts';
 import type { LabDevice, LabDisk, LabHardware, MachineContext, MachineKind } from './kind.ts';
 import { NO_SUMMARY } from './kind.ts';
@@ -114,6 +115,25 @@ function isaBridge(): PciFunction {
   return bridge;
 }
 
+/** Plugs the controller in and lets firmware place the bus master's ports; answers where they are. */
+function plug(context: MachineContext, pci: PciFunction): number {
+  const { bus, wanted } = context;
+  if (!isBoard(wanted)) {
+    context.firmware(context.pci.plug(pci, wanted.controller?.slot));
+    return pci.barBase(BM_BAR) ?? 0;
+  }
+  context.pci.plug(isaBridge(), PIIX_SLOT);
+  context.pci.plug(pci, PIIX_SLOT, IDE_FUNCTION);
+  const busMaster = context.placeIo(BUS_MASTER.at, BUS_MASTER.bytes);
+  bus.configWrite(PIIX_SLOT, PCI.bar0 + BM_BAR * 4, 4, busMaster, IDE_FUNCTION);
+  bus.configWrite(PIIX_SLOT, PCI.command, 2, COMMAND.io | COMMAND.master, IDE_FUNCTION);
+  return busMaster;
+}
+
+/** Whether the controller is the machine's own. */
+export const isBoard = ({ controller }: DrivableDevice): boolean =>
+  controller === undefined || controller.option === NO_OPTION;
+
 export const piixIde: MachineKind = {
   drivers: ['piix3-ide', 'piix4-ide'],
   memoryBytes: () => KERNEL_BYTES,
@@ -130,13 +150,10 @@ export const piixIde: MachineKind = {
       interrupts: context.interrupts,
       io: context.io,
       onWork: context.wakeDevice,
+      firstNumber: controller?.firstNumber,
       drives: [0, 1, 2, 3].map((place) => driveAt(context, place >> 1, place & 1)),
     });
-    context.pci.plug(isaBridge(), PIIX_SLOT);
-    context.pci.plug(device.pci, PIIX_SLOT, IDE_FUNCTION);
-    const busMaster = context.placeIo(BUS_MASTER.at, BUS_MASTER.bytes);
-    bus.configWrite(PIIX_SLOT, PCI.bar0 + BM_BAR * 4, 4, busMaster, IDE_FUNCTION);
-    bus.configWrite(PIIX_SLOT, PCI.command, 2, COMMAND.io | COMMAND.master, IDE_FUNCTION);
+    const busMaster = plug(context, device.pci);
     // Each channel has registers, an interrupt and a driver of its own, that its two drives share.
     const channels = CHANNELS.map((channel) => ({ channel, units: unitsOn(context, channel) }))
       .filter(({ units }) => units.length > 0)
@@ -156,13 +173,15 @@ export const piixIde: MachineKind = {
         });
         const { command, control } = LEGACY[channel];
         const masterPort = busMaster + channel * 8;
-        const parts = { channel: line, command, control, memory };
-        const details = (): Section[] =>
-          ideSections({
-            ...parts,
-            master: device.masters[channel],
-            masterPort,
-          });
+        const parts = {
+          channel: line,
+          command,
+          control,
+          memory,
+          master: device.masters[channel],
+          masterPort,
+        };
+        const details = (unit: 0 | 1): Section[] => ideSections({ ...parts, drive: line.drives[unit] });
         const ports = { command, control, master: masterPort };
         return { channel, units, driver, details, line, ports };
       });
@@ -172,8 +191,10 @@ export const piixIde: MachineKind = {
       const unit = place.unit === 1 ? 1 : 0;
       const attacks = idePanel(context, { ...at.ports, unit }, at.line.drives[unit].isCd);
       const { label } = disk.wanted;
-      const view = plainDevice(label, device.pci, () => at.line.drives[unit].status, at.details, attacks);
-      const removable = trayOf(at.line.drives[unit]);
+      const drive = at.line.drives[unit];
+      const details = (): Section[] => at.details(unit);
+      const view = plainDevice(label, device.pci, () => drive.status, details, attacks);
+      const removable = trayOf(drive);
       return { driver: at.driver, unit: at.units.indexOf(unit), device: view, removable };
     });
     const drivers = channels.map(({ driver }) => driver);

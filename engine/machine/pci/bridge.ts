@@ -102,12 +102,11 @@ export class PciBridge extends PciFunction implements PciBridgeFunction {
       memory: new Window(`${name} memory window`, behind.memory),
       prefetch: new Window(`${name} prefetchable window`, behind.memory),
     };
-    // Slot 0 of a bridge's bus is its hot-plug controller's in QEMU; a root port has slot 0 only.
-    const rootPort = identity.device !== 1;
-    // Pins are swizzled on their way through (section 9.1).
-    this.secondary = new PciBus(behind.memory, behind.io, rootPort ? 0 : 1, (slot, pin) =>
-      this.interruptAt((slot + pin) & 3),
-    );
+    this.secondary = new PciBus(behind.memory, behind.io, 0, {
+      // Pins are swizzled on their way through (section 9.1).
+      route: (slot, pin) => this.interruptAt((slot + pin) & 3),
+      number: () => this.busNumbers.secondary,
+    });
     this.config[PCI.headerType] = 1;
     this.#shut = SHUT.has(identity.device);
     this.#resetWindows();

@@ -10,29 +10,31 @@ export interface PciBridgeFunction extends PciFunction {
   readonly busNumbers: { secondary: number; subordinate: number };
 }
 
+/** How a bus hangs on the bridge in front of it. */
+export interface BehindBridge {
+  /** The way of an interrupt pin to the root bus. */
+  route: (slot: number, pin: number) => PinRoute;
+  /** The bus number that software gave it. */
+  number: () => number;
+}
+
 export class PciBus {
   /** By device and function number. */
   readonly #functions = new Map<number, PciFunction>();
   readonly #memory: AddressSpace;
   readonly #io: AddressSpace;
   readonly #firstFree: number;
-  readonly #route: ((slot: number, pin: number) => PinRoute) | undefined;
+  readonly #behind: BehindBridge | undefined;
   readonly #bridges: PciBridgeFunction[] = [];
 
   /**
-   * `firstFree`: the first slot that a device without `addr=` gets. `route`: the way of an interrupt pin to the root bus; undefined
-   * for the root bus itself.
+   * `firstFree`: the first slot that a device without `addr=` gets. `behind`: the bridge in front of it; undefined for the root bus.
    */
-  constructor(
-    memory: AddressSpace,
-    io: AddressSpace,
-    firstFree: number,
-    route?: (slot: number, pin: number) => PinRoute,
-  ) {
+  constructor(memory: AddressSpace, io: AddressSpace, firstFree: number, behind?: BehindBridge) {
     this.#memory = memory;
     this.#io = io;
     this.#firstFree = firstFree;
-    this.#route = route;
+    this.#behind = behind;
   }
 
   /**
@@ -57,7 +59,7 @@ export class PciBus {
       );
     }
     this.#functions.set(slot * 8 + number, pci);
-    pci.plug(slot, this.#memory, this.#io, this.#route);
+    pci.plug({ slot, number, bus: this.#behind?.number }, this.#memory, this.#io, this.#behind?.route);
     return slot;
   }
 

@@ -54,6 +54,13 @@ export interface PinRoute {
   pin: number;
 }
 
+/** Where a function is plugged in: its slot, its number there, and the number of the bus, which is software's; 0 for the root bus. */
+export interface PciPlace {
+  slot: number;
+  number: number;
+  bus?: () => number;
+}
+
 interface Bar {
   index: number;
   kind: 'io' | 'mem32' | 'mem64';
@@ -72,8 +79,7 @@ export class PciFunction {
   readonly #watches: { start: number; end: number; watch: ConfigWatch }[] = [];
   #spaces: { memory: AddressSpace; io: AddressSpace } | undefined;
   #route: (slot: number, pin: number) => PinRoute = (slot, pin) => ({ slot, pin });
-  /** Slot on its bus; set when it is plugged in. */
-  slot = 0;
+  #place: PciPlace = { slot: 0, number: 0 };
 
   constructor(identity: PciIdentity) {
     this.identity = identity;
@@ -90,6 +96,17 @@ export class PciFunction {
     this.#writable[PCI.interruptLine] = 0xff;
     this.#writable[0x0c] = 0xff;
     new DataView(this.#writable.buffer).setUint16(PCI.command, 0x0547, true);
+  }
+
+  /** Slot on its bus. */
+  get slot(): number {
+    return this.#place.slot;
+  }
+  /** Bus, slot and function as lspci writes them: `00:1f.2`. */
+  get address(): string {
+    const { slot, number, bus } = this.#place;
+    const hex = (value: number): string => value.toString(16).padStart(2, '0');
+    return `${hex(bus?.() ?? 0)}:${hex(slot)}.${number}`;
   }
 
   get command(): number {
@@ -143,12 +160,12 @@ export class PciFunction {
 
   /** Connects the base address registers to the bus' address spaces; `route` is the way of its interrupt pins from there. */
   plug(
-    slot: number,
+    place: PciPlace,
     memory: AddressSpace,
     io: AddressSpace,
     route?: (slot: number, pin: number) => PinRoute,
   ): void {
-    this.slot = slot;
+    this.#place = place;
     if (route !== undefined) this.#route = route;
     this.#spaces = { memory, io };
     this.#decode();

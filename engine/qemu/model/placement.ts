@@ -9,6 +9,7 @@ import { readNumber } from './values.ts';
 import { boardBuses, newBus } from './board.ts';
 import { bundledSchema } from '../schema/bundled.ts';
 import { deviceSchema } from '../schema/schema.ts';
+import type { Drive } from './drives.ts';
 import type { StorageModel } from '../storage-model.ts';
 
 export interface Bus {
@@ -49,8 +50,21 @@ export interface PlacedDevice {
   offers: Bus[];
 }
 
+/** The device of a drive that needs no `-device`: `if=ide`, `if=virtio`, `-hda`, `-cdrom`. */
+export interface MadeDevice {
+  drive: Drive;
+  driver: 'ide-hd' | 'ide-cd' | 'virtio-blk-pci';
+  /** Undefined when the machine has no such bus. */
+  bus?: Bus;
+  address?: string;
+  /** Another drive has the address already. */
+  clash?: MadeDevice;
+}
+
 export interface Placement {
   devices: PlacedDevice[];
+  /** Drives' own devices: those of the board's IDE are there before any other, those of `if=virtio` come last. */
+  made: MadeDevice[];
   /** Every bus, the board's first. */
   buses: Bus[];
 }
@@ -69,9 +83,37 @@ export function placeDevices(model: StorageModel): Placement {
     plug(placed, roots, buses, model);
     offer(placed, buses);
   }
-  const placement = { devices, buses };
+  const placement = { devices, made: madeDevices(model, buses), buses };
   placements.set(model, placement);
   return placement;
+}
+
+/** Source: blockdev.c (`drive_new`), hw/ide/qdev.c (`ide_bus_create_drive`). */
+function madeDevices(model: StorageModel, buses: readonly Bus[]): MadeDevice[] {
+  const made: MadeDevice[] = [];
+  const ide = new Map<string, MadeDevice>();
+  for (const drive of model.drives) {
+    if (drive.if !== 'ide') continue;
+    const name = `ide.${String(drive.bus)}`;
+    const place = `${name}:${String(drive.unit)}`;
+    const device: MadeDevice = {
+      drive,
+      driver: drive.media === 'cdrom' ? 'ide-cd' : 'ide-hd',
+      bus: buses.find((bus) => bus.owner === undefined && bus.name === name),
+      address: String(drive.unit),
+      clash: ide.get(place),
+    };
+    if (device.clash === undefined) ide.set(place, device);
+    made.push(device);
+  }
+  const root = buses.find(({ name }) => name === model.machine.pciRoot);
+  for (const drive of model.drives) {
+    if (drive.if !== 'virtio') continue;
+    const address = root === undefined ? undefined : freeSlot(root);
+    if (address !== undefined) root?.used.set(address, 'board');
+    made.push({ drive, driver: 'virtio-blk-pci', bus: root, address });
+  }
+  return made;
 }
 
 function plug(placed: PlacedDevice, roots: Bus[], buses: Bus[], model: StorageModel): void {
@@ -169,12 +211,14 @@ function pciAddress(placed: PlacedDevice, on: Bus): void {
     if (at !== undefined) take(placed, on, pciKey(at.slot, at.fn));
     return;
   }
-  // The first slot whose function 0 is free. On a board's own bus QEMU starts behind slot 0, which is always taken.
-  for (let slot = 0; slot < 32; slot++) {
-    if (on.used.has(pciKey(slot, 0))) continue;
-    take(placed, on, pciKey(slot, 0));
-    return;
-  }
+  const free = freeSlot(on);
+  if (free !== undefined) take(placed, on, free);
+}
+
+/** The first slot whose function 0 is free. On a board's own bus QEMU starts behind slot 0, which is always taken. */
+function freeSlot({ used }: Bus): string | undefined {
+  for (let slot = 0; slot < 32; slot++) if (!used.has(pciKey(slot, 0))) return pciKey(slot, 0);
+  return undefined;
 }
 
 function scsiAddress(placed: PlacedDevice, on: Bus): void {
