@@ -1,4 +1,5 @@
 /** `platter amend` beside `qemu-img amend`: the same image after it, sound, with the same contents. */
+import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -161,4 +162,19 @@ describe('key slots', () => {
     },
     30_000,
   );
+});
+
+it('opens the image with the secret that it was named with, whichever stands first', async () => {
+  const secrets = ['first', 'second', 'third'].flatMap((id) => ['--object', `secret,id=${id},data=${id}`]);
+  const made = ['create', '-q', '-f', 'qcow2', ...secrets];
+  const encrypted = 'encrypt.format=luks,encrypt.key-secret=second,encrypt.iter-time=10';
+  expect(await platter([...made, '-o', encrypted, at('keys.qcow2'), '1M'])).toEqual(DONE);
+  const image = `driver=qcow2,file.filename=${at('keys.qcow2')},encrypt.key-secret=second`;
+  const added = 'encrypt.state=active,encrypt.new-secret=third,encrypt.iter-time=10';
+  expect(await amend(...secrets, '--image-opts', image, '-o', added)).toEqual(DONE);
+  const opened = image.replace('=second', '=third');
+  const read = ['-c', 'read -P 0 0 1M', '--image-opts', opened];
+  expect(
+    execFileSync('qemu-io', ['--object', 'secret,id=third,data=third', ...read], { encoding: 'utf8' }),
+  ).toContain('read 1048576/1048576');
 });

@@ -78,7 +78,9 @@ export const amend = defineCommand({
         const added = given.get('new-secret') ?? given.get('encrypt.new-secret');
         progress?.show(0, 1);
         await amendImage(node, options, {
-          passphrase: secrets.firstBeside(added),
+          passphrase:
+            (typeof image.source === 'string' ? undefined : image.source.secret) ??
+            secrets.firstBeside(added),
           force: values.force,
           shrink: values.shrink,
         });

@@ -62,11 +62,18 @@ export const bitmap = defineCommand({
       throw new UsageError('give one of --add, --clear, --merge, --enable, --disable and --remove');
     try {
       const image = namedImage(path, values);
-      const { node } = await openImage(image.source, { ...image.open, backing: 'skip', readOnly: false });
+      const { node } = await openImage(image.source, {
+        ...image.open,
+        backing: 'skip',
+        dataFile: 'skip',
+        readOnly: false,
+      });
       try {
         const other = otherImage(values);
         const opened =
-          other === undefined ? undefined : await openImage(other.source, { ...other.open, backing: 'skip' });
+          other === undefined
+            ? undefined
+            : await openImage(other.source, { ...other.open, backing: 'skip', dataFile: 'skip' });
         try {
           const merged = values.merge.values();
           const actions = kinds.map((kind): BitmapAction => {

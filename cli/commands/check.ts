@@ -56,6 +56,7 @@ export const check = defineCommand({
         ...image.open,
         share: values['force-share'],
         backing: 'skip',
+        dataFile: 'skip',
         readOnly: repair === undefined,
         repair: repair !== undefined,
       });
@@ -67,13 +68,11 @@ export const check = defineCommand({
           const repaired = await repairImage(node, repair);
           found = repaired.after;
           fixed = repaired.fixed;
-          if (!wantsJson(values)) for (const message of repaired.before.messages) io.err(`${message}\n`);
+          for (const line of repaired.log) io.err(`${line}\n`);
         }
+        for (const message of found.messages) if (!values.quiet) io.err(`${message}\n`);
         if (wantsJson(values)) io.out(`${qemuJson(checkObject(found, node.driver, path, fixed))}\n`);
-        else if (!values.quiet) {
-          for (const message of found.messages) io.err(`${message}\n`);
-          io.out(repairText(fixed) + checkText(found));
-        }
+        else if (!values.quiet) io.out(repairText(fixed) + checkText(found));
         return exitCode(found);
       } finally {
         await node.close();

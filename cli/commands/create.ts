@@ -6,6 +6,7 @@ import { resolveReference } from '#engine/block/references.ts';
 import { PlatterError } from '#engine/errors.ts';
 import { asksForHelp, optionValues, splitOptions } from '../convert/create-options.ts';
 import { OBJECT_OPTION, Secrets } from '../convert/secrets.ts';
+import { plainPath } from '../image-opts/plain-path.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { parseSize } from '../frame/numbers.ts';
@@ -85,7 +86,7 @@ export const create = defineCommand({
       const { size: said, ...create } = options;
       const size = sizeText === undefined ? said : parseSize(sizeText, 'SIZE');
       const backing = given.get('backing_file');
-      const target = newPath(path);
+      const target = newPath(plainPath(path));
       await createImage(target, {
         format,
         size: size === undefined ? undefined : Number(size),

@@ -4,6 +4,7 @@ import { openImage } from '#engine/block/graph.ts';
 import { ddImage } from '#engine/block/jobs/dd.ts';
 import { targetPath } from '../convert/target.ts';
 import { IMAGE_OPTS_OPTION, namedImage } from '../image-opts/named-image.ts';
+import { plainPath } from '../image-opts/plain-path.ts';
 import { defineCommand } from '../frame/command.ts';
 import { failed } from '../frame/failure.ts';
 import { interruptible } from '../frame/interrupt.ts';
@@ -58,7 +59,7 @@ export const dd = defineCommand({
           gate: values.follow ? allowAll : undefined,
         });
         try {
-          const done = await ddImage(node, targetPath(target, node), {
+          const done = await ddImage(node, targetPath(plainPath(target), node), {
             ...blocks,
             format: values.target,
             overwrite: true,

@@ -49,6 +49,7 @@ export const info = defineCommand({
         share: values['force-share'],
         gate: chain ? allowAll : undefined,
         backing: chain ? 'require' : 'skip',
+        dataFile: chain ? undefined : 'skip',
       });
       await opened.node.close();
       // Of a file itself QEMU names the protocol as its format.

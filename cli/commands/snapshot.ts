@@ -45,6 +45,7 @@ export const snapshot = defineCommand({
         ...image.open,
         share: values['force-share'],
         backing: 'skip',
+        dataFile: 'skip',
         readOnly: actions === 0,
       });
       try {

@@ -1,4 +1,5 @@
 /** A conversion as it was planned: opens what is to be read and lets the engine work. */
+import { plainPath } from '../image-opts/plain-path.ts';
 import { ConcatNode } from '#engine/block/filters/concat.ts';
 import type { FormatNode } from '#engine/block/access.ts';
 import { allowAll, type Gate } from '#engine/block/gate.ts';
@@ -20,7 +21,7 @@ export interface ConversionReports {
 export async function runConversion(plan: Conversion, reports: ConversionReports): Promise<void> {
   const source = await openSources(plan);
   try {
-    const path = targetPath(plan.into?.file ?? plan.target, source);
+    const path = targetPath(plan.into?.file ?? plainPath(plan.target), source);
     const shared = {
       compress: plan.compress,
       sparse: plan.sparse,

@@ -9,6 +9,7 @@ const UNITS: Record<string, number> = {
   g: 2 ** 30,
   t: 2 ** 40,
   p: 2 ** 50,
+  e: 2 ** 60,
 };
 
 /**
@@ -17,13 +18,15 @@ const UNITS: Record<string, number> = {
  */
 export function parseSize(text: string, option: string): number {
   const hexadecimal = /^0x[0-9a-f]+$/i.test(text);
-  const match = /^(\d+(?:\.\d+)?)([kmgtp]?)(?:i?b)?$/i.exec(text);
+  const match = /^(\d+(?:\.\d+)?)([kmgtpe]?)(?:i?b)?$/i.exec(text);
   const value = hexadecimal
     ? Number(text)
     : match === null
       ? Number.NaN
       : Number(match[1]) * UNITS[match[2].toLowerCase()];
   if (Number.isSafeInteger(value)) return value;
+  if (value > Number.MAX_SAFE_INTEGER)
+    throw new UsageError(`option '${option}' cannot be '${text}': it has to be less than 8P (2^53 bytes)`);
   throw new UsageError(
     `option '${option}' cannot be '${text}': expected a number of bytes, such as 4096, 4k, 64M or 0x1000`,
   );

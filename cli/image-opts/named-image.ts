@@ -12,6 +12,7 @@ import { OBJECT_OPTION, Secrets } from '../convert/secrets.ts';
 import type { OptionSpecs } from '../frame/command.ts';
 import { UsageError } from '../frame/usage-error.ts';
 import { describedName } from './name.ts';
+import { plainPath } from './plain-path.ts';
 import { imageTree } from './tree.ts';
 
 export const IMAGE_OPTS_OPTION = {
@@ -47,7 +48,10 @@ export function namedImage(text: string, given: Given): NamedImage {
     throw new UsageError('--image-opts says the format itself (driver=…): not with --format');
   const open = { format: given.format, secret: () => secrets.only };
   const keys = given['image-opts'] ? optionKeys(text) : jsonKeys(text);
-  if (keys === undefined) return { source: text, open, file: text, name: () => text, bare: false };
+  if (keys === undefined) {
+    const path = plainPath(text);
+    return { source: path, open, file: path, name: () => path, bare: false };
+  }
   const source = imageTree(keys, secrets);
   if (source.driver !== undefined && given.format !== undefined && source.driver !== given.format)
     throw new UsageError(`--format says ${given.format}, the options say driver=${source.driver}`);

@@ -1,13 +1,11 @@
 /** From keys as `-blockdev` takes them to the layers of an image; what QEMU's drivers take and Platter need not know is let by. */
 import type { ImageTree, VpcSize } from '#engine/block/image-tree.ts';
-import { FORMATS } from '#engine/block/formats/registry.ts';
+import { FILE_DRIVERS, FORMATS } from '#engine/block/formats/registry.ts';
 import { PlatterError } from '#engine/errors.ts';
 import type { KeyTree } from '#engine/qemu/model/tree.ts';
 import { readBool, readSize } from '#engine/qemu/model/values.ts';
 import { nearest } from '#engine/qemu/parse/nearest.ts';
 import type { Secrets } from '../convert/secrets.ts';
-
-const FILE_DRIVERS = ['file', 'host_device', 'host_cdrom'];
 
 /** Of every layer (`block.c`, bdrv_runtime_opts): how it is cached and shared, which changes nothing of what it holds. */
 const EVERYWHERE = [

@@ -20,7 +20,7 @@ import { holderName, imageHolders, refuseHeld } from './storage/locks.ts';
 import { NodeStorage } from './storage/node-storage.ts';
 import type { Storage } from './storage/storage.ts';
 import { WriteBehind } from './storage/write-behind.ts';
-import { UnavailableNode } from './unavailable.ts';
+import { UnavailableNode, UnavailableStorage } from './unavailable.ts';
 
 export interface OpenOptions {
   /** Default true. */
@@ -44,6 +44,8 @@ export interface OpenOptions {
    * lies in the backing file throws the reason. `skip`: as tolerate, without even asking the gate (for `info`).
    */
   backing?: 'require' | 'tolerate' | 'skip';
+  /** `skip`: an external data file is not opened either; nothing but the data itself is missed (for `info` and `check`). */
+  dataFile?: 'skip';
   /**
    * Whether an image that another process writes to may be read (qemu-img's `-U`): default true. With false it throws
    * `storage.held`, as opening one for writing that another process has open always does.
@@ -221,6 +223,8 @@ class Context implements OpenContext {
     if (role === 'data-file' && given !== undefined) {
       return run(treeStorage({ file: given }, { ...this.#options, readOnly: this.readOnly }));
     }
+    if (role === 'data-file' && this.#options.dataFile === 'skip')
+      return new UnavailableStorage(reference, notAsked(this.image, reference, role));
     return andThen(this.#ask(reference, role, 'raw'), (path) => {
       if (!this.readOnly || this.#options.share === false) refuseHeld(path, basename(path), !this.readOnly);
       return openFile(path, { readOnly: this.readOnly, noFollow: true });
@@ -230,7 +234,7 @@ class Context implements OpenContext {
   *#backing(reference: string, format: string | undefined, role: 'backing' | 'parent'): Steps<OpenedBacking> {
     const mode = this.#options.backing ?? 'require';
     try {
-      if (mode === 'skip') throw notAsked(this.image, reference);
+      if (mode === 'skip') throw notAsked(this.image, reference, 'backing');
       const node = yield* this.#openBelow(reference, format, role);
       return { node };
     } catch (error) {
@@ -314,14 +318,11 @@ class Context implements OpenContext {
   }
 }
 
-function notAsked(image: string, reference: string): PlatterError {
-  return new PlatterError(
-    'gate.not-asked',
-    `"${image}" names a backing file ("${reference}") that was not opened`,
-    {
-      image,
-      field: 'backing',
-      value: reference,
-    },
-  );
+function notAsked(image: string, reference: string, field: GateRequest['role']): PlatterError {
+  const what = field === 'data-file' ? 'a data file' : 'a backing file';
+  return new PlatterError('gate.not-asked', `"${image}" names ${what} ("${reference}") that was not opened`, {
+    image,
+    field,
+    value: reference,
+  });
 }

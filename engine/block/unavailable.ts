@@ -1,7 +1,9 @@
-/** Stands for a backing image that is not open: every access throws why. Zeroes in its place would be a lie. */
+/** Stand for files that are not open: every access throws why. Zeroes in their place would be a lie. */
 import type { PlatterError } from '../errors.ts';
 import type { BlockExtent, BlockNode } from './node.ts';
+import type { Storage, StorageExtent } from './storage/storage.ts';
 
+/** A backing image. */
 export class UnavailableNode implements BlockNode {
   readonly driver = 'unavailable';
   readonly name: string;
@@ -37,6 +39,55 @@ export class UnavailableNode implements BlockNode {
 
   flush(): void {
     // Nothing was written.
+  }
+
+  close(): void {
+    // Nothing is open.
+  }
+}
+
+/** An external data file. Where its bytes lie can be told without it, what they are cannot. */
+export class UnavailableStorage implements Storage {
+  readonly protocol = 'unavailable';
+  readonly name: string;
+  readonly readOnly = true;
+  readonly error: PlatterError;
+
+  constructor(name: string, error: PlatterError) {
+    this.name = name;
+    this.error = error;
+  }
+
+  size(): number {
+    throw this.error;
+  }
+
+  read(): void {
+    throw this.error;
+  }
+
+  write(): void {
+    throw this.error;
+  }
+
+  writeZeroes(): void {
+    throw this.error;
+  }
+
+  truncate(): void {
+    throw this.error;
+  }
+
+  flush(): void {
+    // Nothing was written.
+  }
+
+  extentAt(offset: number, length: number): StorageExtent {
+    return { offset, length, kind: 'data' };
+  }
+
+  allocatedSize(): undefined {
+    return undefined;
   }
 
   close(): void {

@@ -38,8 +38,12 @@ export const FORMATS: readonly FormatDescriptor[] = [
 const HEAD = 2048;
 const TAIL = 512;
 
+/** QEMU's drivers of the bytes of a file themselves; where a format is asked for they are as good as raw. */
+export const FILE_DRIVERS: readonly string[] = ['file', 'host_device', 'host_cdrom'];
+
 /** Throws `block.unknown-format`. */
 export function formatByName(name: string): FormatDescriptor {
+  if (FILE_DRIVERS.includes(name)) return raw;
   const found = FORMATS.find((format) => format.name === name);
   if (found !== undefined) return found;
   const known = FORMATS.map((format) => format.name).join(', ');

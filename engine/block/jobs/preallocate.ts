@@ -36,7 +36,7 @@ export async function preallocateNew(image: NewImage, create: CreateOptions): Pr
   }
   const node = await image.open({ backing: 'skip' });
   try {
-    await preallocateFrom(node, 0, mode);
+    await preallocateFrom(node, 0, mode, false);
   } finally {
     await node.close();
   }
@@ -55,14 +55,19 @@ export function checkPreallocation(node: FormatNode, mode: Preallocation, size: 
  * Reserves what was added to a disk behind byte `from`. `metadata` fills tables; `falloc` and `full` take the space as well: both write
  * zeroes, since Node cannot reserve space without writing.
  */
-export async function preallocateFrom(node: FormatNode, from: number, mode: Preallocation): Promise<void> {
+export async function preallocateFrom(
+  node: FormatNode,
+  from: number,
+  mode: Preallocation,
+  grown = true,
+): Promise<void> {
   if (mode === 'off') return;
   const full = mode !== 'metadata';
   const { format } = node;
   if (format instanceof Qcow2Driver) {
     const { state } = format;
     const start = Math.ceil(from / state.clusterSize) * state.clusterSize;
-    await node.alone(() => run(preallocateQcow2(state, start, state.header.size, full)));
+    await node.alone(() => run(preallocateQcow2(state, start, state.header.size, { full, grown })));
     return;
   }
   checkPreallocation(node, mode, node.virtualSize);

@@ -39,14 +39,14 @@ function* mend(format: Checked, repairIt: () => Maybe<CheckResult>): Steps<Repai
     leaks: Math.max(0, before.leaks - after.leaks),
     corruptions: Math.max(0, before.corruptions - after.corruptions),
   };
-  return { before, after, fixed };
+  return { before, after, log: before.messages, fixed };
 }
 
 /** QEMU counts a log that had to be replayed as a corruption that was mended (`vhdx_co_check`). */
 function* mendVhdx(format: VhdxDriver): Steps<RepairResult> {
   const found = yield* wait(format.check());
   const corruptions = format.parts.replayedIntoFile === true ? 1 : 0;
-  return { before: found, after: found, fixed: { leaks: 0, corruptions } };
+  return { before: found, after: found, log: [], fixed: { leaks: 0, corruptions } };
 }
 
 function notHere(node: FormatNode): PlatterError {

@@ -21,6 +21,14 @@ export function hostOffset(high: number, low: number): number {
   return (high & OFFSET_HIGH) * 2 ** 32 + ((low & OFFSET_LOW) >>> 0);
 }
 
+/**
+ * Whether anything of a cluster that has a place is stored there; else it was only preallocated.
+ * @param allocated the allocated bits of its subclusters, with extended L2 entries
+ */
+export function holdsData(low: number, allocated: number | undefined): boolean {
+  return allocated === undefined ? (low & ZERO_LOW) === 0 : allocated !== 0;
+}
+
 export function isCopied(high: number): boolean {
   return (high & COPIED_HIGH) !== 0;
 }

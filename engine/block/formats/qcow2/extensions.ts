@@ -103,13 +103,14 @@ const FEATURE_NAME_RECORD = 48;
 
 function readFeatureNames(reader: StructReader): FeatureName[] {
   const names: FeatureName[] = [];
-  for (let at = 0; at + FEATURE_NAME_RECORD <= reader.length; at += FEATURE_NAME_RECORD) {
+  // The last record may be cut short: QEMU takes what is missing for zeroes.
+  for (let at = 0; at + 2 < reader.length; at += FEATURE_NAME_RECORD) {
     const kind = KINDS[reader.u8(at, 'feature type')];
     if (kind === undefined) continue;
     names.push({
       kind,
       bit: reader.u8(at + 1, 'feature bit'),
-      name: reader.cString(at + 2, 46, 'feature name'),
+      name: reader.cString(at + 2, Math.min(46, reader.length - at - 2), 'feature name'),
     });
   }
   return names;

@@ -18,6 +18,14 @@ export function* writeFeatures(state: Qcow2State): Steps<void> {
   yield* wait(state.storage.flush());
 }
 
+/** Takes back every autoclear feature but `kept`: whoever does not know one, or cannot keep it true, says so before it writes. */
+export function* clearAutoclear(state: Qcow2State, kept: bigint): Steps<void> {
+  const { header } = state;
+  if ((header.autoclear & ~kept) === 0n) return;
+  header.autoclear &= kept;
+  yield* writeFeatures(state);
+}
+
 /**
  * The disk's size and the active L1 table (entries and place) in one write of 24 bytes: the guest's disk is switched from one
  * state to another at once. What the new table leads to is on stable storage before.

@@ -149,11 +149,8 @@ describe('features', () => {
     writeFileSync(at('auto.qcow2'), bytes);
     await (await openImage(at('auto.qcow2'))).node.close();
     expect(readFileSync(at('auto.qcow2')).readBigUInt64BE(88)).toBe(1n << 33n);
+    // As QEMU: whoever opens it for writing says so at once, before a snapshot, a repair or a resize may change anything.
     await (await openImage(at('auto.qcow2'), { readOnly: false })).node.close();
-    expect(readFileSync(at('auto.qcow2')).readBigUInt64BE(88)).toBe(1n << 33n);
-    const { node } = await openImage(at('auto.qcow2'), { readOnly: false });
-    await node.write(0, new Uint8Array(1));
-    await node.close();
     expect(readFileSync(at('auto.qcow2')).readBigUInt64BE(88)).toBe(0n);
   });
 });

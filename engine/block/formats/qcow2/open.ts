@@ -11,6 +11,7 @@ import { repairQcow2 } from './check/repair.ts';
 import { parseExtensions } from './extensions.ts';
 import { checkFeatures } from './features.ts';
 import { hasDataFile, parseHeader, type Qcow2Header } from './header.ts';
+import { clearAutoclear } from './header-update.ts';
 import { MetadataMap } from './overlap.ts';
 import { Refcounts } from './refcount.ts';
 import { showSnapshot } from './show-snapshot.ts';
@@ -149,6 +150,7 @@ function* prepareWriting(state: Qcow2State, context: OpenContext): Steps<void> {
   state.refcounts = new Refcounts(state, table);
   state.metadata = new MetadataMap(state, table);
   state.knownSize = yield* wait(storage.size());
+  yield* clearAutoclear(state, AUTOCLEAR.bitmaps | AUTOCLEAR.dataFileRaw);
   if ((header.incompatible & INCOMPATIBLE.dirty) === 0n || repair) return;
   // Not closed properly: whoever writes puts the counts right first, as QEMU does.
   const { after } = yield* repairQcow2(state, 'all');

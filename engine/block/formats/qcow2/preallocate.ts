@@ -4,17 +4,32 @@
  */
 import { wait, type Steps } from '../../../maybe.ts';
 import { allocateUpTo } from './allocation.ts';
+import type { Slice } from './cache.ts';
+import { SUBCLUSTERS, ZERO_LOW } from './constants.ts';
 import { clusterKind } from './entry.ts';
 import { setEntry } from './entry-update.ts';
 import { ownL2Table } from './l2.ts';
 import type { Qcow2State } from './state.ts';
-import { setBitmap } from './subclusters.ts';
+import { bits, setBitmap } from './subclusters.ts';
+
+const ALL_SUBCLUSTERS = bits(0, SUBCLUSTERS - 1);
+
+export interface Preallocating {
+  full: boolean;
+  /** The range was added to a disk: it reads as zeroes, whatever lies there in a backing image. */
+  grown: boolean;
+}
 
 /**
  * Gives the clusters from guest byte `from` (a cluster's start) to `to` their places; those that have one keep it. Called for what was
- * just added to a disk. `full` writes the zeroes, so that the space is taken, too; Node cannot reserve it otherwise.
+ * just added to a disk, or for a new one. `full` writes the zeroes, so that the space is taken, too; Node cannot reserve it otherwise.
  */
-export function* preallocateQcow2(state: Qcow2State, from: number, to: number, full: boolean): Steps<void> {
+export function* preallocateQcow2(
+  state: Qcow2State,
+  from: number,
+  to: number,
+  { full, grown }: Preallocating,
+): Steps<void> {
   const { clusterSize } = state;
   let end = yield* wait(state.dataStorage.size());
   const zeroes = new Uint8Array(full ? Math.max(clusterSize, 1 << 20) : 0);
@@ -48,9 +63,7 @@ export function* preallocateQcow2(state: Qcow2State, from: number, to: number, f
     const slice = yield* wait(state.mapping.get(sliceAt));
     for (let index = 0; index < run.count; index++) {
       const entry = first + index * state.l2EntryBytes;
-      setEntry(slice, entry, host + index * clusterSize);
-      // The space lies ready; what shows is still nothing, or the backing image (QEMU: l2meta.prealloc).
-      if (state.extendedL2) setBitmap(slice, entry, 0, 0);
+      givePlace(state, slice, entry, host + index * clusterSize, full && grown);
     }
     state.mapping.markDirty(slice);
     at += length;
@@ -61,13 +74,26 @@ export function* preallocateQcow2(state: Qcow2State, from: number, to: number, f
   yield* wait(state.writeBack());
 }
 
+/**
+ * The entry keeps what it showed: zeroes, nothing, or the backing image (QEMU: l2meta.prealloc). Only `stored` zeroes become data of
+ * its own.
+ */
+function givePlace(state: Qcow2State, slice: Slice, entry: number, host: number, stored: boolean): void {
+  const zero = slice.view.getUint32(entry + 4) & ZERO_LOW;
+  setEntry(slice, entry, host);
+  if (state.extendedL2)
+    setBitmap(slice, entry, stored ? 0 : slice.view.getUint32(entry + 8), stored ? ALL_SUBCLUSTERS : 0);
+  else if (!stored && zero !== 0) slice.view.setUint32(entry + 4, ((host % 2 ** 32) | ZERO_LOW) >>> 0);
+}
+
 /** How many entries from `first` on have no place yet. */
 function* freeRun(state: Qcow2State, sliceAt: number, first: number, wanted: number): Steps<number> {
   const { view } = yield* wait(state.mapping.get(sliceAt));
   let free = 0;
   while (free < wanted) {
     const at = first + free * state.l2EntryBytes;
-    if (clusterKind(view.getUint32(at), view.getUint32(at + 4), state.externalData) !== 'unallocated') break;
+    const kind = clusterKind(view.getUint32(at), view.getUint32(at + 4), state.externalData);
+    if (kind !== 'unallocated' && kind !== 'zero') break;
     free++;
   }
   return free;

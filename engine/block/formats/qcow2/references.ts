@@ -57,26 +57,37 @@ export function* releaseAll(refcounts: Refcounts, l1: Uint8Array, l1Offset: numb
   if (l1.length > 0) yield* release(l1Offset, l1.length);
 }
 
+/** Told of each entry whose flag was wrong: an entry of the L1 table by its index, one of an L2 table without; as it was. */
+export type FlagMended = (index: number | undefined, high: number, low: number, refcount: number) => void;
+
 /** Makes each copied flag below the active L1 table say what the counts say: set where the count is exactly one. How many it changed. */
-export function* refreshCopied(state: Qcow2State, refcounts: Refcounts): Steps<number> {
+export function* refreshCopied(state: Qcow2State, refcounts: Refcounts, mended?: FlagMended): Steps<number> {
   let changed = 0;
   for (let index = 0; index < state.l1.length / TABLE_ENTRY; index++) {
     const table = state.l2Offset(index);
     if (table === 0) continue;
-    const own = (yield* refcounts.get(table / state.clusterSize)) === 1;
-    if (setFlag(state.l1View, index * TABLE_ENTRY, own)) {
+    const count = yield* refcounts.get(table / state.clusterSize);
+    const entry = index * TABLE_ENTRY;
+    const [high, low] = [state.l1View.getUint32(entry), state.l1View.getUint32(entry + 4)];
+    if (setFlag(state.l1View, entry, count === 1)) {
+      mended?.(index, high, low, count);
       state.dirtyL1.add(index);
       changed++;
     }
     if (state.externalData) continue;
     for (let at = 0; at < state.clusterSize; at += state.mapping.sliceBytes) {
-      changed += yield* refreshSlice(state, refcounts, table + at);
+      changed += yield* refreshSlice(state, refcounts, table + at, mended);
     }
   }
   return changed;
 }
 
-function* refreshSlice(state: Qcow2State, refcounts: Refcounts, offset: number): Steps<number> {
+function* refreshSlice(
+  state: Qcow2State,
+  refcounts: Refcounts,
+  offset: number,
+  mended?: FlagMended,
+): Steps<number> {
   let changed = 0;
   let slice = yield* wait(state.mapping.get(offset));
   for (let at = 0; at < slice.bytes.length; at += state.l2EntryBytes) {
@@ -84,8 +95,10 @@ function* refreshSlice(state: Qcow2State, refcounts: Refcounts, offset: number):
     const low = slice.view.getUint32(at + 4);
     const host = hostOffset(high, low);
     if (host === 0 || clusterKind(high, low) === 'compressed') continue;
-    const own = (yield* refcounts.get(host / state.clusterSize)) === 1;
+    const count = yield* refcounts.get(host / state.clusterSize);
+    const own = count === 1;
     if (own === ((high & COPIED_HIGH) !== 0)) continue;
+    mended?.(undefined, high, low, count);
     // Looking at the counts may have pushed the slice out.
     const again = state.mapping.get(offset);
     slice = isPromise(again) ? yield* wait(again) : again;

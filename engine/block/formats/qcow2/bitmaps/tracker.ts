@@ -6,7 +6,7 @@
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
 import { AUTOCLEAR } from '../constants.ts';
-import { writeFeatures } from '../header-update.ts';
+import { clearAutoclear } from '../header-update.ts';
 import type { Qcow2State } from '../state.ts';
 import { bitmapClusters, loadBits, markBits, storeBits } from './contents.ts';
 import { bitmapFlags, type BitmapRecord } from './directory.ts';
@@ -44,13 +44,8 @@ export class BitmapTracker {
 
   *#begin(): Steps<void> {
     const state = this.#state;
-    const { header } = state;
-    // Unknown autoclear features say "whoever does not know me has not kept me up to date".
-    const known = AUTOCLEAR.dataFileRaw | (state.bitmaps === undefined ? 0n : AUTOCLEAR.bitmaps);
-    if ((header.autoclear & ~known) !== 0n) {
-      header.autoclear &= known;
-      yield* writeFeatures(state);
-    }
+    // Bitmaps whose directory cannot be read are not kept up to date.
+    if (state.bitmaps === undefined) yield* clearAutoclear(state, AUTOCLEAR.dataFileRaw);
     let marked = false;
     for (const record of state.bitmaps ?? []) {
       if (!record.auto || record.inUse) continue;

@@ -5,7 +5,8 @@ import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../consta
 import { hostOffset } from '../entry.ts';
 import type { Refcounts } from '../refcount.ts';
 import { UNCOUNTABLE, type Difference } from './refcounts.ts';
-import { hex, readWhole, type CheckContext } from './tables.ts';
+import { copiedData, copiedL2 } from './words.ts';
+import { readWhole, type CheckContext } from './tables.ts';
 
 /**
  * `differences`: the only clusters of the file whose stored count is not the number of references that were found. `refcounts` tells
@@ -32,9 +33,7 @@ export function* checkCopied(
     const l2Count =
       offset < fileSize ? count(offset / clusterSize) : yield* pastEnd(refcounts, offset / clusterSize);
     if ((l2Count === 1) !== ((high & COPIED_HIGH) !== 0)) {
-      report.corruption(
-        `OFLAG_COPIED L2 cluster: l1_index=${index} offset=${hex(offset)} refcount=${l2Count}`,
-      );
+      report.corruption(copiedL2(index, high, state.l1View.getUint32(index * TABLE_ENTRY + 4), l2Count));
     }
     if (!(yield* readWhole(context, offset, table, 'L2 table'))) continue;
     for (let at = 0; at < table.length; at += state.l2EntryBytes) {
@@ -44,12 +43,14 @@ export function* checkCopied(
       if ((entryLow & OFFSET_LOW & unaligned) !== 0) continue;
       const data = hostOffset(entryHigh, entryLow);
       if (data === 0) continue;
-      const own =
-        externalData ||
-        (data < fileSize ? count(data / clusterSize) : yield* pastEnd(refcounts, data / clusterSize)) === 1;
-      if (own !== ((entryHigh & COPIED_HIGH) !== 0)) {
-        report.corruption(`OFLAG_COPIED data cluster: l2_entry at ${hex(offset + at)} offset=${hex(data)}`);
-      }
+      const cluster = data / clusterSize;
+      const dataCount = externalData
+        ? 1
+        : data < fileSize
+          ? count(cluster)
+          : yield* pastEnd(refcounts, cluster);
+      if ((dataCount === 1) !== ((entryHigh & COPIED_HIGH) !== 0))
+        report.corruption(copiedData(entryHigh, entryLow, dataCount));
     }
   }
 }

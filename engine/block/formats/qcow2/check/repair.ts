@@ -12,14 +12,21 @@ import { writeFeatures } from '../header-update.ts';
 import { refreshCopied } from '../references.ts';
 import type { Refcounts } from '../refcount.ts';
 import type { Qcow2State } from '../state.ts';
+import { mendMisaligned } from './misaligned.ts';
 import { rebuildRefcounts } from './rebuild.ts';
 import type { Difference } from './refcounts.ts';
+import { copiedData, copiedL2 } from './words.ts';
+
+/** Lines of the log that are kept: a badly damaged image has one for each of its clusters. */
+const MOST_LINES = 400;
 
 export interface RepairResult {
   /** As it was found. */
   before: CheckResult;
   /** As it is left. */
   after: CheckResult;
+  /** What was found and what was done about it, in QEMU's words. */
+  log: string[];
   /** Counts that were lowered; counts that were raised and flags that were mended. */
   fixed: { leaks: number; corruptions: number };
 }
@@ -30,11 +37,26 @@ export interface RepairResult {
  */
 export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<RepairResult> {
   if (state.refcounts === undefined) throw new Error('repairing needs an image that is open for writing');
+  const mended = what === 'all' ? yield* mendMisaligned(state) : [];
   const found = yield* inspect(state);
-  const fixed = { leaks: 0, corruptions: 0 };
-  if (found.soundTable) yield* mendCounts(state, state.refcounts, what, found.differences, fixed);
-  else if (what === 'all') fixed.corruptions += yield* rebuild(state, found.result);
-  if (what === 'all') fixed.corruptions += yield* refreshCopied(state, state.refcounts);
+  const { messages } = found.result;
+  // The flags are looked at once the counts are right, and then said to be mended.
+  const log = [
+    ...mended,
+    ...(what === 'all' ? messages.filter((one) => !one.startsWith('ERROR OFLAG_COPIED')) : messages),
+  ];
+  const fixed = { leaks: 0, corruptions: mended.length };
+  if (found.soundTable) yield* mendCounts(state, state.refcounts, what, found.differences, { fixed, log });
+  else if (what === 'all') {
+    log.push('Rebuilding refcount structure');
+    fixed.corruptions += yield* rebuild(state, found.result);
+  }
+  if (what === 'all') {
+    fixed.corruptions += yield* refreshCopied(state, state.refcounts, (index, high, low, count) => {
+      const words = index === undefined ? copiedData(high, low, count) : copiedL2(index, high, low, count);
+      if (log.length < MOST_LINES) log.push(`Repairing ${words}`);
+    });
+  }
   yield* wait(state.writeBack());
   yield* wait(state.storage.flush());
   const { result: after } = yield* inspect(state);
@@ -46,7 +68,8 @@ export function* repairQcow2(state: Qcow2State, what: 'leaks' | 'all'): Steps<Re
       yield* writeFeatures(state);
     }
   }
-  return { before: found.result, after, fixed };
+  found.result.corruptions += mended.length;
+  return { before: found.result, after, log, fixed };
 }
 
 /** Every count anew; how many faults were mended by it. */
@@ -70,21 +93,29 @@ function* mendCounts(
   refcounts: Refcounts,
   what: 'leaks' | 'all',
   differences: readonly Difference[],
-  fixed: RepairResult['fixed'],
+  { fixed, log }: Pick<RepairResult, 'fixed' | 'log'>,
 ): Steps<void> {
+  const note = ({ cluster, stored, found }: Difference): void => {
+    if (log.length < MOST_LINES)
+      log.push(`Repairing cluster ${cluster} refcount=${stored} reference=${found}`);
+  };
   // Nothing is allocated where a count may be wrong.
   refcounts.freeHint = Math.ceil((yield* wait(state.storage.size())) / state.clusterSize);
   if (what === 'all') {
-    for (const { cluster, stored, found } of differences) {
+    for (const difference of differences) {
+      const { cluster, stored, found } = difference;
       if (stored >= found) continue;
+      note(difference);
       yield* ensureBlock(state, refcounts, cluster);
       yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
       fixed.corruptions++;
     }
     yield* wait(state.writeBack());
   }
-  for (const { cluster, stored, found } of differences) {
+  for (const difference of differences) {
+    const { cluster, stored, found } = difference;
     if (stored <= found) continue;
+    note(difference);
     yield* refcounts.change(cluster * state.clusterSize, 1, found - stored);
     fixed.leaks++;
   }

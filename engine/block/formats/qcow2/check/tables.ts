@@ -3,10 +3,11 @@ import { takeWords32 } from '../../../words.ts';
 import { PlatterError } from '../../../../errors.ts';
 import { wait, type Steps } from '../../../../maybe.ts';
 import { COMPRESSED_HIGH, COPIED_HIGH, OFFSET_HIGH, OFFSET_LOW, TABLE_ENTRY } from '../constants.ts';
-import { clusterKind, compressedPlace, hostOffset } from '../entry.ts';
+import { clusterKind, compressedPlace, holdsData, hostOffset } from '../entry.ts';
 import type { Qcow2State } from '../state.ts';
 import type { ReferenceCounts } from './references.ts';
 import type { CheckReport } from './report.ts';
+import { misaligned } from './words.ts';
 
 export interface CheckContext {
   state: Qcow2State;
@@ -26,7 +27,7 @@ export function addReferences(context: CheckContext, offset: number, length: num
   const { clusterSize } = context.state;
   if (offset + length - context.fileSize >= clusterSize) {
     context.report.corruption(
-      `a reference to ${length} bytes at ${hex(offset)} lies past the end of the file`,
+      `counting reference for region exceeding the end of the file by one cluster or more: offset ${hex(offset)} size ${hex(length)}`,
     );
     return;
   }
@@ -130,7 +131,8 @@ function followL2(context: CheckContext, table: Uint8Array, tableOffset: number,
     }
     if (offset === 0 && clusterKind(high, low, externalData) !== 'normal') continue;
     if ((low & OFFSET_LOW & unaligned) !== 0) {
-      report.corruption(`offset=${hex(offset)}: cluster is not properly aligned; L2 entry corrupted`);
+      const stored = holdsData(low, extendedL2 ? words[word + 3] : undefined);
+      report.corruption(misaligned(offset, stored ? 'Data' : 'Preallocated'));
     }
     if (active) {
       result.allocatedClusters++;
