@@ -27,6 +27,7 @@ const DRIVER_FEATURES = featureSet(
   F.EVENT_IDX,
   F.RING_RESET,
   F.RING_PACKED,
+  F.ACCESS_PLATFORM,
 );
 
 /** Of one chain: header, status byte, the segment of what names a range instead of bringing data. */

@@ -31,6 +31,7 @@ const DRIVER_FEATURES = featureSet(
   F.EVENT_IDX,
   F.RING_RESET,
   F.RING_PACKED,
+  F.ACCESS_PLATFORM,
 );
 
 /** For each head: the header, the answer with its sense data, the parameter list of UNMAP. */

@@ -151,8 +151,8 @@ export abstract class VirtioDevice {
   }
 
   /**
-   * The driver writes the status. Writing 0 resets. FEATURES_OK stays clear when the features do not go together
-   * (section 3.1.1, step 5).
+   * The driver writes the status. Writing 0 resets. A status with FEATURES_OK is not taken when the driver has left out what the device
+   * cannot do without (section 3.1.1, step 5, and 6.2; QEMU's `virtio_validate_features`): it stays what it was.
    */
   writeStatus(value: number): void {
     this.trace.emit(E.virtio_set_status, 0, value, 0, 0, 0);
@@ -160,6 +160,7 @@ export abstract class VirtioDevice {
       this.reset();
       return;
     }
+    if (this.#refuses(value)) return;
     const started = (value & STATUS.driverOk) !== 0;
     const changed = started !== ((this.status & STATUS.driverOk) !== 0);
     // The driver cannot clear DEVICE_NEEDS_RESET but by a reset.
@@ -168,6 +169,16 @@ export abstract class VirtioDevice {
       this.onDriverOk(started);
       this.transport?.started(started);
     }
+  }
+
+  /**
+   * ACCESS_PLATFORM tells how memory is reached. A driver from before virtio 1.0 has no FEATURES_OK, and with every other subset of what
+   * is offered the device works.
+   */
+  #refuses(status: number): boolean {
+    const accepts = (status & STATUS.featuresOk) !== 0 && (this.status & STATUS.featuresOk) === 0;
+    if (!accepts || !this.has(F.VERSION_1)) return false;
+    return hasFeature(this.offered, F.ACCESS_PLATFORM) && !this.has(F.ACCESS_PLATFORM);
   }
 
   /** DRIVER_OK changed; features are settled now. */

@@ -17,6 +17,14 @@ export function platterBoard(
   properties: Partial<BlkProperties>,
   interfaces: { legacy?: boolean; modern?: boolean } = {},
 ): Board {
+  return platterBlk(node, properties, interfaces).board;
+}
+
+export function platterBlk(
+  node: BlockNode,
+  properties: Partial<BlkProperties>,
+  interfaces: { legacy?: boolean; modern?: boolean } = {},
+): { board: Board; device: VirtioBlk } {
   const { device, interrupts, space, io, board } = withDisk(node, properties);
   const transport = new VirtioPci(device, {
     interrupts,
@@ -25,7 +33,7 @@ export function platterBoard(
     ...interfaces,
   });
   new PciRoot(space, io).plug(transport.pci, SLOT);
-  return board;
+  return { board, device };
 }
 
 /** The same behind a bridge in slot 5 of the root bus; the device is in slot `SLOT` of the bus behind. */

@@ -48,6 +48,7 @@ function lacking(section: string, field: DetailField): string[] {
 it.each([
   ['virtio-blk over PCI', '-device virtio-blk-pci,drive=d0'],
   ['virtio-blk, modern alone, packed', '-device virtio-blk-pci,disable-legacy=on,packed=on,drive=d0'],
+  ['virtio-blk behind an IOMMU', '-device virtio-blk-pci,disable-legacy=on,iommu_platform=on,drive=d0'],
   ['virtio-blk, legacy alone', '-device virtio-blk-pci,disable-modern=on,drive=d0'],
   ['virtio-blk without MSI-X', '-device virtio-blk-pci,vectors=0,drive=d0'],
   ['virtio-blk over MMIO, version 1', '-device virtio-blk-device,drive=d0'],

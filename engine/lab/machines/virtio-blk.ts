@@ -36,6 +36,7 @@ export function blkProperties({ properties, cpus }: DrivableDevice): Partial<Blk
     eventIdx: properties.on('event_idx', on.eventIdx),
     queueReset: properties.on('queue_reset', on.queueReset),
     packed: properties.on('packed', on.packed),
+    iommuPlatform: properties.on('iommu_platform', on.iommuPlatform),
     cylinders: properties.number('cyls', { least: 0, most: 65535 }),
     heads: properties.number('heads', { least: 0, most: 255 }),
     sectors: properties.number('secs', { least: 0, most: 255 }),

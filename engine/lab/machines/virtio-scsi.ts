@@ -40,6 +40,7 @@ export function controllerProperties(properties: Properties, cpus: number): Part
     eventIdx: properties.on('event_idx', on.eventIdx),
     queueReset: properties.on('queue_reset', on.queueReset),
     packed: properties.on('packed', on.packed),
+    iommuPlatform: properties.on('iommu_platform', on.iommuPlatform),
   });
 }
 

@@ -36,7 +36,7 @@ export class BlkCommands {
   readonly #trace: TraceRing;
   readonly #disk: BlkDisk;
   /** Sectors of the disk. */
-  readonly #capacity: number;
+  #capacity: number;
   /** Logical block size less one. */
   readonly #blockMask: number;
 
@@ -46,6 +46,11 @@ export class BlkCommands {
     this.#disk = disk;
     this.#capacity = Math.floor(disk.node.virtualSize / SECTOR);
     this.#blockMask = disk.properties.logicalBlockSize - 1;
+  }
+
+  /** The disk has another size now: what is judged from now on is judged by that. */
+  capacityChanged(): void {
+    this.#capacity = Math.floor(this.#disk.node.virtualSize / SECTOR);
   }
 
   /** Tells of a request that was taken off its queue. */

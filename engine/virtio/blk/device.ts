@@ -12,6 +12,7 @@ import { BlkCommands } from './commands.ts';
 import { BlkCompletion, type BlkStats } from './completion.ts';
 import { BLK_CONFIG, blkConfig, blkConfigSize } from './config.ts';
 import { BLK_DEFAULTS, offeredFeatures, type BlkProperties } from './options.ts';
+import { SECTOR } from './protocol.ts';
 import { BlkShortcut } from './shortcut.ts';
 import { BlkThread } from './thread.ts';
 
@@ -108,6 +109,16 @@ export class VirtioBlk extends VirtioDevice {
     const at = BLK_CONFIG.writeback - offset;
     if (at < 0 || at >= size) return;
     this.#setWriteback(((value >>> (at * 8)) & 0xff) !== 0);
+  }
+
+  /**
+   * The node below grew or shrank (QEMU's `virtio_blk_resize`): `capacity` tells it, and the driver is told to look (section 5.2.6.2).
+   * The geometry stays what it was, as in QEMU.
+   */
+  capacityChanged(): void {
+    this.#commands.capacityChanged();
+    this.#config.setBigUint64(BLK_CONFIG.capacity, BigInt(Math.floor(this.node.virtualSize / SECTOR)), true);
+    this.configChanged();
   }
 
   /** The write cache is on. */

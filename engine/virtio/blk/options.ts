@@ -39,6 +39,8 @@ export interface BlkProperties {
   eventIdx: boolean;
   queueReset: boolean;
   packed: boolean;
+  /** `iommu_platform=`: VIRTIO_F_ACCESS_PLATFORM, without which a driver is refused. */
+  iommuPlatform: boolean;
   /** VIRTIO_F_IN_ORDER and VIRTIO_F_NOTIFICATION_DATA, which QEMU 7.2 offers for no disk. */
   inOrder: boolean;
   notificationData: boolean;
@@ -88,6 +90,7 @@ export const BLK_DEFAULTS: Readonly<BlkProperties> = {
   eventIdx: true,
   queueReset: true,
   packed: false,
+  iommuPlatform: false,
   inOrder: false,
   notificationData: false,
   sizeMax: 0,
@@ -111,6 +114,7 @@ export function offeredFeatures(properties: BlkProperties, readOnly: boolean): b
   if (properties.eventIdx) bits.push(F.EVENT_IDX);
   if (properties.queueReset) bits.push(F.RING_RESET);
   if (properties.packed) bits.push(F.RING_PACKED);
+  if (properties.iommuPlatform) bits.push(F.ACCESS_PLATFORM);
   if (properties.inOrder) bits.push(F.IN_ORDER);
   if (properties.notificationData) bits.push(F.NOTIFICATION_DATA);
   return featureSet(...bits);

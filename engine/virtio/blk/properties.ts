@@ -50,7 +50,7 @@ export const BLK_PROPERTIES: readonly BlkProperty[] = [
   property('heads', 'uint32', 0, 'heads'),
   property('indirect_desc', 'bool', true, 'indirectDesc'),
   property('ioeventfd', 'bool', true),
-  property('iommu_platform', 'bool', false),
+  property('iommu_platform', 'bool', false, 'iommuPlatform'),
   property('iothread', 'link<iothread>'),
   property('lcyls', 'uint32', 0),
   property('lheads', 'uint32', 0),

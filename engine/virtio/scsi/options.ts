@@ -21,6 +21,8 @@ export interface ScsiProperties {
   queueReset: boolean;
   /** `packed=`: the driver may choose packed virtqueues. */
   packed: boolean;
+  /** `iommu_platform=`: VIRTIO_F_ACCESS_PLATFORM, without which a driver is refused. */
+  iommuPlatform: boolean;
   /** Requests are given back in the order in which they came; QEMU has no such property. */
   inOrder: boolean;
 }
@@ -37,6 +39,7 @@ export const SCSI_DEFAULTS: Readonly<ScsiProperties> = {
   eventIdx: true,
   queueReset: true,
   packed: false,
+  iommuPlatform: false,
   inOrder: false,
 };
 
@@ -52,6 +55,7 @@ export function offeredFeatures(properties: ScsiProperties): bigint {
   if (properties.eventIdx) bits.push(F.EVENT_IDX);
   if (properties.queueReset) bits.push(F.RING_RESET);
   if (properties.packed) bits.push(F.RING_PACKED);
+  if (properties.iommuPlatform) bits.push(F.ACCESS_PLATFORM);
   if (properties.inOrder) bits.push(F.IN_ORDER);
   return featureSet(...bits);
 }
