@@ -34,7 +34,8 @@ function options(size: number): ZlibOptions {
   return { maxOutputLength: size, chunkSize: Math.max(64, size), finishFlush: constants.Z_SYNC_FLUSH };
 }
 
-function exactly(out: Uint8Array, size: number): Uint8Array {
+/** Throws where it is not `size` bytes. */
+export function exactly(out: Uint8Array, size: number): Uint8Array {
   if (out.length !== size) throw new Error(`${out.length} bytes came out instead of ${size}`);
   return out;
 }

@@ -22,6 +22,7 @@ const WORTH_IT = 64;
 interface Task {
   operation: Operation;
   bytes: Uint8Array<ArrayBuffer>;
+  length: number;
   argument: number;
   target: Uint8Array | undefined;
   resolve: (bytes: Uint8Array) => void;
@@ -63,7 +64,13 @@ class Thread {
     this.#batches.push(batch);
     this.#worker.ref();
     this.#worker.postMessage(
-      batch.map(({ operation, bytes, argument, target }) => ({ operation, bytes, argument, target })),
+      batch.map(({ operation, bytes, length, argument, target }) => ({
+        operation,
+        bytes,
+        length,
+        argument,
+        target,
+      })),
       batch.map(({ bytes }) => bytes.buffer),
     );
   }
@@ -100,7 +107,7 @@ class WorkerPool {
   }
 
   /**
-   * Takes `bytes` away; they have their memory for themselves. What comes out goes to `target` where that is shared memory of the right
+   * Takes `bytes` away, which have their memory for themselves; only the first `length` of them count. What comes out goes to `target` where that is shared memory of the right
    * length, else to memory of its own. Rejects with what the library said.
    */
   run(
@@ -108,9 +115,10 @@ class WorkerPool {
     bytes: Uint8Array<ArrayBuffer>,
     argument: number,
     target?: Uint8Array,
+    length = bytes.length,
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ operation, bytes, argument, target, resolve, reject });
+      this.#queue.push({ operation, bytes, length, argument, target, resolve, reject });
       if (this.#scheduled) return;
       this.#scheduled = true;
       // Behind everything else that asks in this turn.

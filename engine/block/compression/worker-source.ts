@@ -26,9 +26,9 @@ const operations = {
 };
 
 /** The answer: nothing where the bytes went to shared memory, else memory of its own that can be handed over. */
-function work({ operation, bytes, argument, target }) {
+function work({ operation, bytes, length, argument, target }) {
   try {
-    const result = operations[operation](bytes, argument);
+    const result = operations[operation](bytes.subarray(0, length), argument);
     if (target === undefined) {
       return { bytes: result.byteLength === result.buffer.byteLength ? result : new Uint8Array(result) };
     }

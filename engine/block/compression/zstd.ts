@@ -1,7 +1,8 @@
 /** Zstandard frames (RFC 8878), bounded: the frame's own claims are checked before anything is unpacked. */
 import * as zlib from 'node:zlib';
-import { decompress } from 'fzstd';
+import { Decompress } from 'fzstd';
 import { StructReader } from '../../bytes/reader.ts';
+import { exactly } from './deflate.ts';
 import { workers } from './worker-pool.ts';
 
 const FRAME_MAGIC = 0xfd2f_b528;
@@ -15,26 +16,19 @@ const native = zlib as unknown as {
   zstdDecompressSync?: (bytes: Uint8Array, options: Options) => Uint8Array;
 };
 
-/** The same as `unzstdCluster`, in another thread where there is one that can. `target` as for `inflateClusterLater`. */
+/**
+ * The same as `unzstdCluster`, in another thread where there is one that can. `packed` and `target` as for `inflateClusterLater`: what
+ * is handed over is no garbage of this thread, where collecting it took as long as the rest of its work.
+ */
 export async function unzstdClusterLater(
-  packed: Uint8Array,
+  packed: Uint8Array<ArrayBuffer>,
   size: number,
   target?: Uint8Array,
 ): Promise<Uint8Array> {
-  const length = frameLength(packed, size);
-  const out = await unpackLater(packed.subarray(0, length), size, target);
-  // More than one frame is rare: only QEMU's first versions may have made them.
-  return out?.length === size ? out : unzstdCluster(packed, size);
-}
-
-/** Undefined where it cannot be done, or failed: doing it again here tells why. */
-async function unpackLater(
-  frame: Uint8Array,
-  size: number,
-  target: Uint8Array | undefined,
-): Promise<Uint8Array | undefined> {
-  if (!workers.readyForZstd) return undefined;
-  return workers.run('unzstd', frame.slice(), size, target).catch(() => undefined);
+  const { length, content } = frameSizes(packed, size);
+  // More than one frame, and one that does not say its size, are rare: QEMU's frame is a whole cluster.
+  if (content !== size || !workers.readyForZstd) return unzstdCluster(packed, size);
+  return exactly(await workers.run('unzstd', packed, size, target, length), size);
 }
 
 /** Exactly `size` bytes out of the first frames in `packed`; padding after them is ignored. Throws when it is damaged. */
@@ -42,7 +36,7 @@ export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
   const out = new Uint8Array(size);
   let done = 0;
   for (let at = 0; done < size;) {
-    const length = frameLength(packed.subarray(at), size);
+    const { length } = frameSizes(packed.subarray(at), size);
     const part = unpackFrame(packed.subarray(at, at + length), out.subarray(done));
     if (part.length === 0) throw new Error('an empty zstd frame');
     if (done + part.length > size) throw new Error('more came out than one cluster');
@@ -54,15 +48,34 @@ export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
 }
 
 function unpackFrame(frame: Uint8Array, room: Uint8Array): Uint8Array {
-  if (native.zstdDecompressSync === undefined) return decompress(frame, room);
+  if (native.zstdDecompressSync === undefined) return unpackHere(frame, room);
   return native.zstdDecompressSync(frame, {
     chunkSize: Math.max(room.length, 64),
     maxOutputLength: room.length,
   });
 }
 
-/** Bytes of the frame that `bytes` starts with. Throws when it claims a window or content larger than `limit` allows. */
-function frameLength(bytes: Uint8Array, limit: number): number {
+/** Block by block: given a whole frame, the library does not tell how much came out. */
+function unpackHere(frame: Uint8Array, room: Uint8Array): Uint8Array {
+  let done = 0;
+  const blocks = new Decompress((block) => {
+    if (done + block.length > room.length) throw new Error('more came out than one cluster');
+    room.set(block, done);
+    done += block.length;
+  });
+  blocks.push(frame, true);
+  return room.subarray(0, done);
+}
+
+interface FrameSizes {
+  /** Bytes of the frame itself. */
+  length: number;
+  /** Bytes that come out, where the frame says so. */
+  content: number | undefined;
+}
+
+/** Of the frame that `bytes` starts with. Throws when it claims a window or content larger than `limit` allows. */
+function frameSizes(bytes: Uint8Array, limit: number): FrameSizes {
   const reader = new StructReader(bytes, { structure: 'zstd frame', littleEndian: true });
   if (reader.u32(0, 'magic number') !== FRAME_MAGIC) throw new Error('no zstd frame');
   const descriptor = reader.u8(4, 'frame header descriptor');
@@ -77,8 +90,8 @@ function frameLength(bytes: Uint8Array, limit: number): number {
     if (base + (base / 8) * (window & 7) > Math.max(limit * 2, 8 << 20))
       throw new Error('the zstd window is too large');
   }
-  if (sizeField > 0 && contentSize(reader, at, sizeField) > limit)
-    throw new Error('more would come out than one cluster');
+  const content = sizeField > 0 ? contentSize(reader, at, sizeField) : undefined;
+  if (content !== undefined && content > limit) throw new Error('more would come out than one cluster');
   at += sizeField;
   for (let last = false; !last;) {
     const block =
@@ -89,7 +102,7 @@ function frameLength(bytes: Uint8Array, limit: number): number {
   }
   if ((descriptor & 4) !== 0) at += 4;
   if (at > bytes.length) throw new Error('the zstd frame is cut short');
-  return at;
+  return { length: at, content };
 }
 
 function contentSize(reader: StructReader, at: number, bytes: number): number {
