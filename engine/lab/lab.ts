@@ -328,7 +328,7 @@ class Laboratory implements Lab {
       move();
     } finally {
       this.#machine.scheduler.wakeAll();
-      this.#machine.scheduler.wakeQemu();
+      this.#machine.scheduler.wakeThreads();
       this.#pump();
     }
   }

@@ -10,7 +10,6 @@ import { Firmware } from '../guest/firmware.ts';
 import type { GuestKernel } from '../guest/kernel.ts';
 import { AddressSpace } from '../machine/address-space.ts';
 import { applyCosts, type CostTable } from '../machine/costs.ts';
-import { HostIo } from '../machine/host-io.ts';
 import { pcRouting, q35Routing } from '../machine/interrupts.ts';
 import type { IoErrorReport } from '../machine/io-errors.ts';
 import { Kvm } from '../machine/kvm.ts';
@@ -23,7 +22,7 @@ import { Bridges } from './bridges.ts';
 import { groupsOf, type Group } from './groups.ts';
 import { buildGuest, cachePages, depthOf, jobsOf } from './guest.ts';
 import type { LabDisk, LabHardware, MachineContext, WantedDisk } from './machines/kind.ts';
-import { QemuThread } from './qemu-thread.ts';
+import { QemuThreads } from './qemu-threads.ts';
 import { Scheduler } from './scheduler.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -53,7 +52,8 @@ export interface Machine {
   hardware: readonly LabHardware[];
   /** In the order in which they were asked for. */
   disks: readonly LabDisk[];
-  host: HostIo;
+  /** What the host has taken of all threads' requests and not yet reported. */
+  host: { readonly inFlight: number };
   runState: RunState;
   /** The interrupt controllers. */
   apics: LocalApics;
@@ -134,16 +134,16 @@ export function buildMachine(options: MachineOptions): Machine {
   const others = wantedDisks.filter(({ wanted }) => wanted.aio !== aio);
   const modes =
     others.length === 0 ? undefined : new Map(others.map(({ node, wanted }) => [node, wanted.aio]));
-  const host = new HostIo(trace, { aio, modes, costs, onReady });
+  const threads = new QemuThreads(trace, kvm, { aio, modes, costs, onReady });
   const watchdog = new Watchdog(trace);
-  const scheduler = new Scheduler(trace, host, costs['host.switch'], watchdog);
+  const scheduler = new Scheduler(trace, costs['host.switch'], watchdog);
   const runState = new RunState();
   runState.onChange((status) => {
     scheduler.cpuStopped = status !== 'running';
     trace.emit(E.vm_state_notify, 0, status === 'running' ? 1 : 0, 0, 0, 0);
     if (status !== 'running') return;
     scheduler.wakeAll();
-    scheduler.wakeQemu();
+    scheduler.wakeThreads();
   });
   const bus = new GuestBus(space, io, trace);
   const firmware = new Firmware(bus);
@@ -152,12 +152,10 @@ export function buildMachine(options: MachineOptions): Machine {
   const vectors = new ApicVectors();
   let lastRequest = 0;
   const nextRequestId = (): number => (lastRequest = lastRequest === 0xffff_ffff ? 1 : lastRequest + 1);
-  const qemu = new QemuThread(kvm);
-  const deviceStep = (): boolean => qemu.step();
   const settle = (): void => {
     watchdog.restart();
-    do while (deviceStep()) watchdog.step();
-    while (host.stepHardware());
+    do while (threads.step()) watchdog.step();
+    while (threads.stepHardware());
   };
   // Linux asks for the lines of devices that have no messages.
   const requestLines = (hardware: LabHardware): void => {
@@ -169,6 +167,7 @@ export function buildMachine(options: MachineOptions): Machine {
   const build = ({ kind, disks, nth }: Group): LabHardware => {
     const [{ wanted, node }] = disks;
     const { bus: pci, number } = bridges.to(wanted.bridges);
+    const thread = threads.of(wanted);
     const probe = (): void => {
       for (const driver of hardware.drivers) driver.probe(cpus);
       hardware.probed?.();
@@ -184,11 +183,11 @@ export function buildMachine(options: MachineOptions): Machine {
       io,
       pci,
       interrupts: kvm,
-      host,
+      host: thread.host,
       errors: { runState: options.canStop ? runState : undefined, onIoError: options.onIoError },
       trace,
       nextRequestId,
-      wakeDevice: () => scheduler.wakeQemu(),
+      wakeDevice: () => scheduler.wakeQemu(thread.number),
       bus,
       allocator,
       vectors: new FunctionVectors(vectors),
@@ -201,7 +200,8 @@ export function buildMachine(options: MachineOptions): Machine {
       placeIo: (at, bytes) => firmware.placeIo(at, bytes),
       settle,
       quiet: async () => {
-        for (settle(); host.inFlight > 0; settle()) await new Promise<void>((resolve) => (ready = resolve));
+        for (settle(); threads.inFlight > 0; settle())
+          await new Promise<void>((resolve) => (ready = resolve));
       },
       probeAgain: () => {
         const end = allocator.mark();
@@ -211,11 +211,13 @@ export function buildMachine(options: MachineOptions): Machine {
       },
     };
     const hardware: LabHardware = kind.build(context);
-    qemu.serve(hardware);
+    thread.serve(hardware);
     const start = allocator.mark();
     probe();
     return hardware;
   };
+  for (const { wanted } of groups.map(({ disks }) => disks[0])) threads.of(wanted);
+  for (const thread of threads.all) scheduler.addThread(thread);
   const hardware = groups.map(build);
   dismiss(apics);
   const disks = wantedDisks.map((disk) => labDiskOf(disk, groups, hardware));
@@ -228,14 +230,15 @@ export function buildMachine(options: MachineOptions): Machine {
     })),
     workload,
     bufferBytes,
-    deviceStep,
+    // A virtual CPU in QEMU's device code does the main loop's work.
+    deviceStep: () => threads.main.step(),
     wakeCpu: (cpu) => scheduler.wakeCpu(cpu),
   });
-  scheduler.attach(guest.cpus, deviceStep);
+  scheduler.attach(guest.cpus);
   apics.controllers.forEach((controller, cpu) => {
     controller.onPending = () => scheduler.wakeCpu(cpu);
   });
-  return { scheduler, guest, hardware, disks, host, runState, apics, memory };
+  return { scheduler, guest, hardware, disks, host: threads, runState, apics, memory };
 }
 
 /** What was built of a disk that was asked for. */

@@ -53,8 +53,9 @@ describe('a machine that is busy and gets nowhere', () => {
   const MANY = 1000;
   const build = (cpu: (trace: TraceRing) => boolean): Scheduler => {
     const trace = new TraceRing();
-    const scheduler = new Scheduler(trace, new HostIo(trace), 0, new Watchdog(trace, MANY));
-    scheduler.attach([{ step: () => cpu(trace), inUserspace: false } as unknown as GuestCpu], () => false);
+    const scheduler = new Scheduler(trace, 0, new Watchdog(trace, MANY));
+    scheduler.addThread({ host: new HostIo(trace), step: () => false });
+    scheduler.attach([{ step: () => cpu(trace), inUserspace: false } as unknown as GuestCpu]);
     return scheduler;
   };
 

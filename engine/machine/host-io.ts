@@ -116,8 +116,15 @@ export interface HostIoOptions {
   modes?: ReadonlyMap<BlockNode, AioMode>;
   /** Without costs the disk takes no model time. */
   costs?: CostTable;
+  /** The disk's channels, when others reach it as well (`hostChannels`). */
+  channels?: Float64Array;
   /** Called when a promise of a block node came true and there is something to do again. */
   onReady?: () => void;
+}
+
+/** When each channel of the disk is free again, model nanoseconds: what several ways to one disk have in common. */
+export function hostChannels(costs: CostTable | undefined): Float64Array {
+  return new Float64Array(Math.max(1, Math.round(costs?.['hardware.channels'] ?? 1)));
 }
 
 export class HostIo {
@@ -141,7 +148,7 @@ export class HostIo {
     this.#trace = trace;
     this.#costs = options.costs;
     this.#onReady = options.onReady;
-    this.#channels = new Float64Array(Math.max(1, Math.round(options.costs?.['hardware.channels'] ?? 1)));
+    this.#channels = options.channels ?? hostChannels(options.costs);
   }
 
   #aioOf({ node }: HostRequest): AioMode {

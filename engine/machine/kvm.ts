@@ -19,7 +19,10 @@ export class Kvm implements InterruptSink, IsaInterruptSink {
   readonly #trace: TraceRing;
   readonly #sink: GsiSink;
   readonly #routing: PciRouting;
-  readonly #queue: Message[] = [];
+  /** The thread of QEMU's that runs now: what it raises is routed when it goes on, not before. */
+  thread = 0;
+  /** By thread. */
+  readonly #queues: Message[][] = [];
   readonly #spare: Message[] = [];
   /** By line of the I/O APIC: how many functions of PCI hold it up now. */
   readonly #holders = new Uint16Array(LINES);
@@ -56,13 +59,13 @@ export class Kvm implements InterruptSink, IsaInterruptSink {
     entry.data = data;
     entry.requestId = requestId;
     entry.shared = false;
-    this.#queue.push(entry);
+    (this.#queues[this.thread] ??= []).push(entry);
     return entry;
   }
 
-  /** Routes one interrupt; false when there is none. */
+  /** Routes one interrupt of the present thread; false when there is none. */
   step(): boolean {
-    const entry = this.#queue.shift();
+    const entry = this.#queues[this.thread]?.shift();
     if (entry === undefined) return false;
     const { gsi, address, data, requestId, shared } = entry;
     this.#spare.push(entry);
