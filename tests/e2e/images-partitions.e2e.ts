@@ -15,7 +15,7 @@ test.afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 1
 test.beforeAll(() => {
   const scripts = {
     gpt: 'label: gpt\nsize=64MiB,type=uefi,name=boot\nsize=1MiB,type=21686148-6449-6E6F-744E-656564454649\nsize=300MiB,name="root of the system"\nsize=100MiB,type=swap\nsize=40MiB,type=00112233-4455-6677-8899-AABBCCDDEEFF',
-    dos: 'label: dos\nsize=64MiB,type=c,bootable\nsize=320MiB,type=f\nsize=100MiB\nsize=150MiB,type=82',
+    dos: 'label: dos\n1: size=64MiB,type=c,bootable\n2: size=320MiB,type=f\n5: size=100MiB\n6: size=150MiB,type=82',
   };
   for (const [name, script] of Object.entries(scripts)) {
     writeFileSync(at(`${name}.raw`), '');

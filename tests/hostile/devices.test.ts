@@ -1,9 +1,8 @@
 /** Every line of hostile inputs, part "Devices", has its test on every kind of device, or a reason why it cannot be tried there. */
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { FUZZERS, KINDS, LINES, type Proof } from './devices.ts';
-
-const exists = ([file, test]: Proof): boolean => readFileSync(file, 'utf8').includes(test);
+import { FUZZERS, KINDS, LINES } from './devices.ts';
+import { exists } from './proof.ts';
 
 it('the lines are all there', () => {
   expect(LINES.map(({ number }) => number)).toEqual(Array.from({ length: 18 }, (_, i) => i + 1));

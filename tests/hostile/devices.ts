@@ -4,6 +4,8 @@
  * on every layout and transport that they fit, and on vhost-scsi and vhost-user-blk (engine/lab/attacks/attacks.test.ts).
  */
 
+import type { Proof } from './proof.ts';
+
 export const KINDS = [
   'virtio-blk split',
   'virtio-blk packed',
@@ -13,9 +15,6 @@ export const KINDS = [
   'ahci',
 ] as const;
 export type Kind = (typeof KINDS)[number];
-
-/** A file, and words of a test's name in it. */
-export type Proof = readonly [file: string, test: string];
 
 export interface Line {
   number: number;
