@@ -40,8 +40,10 @@ async function run(devices: string, disks: readonly string[], cpus = disks.lengt
   });
   const frame = lab.frame({ seq: 1, from: 0, count: 0, requestId: null, queue: null });
   const { trace } = lab;
+  const status = lab.frame({ seq: 2, from: 0, count: 0, requestId: null, queue: null, details: 'status' });
+  const thread = status.details?.fields.find(({ name }) => name === 'thread')?.text;
   const rows = trace.copy(Array.from({ length: trace.total - trace.first }, (_, i) => trace.first + i));
-  return { disks: frame.disks as readonly DiskView[], rows, trace };
+  return { disks: frame.disks as readonly DiskView[], rows, trace, thread };
 }
 
 const PIO = '-append libata.dma=0 -device ide-hd,drive=d1';
@@ -51,6 +53,7 @@ describe('an IOThread', () => {
   it('is not held up by a virtual CPU that does QEMU’s work for another disk under the lock', async () => {
     const shared = await run(`${BLK} ${PIO}`, ['d0', 'd1']);
     const apart = await run(`${BLK},iothread=io1 ${PIO}`, ['d0', 'd1']);
+    expect([shared.thread, apart.thread]).toEqual(['main loop', 'IOThread io1']);
     expect(apart.disks[0].lastNs).toBeLessThan(shared.disks[0].lastNs);
     // Nor does the other disk fare worse.
     expect(apart.disks[1].lastNs).toBeLessThanOrEqual(shared.disks[1].lastNs);

@@ -184,6 +184,7 @@ export function buildMachine(options: MachineOptions): Machine {
       pci,
       interrupts: kvm,
       host: thread.host,
+      thread: thread.name,
       errors: { runState: options.canStop ? runState : undefined, onIoError: options.onIoError },
       trace,
       nextRequestId,

@@ -14,6 +14,7 @@ export const MAIN_LOOP = 0;
 
 export class QemuThread {
   readonly number: number;
+  readonly name: string;
   /** Its way to the host: requests that it hands over, and those that it hears of. */
   readonly host: HostIo;
   readonly #kvm: Kvm;
@@ -22,8 +23,9 @@ export class QemuThread {
   /** Steps that are left of the turn. */
   #left = TURN;
 
-  constructor(number: number, kvm: Kvm, host: HostIo) {
+  constructor(number: number, name: string, kvm: Kvm, host: HostIo) {
     this.number = number;
+    this.name = name;
     this.#kvm = kvm;
     this.host = host;
   }

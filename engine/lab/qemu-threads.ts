@@ -9,18 +9,18 @@ export class QemuThreads {
   readonly main: QemuThread;
   /** By number. */
   readonly all: QemuThread[] = [];
-  readonly #make: () => QemuThread;
+  readonly #make: (name: string) => QemuThread;
   readonly #byName = new Map<string, QemuThread>();
 
   constructor(trace: TraceRing, kvm: Kvm, options: HostIoOptions) {
     const channels = hostChannels(options.costs);
-    this.#make = () => {
+    this.#make = (name) => {
       const host = new HostIo(trace, { ...options, channels });
-      const thread = new QemuThread(this.all.length, kvm, host);
+      const thread = new QemuThread(this.all.length, name, kvm, host);
       this.all.push(thread);
       return thread;
     };
-    this.main = this.#make();
+    this.main = this.#make('main loop');
   }
 
   /** The thread that serves a disk or its controller. Without ioeventfd nobody could wake an IOThread, and QEMU refuses one. */
@@ -28,7 +28,7 @@ export class QemuThreads {
     const own = controller?.properties ?? properties;
     const name = own.text('iothread');
     if (name === undefined || !own.on('ioeventfd', true)) return this.main;
-    const known = this.#byName.get(name) ?? this.#make();
+    const known = this.#byName.get(name) ?? this.#make(`IOThread ${name}`);
     this.#byName.set(name, known);
     return known;
   }

@@ -145,6 +145,7 @@ describe.each([
     });
   });
 
+  // differs: mmio-queue-reset; the feature is not negotiated here.
   it('random register writes', async () => {
     await same(async (driver) => {
       const random = new Random(31);

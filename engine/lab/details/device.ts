@@ -15,6 +15,8 @@ import { virtioSections } from './virtio.ts';
 export interface VirtioParts {
   device: VirtioDevice;
   driver: VirtqueueDriver;
+  /** Who serves its queues: the main loop, or an IOThread by its name. */
+  thread: string;
   /** Its PCI function, or else where its registers are. */
   transport: VirtioPci | RegisterMap;
   /** The device's own configuration space. */
@@ -30,7 +32,7 @@ const INTERRUPT_STATUS = 0x08;
 const STATUS_AT = 0x06;
 
 export function virtioDetails(parts: VirtioParts): () => Section[] {
-  const { device, driver, transport } = parts;
+  const { device, driver, transport, thread } = parts;
   const life = new StatusLife(device.trace);
   const registers = isPci(transport) ? pciRegisters(transport) : transport;
   const line = (): boolean | undefined =>
@@ -40,7 +42,7 @@ export function virtioDetails(parts: VirtioParts): () => Section[] {
     life.update();
     const sections: Section[] = [];
     if (isPci(transport)) sections.push(...pciSections(transport.pci));
-    sections.push(...virtioSections({ device, registers, life, line }));
+    sections.push(...virtioSections({ device, registers, life, line, thread }));
     if (parts.config !== undefined) sections.push(parts.config(device, registers));
     sections.push(...queueSections(device, driver, parts.requestFields ?? (() => []), registers));
     if (isPci(transport) && transport.msix !== undefined) {

@@ -21,12 +21,17 @@ const ISR_BITS: readonly BitName[] = [
   { bit: 1, name: 'Configuration change', meaning: 'isr.config' },
 ];
 
-function statusFields(device: VirtioDevice, registers: RegisterMap, life: StatusLife): DetailField[] {
+function statusFields({ device, registers, life, thread }: VirtioDetails): DetailField[] {
   const place = registers.place('status');
   const source = 'virtio 1.2, 2.1';
   const rows = [
     field('device_status', 'status', device.status, 1, { place, source }),
     ...bitFields(device.status, STATUS_BITS, { place, source }),
+    field('thread', 'status.thread', null, 0, {
+      text: thread,
+      source: 'QEMU, docs/devel/multiple-iothreads.txt',
+      place: { space: 'device' },
+    }),
   ];
   const { error } = device;
   if (error !== undefined) {
@@ -184,11 +189,14 @@ export interface VirtioDetails {
   registers: RegisterMap;
   life: StatusLife;
   line: () => boolean | undefined;
+  /** Who serves its queues. */
+  thread: string;
 }
 
-export function virtioSections({ device, registers, life, line }: VirtioDetails): Section[] {
+export function virtioSections(details: VirtioDetails): Section[] {
+  const { device, registers, line } = details;
   return [
-    { id: 'status', key: 'status', text: '', fields: () => statusFields(device, registers, life) },
+    { id: 'status', key: 'status', text: '', fields: () => statusFields(details) },
     { id: 'features', key: 'features', text: '', fields: () => featureFields(device, registers) },
     { id: 'common', key: 'common', text: '', fields: () => commonFields(device, registers) },
     { id: 'isr', key: 'isr', text: '', fields: () => interruptFields(device, registers, line) },

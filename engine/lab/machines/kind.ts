@@ -100,6 +100,8 @@ export interface MachineContext {
   /** Where the device's interrupts go. */
   interrupts: InterruptSink & IsaInterruptSink;
   host: HostIo;
+  /** Who serves it: QEMU's main loop, or an IOThread by its name. */
+  thread: string;
   /** What `rerror=stop` and its like stop, and who hears of requests that fail at the host. */
   errors: Omit<IoErrorsOptions, 'trace'>;
   trace: TraceRing;

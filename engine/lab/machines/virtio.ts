@@ -22,7 +22,7 @@ export function virtioHardware(
 ): LabHardware {
   const pci = 'pci' in transport ? transport : undefined;
   const registers = pci === undefined ? (transport as RegisterMap) : pciRegisters(pci);
-  const sections = virtioDetails({ device, driver, transport, ...details });
+  const sections = virtioDetails({ device, driver, transport, thread: context.thread, ...details });
   const viewOf = (name: string, unit: number): LabDevice => ({
     pci: pci?.pci,
     get queueCount() {

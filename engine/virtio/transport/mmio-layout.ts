@@ -27,6 +27,8 @@ export const MMIO = {
   queueDriver: 0x090,
   queueDevice: 0x0a0,
   sharedMemoryLength: 0x0b0,
+  /** Section 4.2.2 of virtio 1.2; QEMU 7.2 offers RING_RESET and has no such register. */
+  queueReset: 0x0c0,
   configGeneration: 0x0fc,
   config: 0x100,
 } as const;

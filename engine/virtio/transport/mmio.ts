@@ -201,6 +201,7 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
     }
     if (this.#legacy) this.#writeLegacyQueue(queue, offset, value);
     else if (offset === MMIO.queueReady) this.#ready(queue, value);
+    else if (offset === MMIO.queueReset) this.#resetQueue(queue, value);
     else this.#writeAddress(queue, offset, value);
   }
 
@@ -223,6 +224,16 @@ export class VirtioMmio implements TransportHooks, RegisterRange {
     queue.driver = join(words[2], words[3]);
     queue.device = join(words[4], words[5]);
     this.device.enableQueue(queue);
+  }
+
+  /**
+   * Section 4.2.2, QueueReset: 1 brings the queue back to what it was after power-on, at once, so that the register always reads as 0. What
+   * its requests still have under way at the host is dropped (section 2.6.1).
+   */
+  #resetQueue(queue: VirtQueueState, value: number): void {
+    if (value !== 1 || !this.device.has(F.RING_RESET)) return;
+    this.device.resetQueue(queue);
+    this.#addresses[queue.index].fill(0);
   }
 
   #writeLegacyQueue(queue: VirtQueueState, offset: number, value: number): void {
