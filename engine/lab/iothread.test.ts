@@ -24,7 +24,7 @@ const OBJECTS = '-object iothread,id=io1 -object iothread,id=io2';
 
 async function run(devices: string, disks: readonly string[], cpus = disks.length) {
   const nodes = new Map(disks.map((id) => [id, arrayNode(BYTES)]));
-  const drives = disks.map((id) => `-drive file=${id},if=none,id=${id},format=raw`).join(' ');
+  const drives = disks.map((id) => `-drive file=${id}.img,if=none,id=${id},format=raw`).join(' ');
   const lab = createLab({
     line: parseCommandLine(`-smp ${cpus} ${OBJECTS} ${drives} ${devices}`),
     drives: (id) => nodes.get(id),
@@ -81,6 +81,17 @@ describe('an IOThread', () => {
     const without = await run(`${BLK},ioeventfd=off ${PIO}`, ['d0', 'd1']);
     const named = await run(`${BLK},ioeventfd=off,iothread=io1 ${PIO}`, ['d0', 'd1']);
     expect(named.disks.map(({ lastNs }) => lastNs)).toEqual(without.disks.map(({ lastNs }) => lastNs));
+  });
+
+  it.each([
+    ['vhost-scsi', 'vhost-scsi-pci,wwpn=naa.1'],
+    ['vhost-user-blk', 'vhost-user-blk-pci,chardev=c0'],
+  ])('nor is %s, which QEMU does not serve', async (_, device) => {
+    const socket = '-chardev socket,id=c0,path=/run/v.sock';
+    const own = await run(`${BLK} ${PIO}`, ['d0', 'd1']);
+    const vhost = await run(`${socket} -device ${device} ${PIO}`, ['d0', 'd1']);
+    expect(vhost.thread).toMatch(/^(vhost worker|back end) of /);
+    expect(vhost.disks[0].lastNs).toBeLessThan(own.disks[0].lastNs);
   });
 
   it('a second run is the same to the last event', async () => {

@@ -1,9 +1,13 @@
-/** QEMU's threads in a laboratory: its main loop, and an IOThread for each name in `iothread=`. They share the host's disk. */
+/**
+ * Who serves queues in a laboratory: QEMU's main loop, an IOThread for each name in `iothread=`, and for each vhost device whoever plays
+ * QEMU's part there. They share the host's disk.
+ */
 import { HostIo, hostChannels, type HostIoOptions } from '../machine/host-io.ts';
 import type { Kvm } from '../machine/kvm.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import type { DrivableDevice } from './drivable.ts';
 import { QemuThread } from './qemu-thread.ts';
+import { isVhost, isVhostScsi } from './vhost.ts';
 
 export class QemuThreads {
   readonly main: QemuThread;
@@ -23,12 +27,11 @@ export class QemuThreads {
     this.main = this.#make('main loop');
   }
 
-  /** The thread that serves a disk or its controller. Without ioeventfd nobody could wake an IOThread, and QEMU refuses one. */
-  of({ controller, properties }: DrivableDevice): QemuThread {
-    const own = controller?.properties ?? properties;
-    const name = own.text('iothread');
-    if (name === undefined || !own.on('ioeventfd', true)) return this.main;
-    const known = this.#byName.get(name) ?? this.#make(`IOThread ${name}`);
+  /** The thread that serves a disk or its controller. */
+  of(device: DrivableDevice): QemuThread {
+    const name = serverOf(device);
+    if (name === undefined) return this.main;
+    const known = this.#byName.get(name) ?? this.#make(name);
     this.#byName.set(name, known);
     return known;
   }
@@ -49,4 +52,12 @@ export class QemuThreads {
     for (const { host } of this.all) if (host.stepHardware()) return true;
     return false;
   }
+}
+
+/** Undefined for the main loop. Without ioeventfd nobody could wake an IOThread, and QEMU refuses one. */
+function serverOf({ controller, properties, driver, label }: DrivableDevice): string | undefined {
+  if (isVhost(driver)) return isVhostScsi(driver) ? `vhost worker of ${label}` : `back end of ${label}`;
+  const own = controller?.properties ?? properties;
+  const name = own.text('iothread');
+  return name === undefined || !own.on('ioeventfd', true) ? undefined : `IOThread ${name}`;
 }
