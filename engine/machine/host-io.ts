@@ -309,11 +309,6 @@ export class HostIo {
     channels[first] = due;
     return due;
   }
-
-  /** Sets the model's disk back to time zero; nothing may be in flight. */
-  restart(): void {
-    this.#channels.fill(0);
-  }
 }
 
 /** Linux's number of what went wrong, 0 when nothing did. */
