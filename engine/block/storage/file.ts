@@ -25,6 +25,7 @@ import { ZEROES } from '../../bytes/zeroes.ts';
 import { PlatterError } from '../../errors.ts';
 import { fileError } from './file-error.ts';
 import { HoleFinder } from './holes.ts';
+import { punchFunction } from './punch.ts';
 import { seekFunctions } from './seek.ts';
 import type { Storage, StorageExtent } from './storage.ts';
 
@@ -192,7 +193,7 @@ export class FileStorage implements Storage {
     });
   }
 
-  /** Node cannot punch holes: zeroes are written, except past the end, where growing the file leaves a hole. */
+  /** Zeroes are written, so that the space stays taken, except past the end, where growing the file leaves a hole. */
   writeZeroes(offset: number, length: number): void {
     this.#writable();
     const end = offset + length;
@@ -203,6 +204,12 @@ export class FileStorage implements Storage {
       at += count;
     }
     if (end > size && this.#deviceSize === undefined) this.truncate(end);
+  }
+
+  punch(offset: number, length: number): boolean {
+    this.#writable();
+    if (this.#deviceSize !== undefined || length === 0) return false;
+    return punchFunction()?.(this.#fd, offset, length) ?? false;
   }
 
   truncate(size: number): void {

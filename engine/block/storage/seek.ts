@@ -1,9 +1,6 @@
-/**
- * `lseek` of the C library, which Node does not have: called through koffi, loaded when a hole is asked for the first time (some
- * 20 ms that no other command shall pay).
- */
-import { createRequire } from 'node:module';
+/** `lseek` with SEEK_DATA and SEEK_HOLE. */
 import os from 'node:os';
+import { cLibrary } from './c-library.ts';
 
 /** The next byte of data, or of a hole, at or after `offset` of the open file `fd`. */
 export interface Seek {
@@ -21,7 +18,7 @@ const WHENCE: Partial<Record<NodeJS.Platform, { data: number; hole: number }>> =
 
 let found: { seek: Seek | undefined } | undefined;
 
-/** Undefined where there is none: on Windows, on 32-bit systems (their `lseek` counts 2 GiB), where koffi cannot be loaded. */
+/** Undefined where there is none: on Windows, and where the C library cannot be called. */
 export function seekFunctions(): Seek | undefined {
   found ??= { seek: load() };
   return found.seek;
@@ -29,20 +26,15 @@ export function seekFunctions(): Seek | undefined {
 
 function load(): Seek | undefined {
   const whence = WHENCE[process.platform];
-  if (whence === undefined || ['ia32', 'arm'].includes(process.arch)) return undefined;
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const lseek = koffi.load(null).func('int64_t lseek(int fd, int64_t offset, int whence)');
-    const at = (fd: number, offset: number, how: number): number => Number(lseek(fd, offset, how));
-    return {
-      data: (fd, offset) => {
-        const place = at(fd, offset, whence.data);
-        return place < 0 && koffi.errno() === os.constants.errno.ENXIO ? undefined : place;
-      },
-      hole: (fd, offset) => at(fd, offset, whence.hole),
-    };
-  } catch {
-    // No binary for this system: holes are not told, and everything is read.
-    return undefined;
-  }
+  const library = whence === undefined ? undefined : cLibrary();
+  if (whence === undefined || library === undefined) return undefined;
+  const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)');
+  const at = (fd: number, offset: number, how: number): number => Number(lseek(fd, offset, how));
+  return {
+    data: (fd, offset) => {
+      const place = at(fd, offset, whence.data);
+      return place < 0 && library.errno() === os.constants.errno.ENXIO ? undefined : place;
+    },
+    hole: (fd, offset) => at(fd, offset, whence.hole),
+  };
 }

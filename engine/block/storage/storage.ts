@@ -31,6 +31,11 @@ export interface Storage {
   write(offset: number, source: Uint8Array): Maybe<void>;
   /** Makes the range read as zeroes; may punch a hole. */
   writeZeroes(offset: number, length: number): Maybe<void>;
+  /**
+   * Makes the range read as zeroes and gives its space back to the medium; false where that cannot be done, and then nothing is
+   * changed. Missing where it never can.
+   */
+  punch?(offset: number, length: number): Maybe<boolean>;
   /** Sets the size; new bytes read as zeroes. */
   truncate(size: number): Maybe<void>;
   /** Returns when everything written is on stable storage (fdatasync). */

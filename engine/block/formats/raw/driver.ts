@@ -62,13 +62,18 @@ export class RawDriver implements FormatDriver {
     );
   }
 
-  writeZeroes(offset: number, length: number): Maybe<void> {
-    // Zeroes are no format's magic.
-    return this.storage.writeZeroes(this.start + offset, length);
+  /** Zeroes are no format's magic. */
+  writeZeroes(offset: number, length: number, unmap: boolean): Maybe<void> {
+    const start = this.start + offset;
+    if (!unmap || this.storage.punch === undefined) return this.storage.writeZeroes(start, length);
+    return andThen(this.storage.punch(start, length), (punched) =>
+      punched ? undefined : this.storage.writeZeroes(start, length),
+    );
   }
 
-  discard(): void {
-    // A hint; punching holes into files is beyond Node, and writing zeroes would cost space instead of giving it.
+  /** A hint: where the space cannot be given back, writing zeroes would take more of it. */
+  discard(offset: number, length: number): Maybe<void> {
+    return andThen(this.storage.punch?.(this.start + offset, length) ?? false, () => undefined);
   }
 
   flush(): Maybe<void> {
