@@ -142,10 +142,10 @@ export const calls = {
   'lab.attack': call<AttackResult>()(v.strictTuple([labId, v.pipe(v.string(), v.maxLength(64)), index])),
   /** Makes the next requests of one of the lab's disks fail at the host; null takes that back. */
   'lab.fault': call<null>()(v.strictTuple([labId, v.nullable(faultSchema), index])),
-  /** Moves the tray of one of the lab's drives; a guest that has locked it is asked, and `medium.locked` thrown. */
-  'lab.moveTray': call<null>()(v.strictTuple([labId, v.picklist(TRAY_MOVES), index])),
-  /** Puts an attached image, read-only, in place of what lies in the drive. */
-  'lab.insert': call<null>()(v.strictTuple([labId, handle, index])),
+  /** Moves the tray of one of the lab's drives; a guest that has locked it is asked, and `medium.locked` thrown, unless it is by force. */
+  'lab.moveTray': call<null>()(v.strictTuple([labId, v.picklist(TRAY_MOVES), v.boolean(), index])),
+  /** Puts an attached image, read-only, in place of what lies in the drive; by force as above. */
+  'lab.insert': call<null>()(v.strictTuple([labId, handle, v.boolean(), index])),
   /** Asks where to, and saves the trace (JSON lines) there; answers false when cancelled. */
   'lab.saveTrace': call<boolean>()(v.strictTuple([labId])),
   /** Asks for the file that a `-readconfig` of the line stands for, and reads it; null when cancelled. */

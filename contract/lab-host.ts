@@ -16,7 +16,7 @@ export interface Fault {
   count: number;
 }
 
-/** QMP's `eject`, `blockdev-open-tray` and `blockdev-close-tray`, without force: a guest that has locked the tray is asked. */
+/** QMP's `eject`, `blockdev-open-tray` and `blockdev-close-tray`. Without force a guest that has locked the tray is asked. */
 export const TRAY_MOVES = ['eject', 'open', 'close'] as const;
 export type TrayMove = (typeof TRAY_MOVES)[number];
 

@@ -75,8 +75,8 @@ export function handlersOf(platter: Application): Handlers {
     'lab.attacks': (id, disk) => labs.attacks(id, disk),
     'lab.attack': (id, attack, disk) => labs.attack(id, attack, disk),
     'lab.fault': (id, fault, disk) => labs.fault(id, fault, disk),
-    'lab.moveTray': (id, move, disk) => labs.moveTray(id, move, disk),
-    'lab.insert': (id, image, disk) => labs.insert(id, image, disk),
+    'lab.moveTray': (id, move, force, disk) => labs.moveTray(id, move, force, disk),
+    'lab.insert': (id, image, force, disk) => labs.insert(id, image, force, disk),
     'lab.close': async (id) => {
       await labs.close(id);
       return null;

@@ -10,7 +10,7 @@ import type { GuestMemory } from '../machine/memory.ts';
 import { COMRESET, FAILED, PACKET_FIS, RESTART, type AhciPort } from './ahci-port.ts';
 import type { GuestAllocator } from './allocator.ts';
 import { parseIdentity, PATIENCE, ULTRA_DMA_5, type Segment } from './ata.ts';
-import { discCapacity } from './atapi.ts';
+import { discCapacity, lockDoor } from './atapi.ts';
 import type { GuestBus } from './bus.ts';
 
 /** What the driver wants to hear of: FISes of registers, of PIO and of device bits, and everything fatal. */
@@ -92,6 +92,13 @@ export class AhciProbe {
     port.depth = port.packets ? 1 : Math.max(1, Math.min(SLOTS, port.identity.queue));
     this.#polled(port, CMD.setFeatures, 3, ULTRA_DMA_5, []);
     bus.write(registers + PORT.is, 4, 0xffff_ffff);
+  }
+
+  /** Locks or unlocks the doors of CD-ROM drives. */
+  lockDoors(ports: readonly AhciPort[], locked: boolean): void {
+    for (const port of ports) {
+      if (port.packets) lockDoor((packet, most) => this.#polledPacket(port, packet, most), locked);
+    }
   }
 
   /** A packet in slot 0 while nothing else happens; its answer of `into` bytes, or undefined when it failed. */

@@ -61,6 +61,10 @@ export class AhciDriver extends GeneratorDriver {
     this.limits.depth = Math.max(...this.#ports.map(({ depth }) => depth));
   }
 
+  lockDoors(locked: boolean): void {
+    new AhciProbe(this.#o).lockDoors(this.#ports, locked);
+  }
+
   // ---- down ----
 
   hasRoom(queue: number, request: BlockRequest): boolean {

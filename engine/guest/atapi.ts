@@ -25,6 +25,8 @@ export const PACKETS = {
   testUnitReady: packet(OPCODE.testUnitReady),
   requestSense: packet(OPCODE.requestSense, 0, 0, 0, SENSE_BYTES),
   readCapacity: packet(OPCODE.readCapacity10),
+  prevent: packet(OPCODE.preventAllowMediumRemoval, 0, 0, 0, 1),
+  allow: packet(OPCODE.preventAllowMediumRemoval),
 } as const;
 
 /** READ(10) of blocks of 2048 bytes; `sector` and `sectors` are those of the block layer. */
@@ -42,13 +44,24 @@ function discBytes(answer: Uint8Array): number {
   return (view.getUint32(0) + 1) * view.getUint32(4);
 }
 
-/**
- * Bytes of the disc, once the drive has told of what happened to it; 0 without one. `send` sends a packet that answers at most so many
- * bytes while nothing else happens, and gives the answer, or undefined when it failed.
- */
-export function discCapacity(send: (packet: Uint8Array, most: number) => Uint8Array | undefined): number {
-  for (let tries = 0; tries < MOST_RETRIES && send(PACKETS.testUnitReady, 0) === undefined; tries++)
+/** How a packet that answers at most so many bytes is sent while nothing else happens: what it answered, or undefined when it failed. */
+export type SendPacket = (packet: Uint8Array, most: number) => Uint8Array | undefined;
+
+/** Sends a packet without data until the drive has told of what happened to it before. */
+function insist(send: SendPacket, packet: Uint8Array): void {
+  for (let tries = 0; tries < MOST_RETRIES && send(packet, 0) === undefined; tries++)
     send(PACKETS.requestSense, SENSE_BYTES);
+}
+
+/** Locks the drive's door, or unlocks it (`sr_lock_door`). */
+export const lockDoor = (send: SendPacket, locked: boolean): void =>
+  insist(send, locked ? PACKETS.prevent : PACKETS.allow);
+
+/**
+ * Bytes of the disc, once the drive has told of what happened to it; 0 without one.
+ */
+export function discCapacity(send: SendPacket): number {
+  insist(send, PACKETS.testUnitReady);
   const answer = send(PACKETS.readCapacity, CAPACITY_BYTES);
   return answer === undefined ? 0 : discBytes(answer);
 }

@@ -30,6 +30,11 @@ export interface GuestDriver {
    * `settle`. Throws `guest.*` when the device is not what the driver knows.
    */
   probe(cpus: number): void;
+  /**
+   * The programs open its drives with trays, or close them: their doors are locked, or unlocked (Linux's `cdrom_open` and
+   * `cdrom_release`). Nothing else is under way meanwhile, as during `probe`. Left out: none of its drives has a tray.
+   */
+  lockDoors?(locked: boolean): void;
   /** The hardware queue that virtual CPU `cpu` submits to for disk `unit` of the driver, as blk-mq maps them. */
   queueOf(cpu: number, unit: number): number;
   /** Whether the driver has registered its handler for this interrupt of virtual CPU `cpu`. */

@@ -3,7 +3,7 @@ import { PlatterError } from '../errors.ts';
 import { CMD, CONTROL, DEVICE, SECTOR, STATUS } from '../ide/ata.ts';
 import { REGISTER } from '../ide/channel.ts';
 import { parseIdentity, PATIENCE, ULTRA_DMA_5, type AtaIdentity } from './ata.ts';
-import { discCapacity, PACKET_SIGNATURE, wordsOf } from './atapi.ts';
+import { discCapacity, lockDoor, PACKET_SIGNATURE, wordsOf } from './atapi.ts';
 import type { GuestBus } from './bus.ts';
 
 /** Most bytes of one piece of a packet's answer. */
@@ -53,8 +53,7 @@ export class IdeProbe {
   /** IDENTIFY, the transfer mode. */
   #findDrive(unit: 0 | 1): FoundDrive {
     const { bus, channel } = this.#o;
-    const device = DEVICE.obsolete | (unit === 1 ? DEVICE.second : 0);
-    bus.out(this.#command + REGISTER.device, 1, device);
+    this.#select(unit);
     const signature = [REGISTER.lbaMid, REGISTER.lbaHigh].map((at) => bus.in(this.#command + at, 1));
     const status = this.#wait();
     const packets = signature[0] === PACKET_SIGNATURE.mid && signature[1] === PACKET_SIGNATURE.high;
@@ -77,6 +76,17 @@ export class IdeProbe {
       this.#issue(CMD.setFeatures);
     }
     return { identity, packets, capacity };
+  }
+
+  /** Locks or unlocks the door of a CD-ROM drive. */
+  lockDoor(unit: 0 | 1, locked: boolean): void {
+    this.#select(unit);
+    lockDoor((packet) => this.#polled(packet), locked);
+  }
+
+  #select(unit: 0 | 1): void {
+    const device = DEVICE.obsolete | (unit === 1 ? DEVICE.second : 0);
+    this.#o.bus.out(this.#command + REGISTER.device, 1, device);
   }
 
   /** A packet while nothing else happens; what it answered, or undefined when it failed. */

@@ -94,7 +94,17 @@ export class IdeDriver extends GeneratorDriver {
   }
 
   protected find(): void {
-    this.#drives.splice(0, Infinity, ...new IdeProbe(this.#o, this.#command, this.#control).drives());
+    this.#drives.splice(0, Infinity, ...this.#probe.drives());
+  }
+
+  lockDoors(locked: boolean): void {
+    this.#drives.forEach(({ packets }, at) => {
+      if (packets) this.#probe.lockDoor(this.#o.units[at], locked);
+    });
+  }
+
+  get #probe(): IdeProbe {
+    return new IdeProbe(this.#o, this.#command, this.#control);
   }
 
   // ---- down ----

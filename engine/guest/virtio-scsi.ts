@@ -5,6 +5,7 @@
 import { PlatterError } from '../errors.ts';
 import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
+import { OPCODE } from '../scsi/opcode.ts';
 import { F, featureSet } from '../virtio/features.ts';
 import { SCSI_CONFIG } from '../virtio/scsi/config.ts';
 import { SCSI_F } from '../virtio/scsi/options.ts';
@@ -46,6 +47,8 @@ const MAX_SECTORS = 2560;
 /** `VIRTIO_SCSI_EVENT_LEN`: buffers that wait for events. */
 const EVENT_BUFFERS = 8;
 const PAGE = 4096;
+/** Peripheral device type (SPC-4, section 6.6.2). */
+const CD_ROM = 5;
 const NO_SENSE = new Uint8Array(0);
 
 export interface VirtioScsiDriverOptions extends VirtqueueDriverOptions {
@@ -111,6 +114,18 @@ export class VirtioScsiDriver extends VirtqueueDriver {
     this.#acknowledge();
   }
 
+  /** PREVENT ALLOW MEDIUM REMOVAL; a unit attention that is pending is told first. */
+  lockDoors(locked: boolean): void {
+    const drives = this.disks.filter(({ type }) => type === CD_ROM);
+    if (drives.length === 0) return;
+    const cdb = Uint8Array.from([OPCODE.preventAllowMediumRemoval, 0, 0, 0, locked ? 1 : 0, 0]);
+    for (const { target, lun } of drives) {
+      for (let tries = 0; tries < SD_MAX_RETRIES; tries++)
+        if (this.#command(target, lun, cdb, 0, 0)?.status === SCSI_STATUS.good) break;
+    }
+    this.#acknowledge();
+  }
+
   /** The scan looked for its answers itself: an interrupt line that was raised meanwhile is let go. */
   #acknowledge(): void {
     const { bus } = this.#options;
@@ -140,7 +155,7 @@ export class VirtioScsiDriver extends VirtqueueDriver {
         ? Array.from({ length: most + 1 }, (_, target) => target)
         : new Set(wanted.map(({ target }) => target));
     this.units = [...targets].flatMap((target) => scan.target(target));
-    const found = this.units.filter(({ type }) => type === 0 || type === 5);
+    const found = this.units.filter(({ type }) => type === 0 || type === CD_ROM);
     this.disks = wanted === undefined ? found : wanted.map((place) => pick(found, place));
     if (this.disks.length === 0) throw noDisk('');
   }

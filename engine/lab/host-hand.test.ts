@@ -3,43 +3,18 @@ import { describe, expect, it } from 'vitest';
 import type { Fault } from '#contract/lab-host.ts';
 import type { Workload } from '#contract/settings.ts';
 import type { RemovableDrive } from '../block/medium.ts';
-import { parseCommandLine } from '../qemu/parse.ts';
 import { E } from '../trace/registry.ts';
 import { arrayNode } from '../virtio/testing/rig.ts';
 import { HostHand, trayView } from './host-hand.ts';
-import { createLab } from './lab.ts';
+import { diskOf, look, openLab, still } from './testing/still.ts';
 import type { Lab } from './types.ts';
 
 const BYTES = 256 * 1024;
-const WORKLOAD: Workload = {
-  rw: 'write',
-  bs: 4096,
-  iodepth: 1,
-  numberIos: 8,
-  offset: 0,
-  size: 0,
-  rwmixread: 50,
-  seed: 7,
-  fsync: 0,
-};
-const LOOK = { seq: 1, from: 0, count: 0, queue: null, requestId: null, details: null };
 
 function open(line: string, workload: Partial<Workload> = {}, readOnly = false): Lab {
   const nodes = new Map(['d0', 'd1'].map((id) => [id, arrayNode(BYTES, readOnly)]));
-  return createLab({
-    line: parseCommandLine(line),
-    drives: (id) => nodes.get(id),
-    workload: { ...WORKLOAD, ...workload },
-    canStop: true,
-  });
+  return openLab(line, (id) => nodes.get(id), workload);
 }
-
-/** Until the lab does not run any more. */
-async function still(lab: Lab): Promise<void> {
-  while (lab.state === 'running') await new Promise((resolve) => setImmediate(resolve));
-}
-
-const diskOf = (lab: Lab, disk = 0) => lab.frame(LOOK).disks[disk];
 
 describe('requests that are to fail', () => {
   const DRIVE = '-drive file=a.img,if=none,id=d0,format=raw';
@@ -64,7 +39,7 @@ describe('requests that are to fail', () => {
     await lab.done();
     expect(lab.state).toBe('finished');
     expect(lab.trace.counts[E.BLOCK_IO_ERROR]).toBe(2);
-    expect(lab.frame(LOOK).counters).toMatchObject({ errors: 0, writes: 8 });
+    expect(look(lab).counters).toMatchObject({ errors: 0, writes: 8 });
   });
 
   it.each(DEVICES)('are reported to the guest when it is EIO, or ignored: %s', async (_, device) => {
@@ -78,7 +53,7 @@ describe('requests that are to fail', () => {
       lab.run();
       await lab.done();
       expect(lab.trace.counts[E.BLOCK_IO_ERROR]).toBe(3);
-      expect(lab.frame(LOOK).counters).toMatchObject({ errors });
+      expect(look(lab).counters).toMatchObject({ errors });
     }
   });
 
@@ -108,13 +83,22 @@ describe('a tray', () => {
 
   it.each(DRIVES)('is emptied and filled while the guest reads, which hears of both: %s', async (_, line) => {
     const lab = open(line, READ, true);
-    expect(diskOf(lab).tray).toEqual({ open: false, locked: false, medium: 'array' });
+    const locked = { open: false, locked: true, medium: 'array' };
+    expect(diskOf(lab).tray).toEqual(locked);
     for (let i = 0; i < 8; i++) await lab.step('request');
-    expect(lab.frame(LOOK).counters).toMatchObject({ requests: 8, errors: 0 });
-    lab.moveTray('eject');
+    expect(look(lab).counters).toMatchObject({ requests: 8, errors: 0 });
+    // The guest holds it; QMP's `eject` says so, and `blockdev-open-tray` asks the guest without a word.
+    const refusal = expect.objectContaining({ code: 'medium.locked' }) as Error;
+    expect(() => lab.moveTray('eject')).toThrow(refusal);
+    expect(() => lab.insert(arrayNode(BYTES, true))).toThrow(refusal);
+    lab.moveTray('open');
+    await lab.step('request');
+    expect(diskOf(lab).tray).toEqual(locked);
+    expect(lab.trace.counts[E.DEVICE_TRAY_MOVED]).toBe(0);
+    lab.moveTray('eject', true);
     expect(diskOf(lab).tray).toEqual({ open: true, locked: false, medium: null });
     for (let i = 0; i < 8; i++) await lab.step('request');
-    const { errors } = lab.frame(LOOK).counters;
+    const { errors } = look(lab).counters;
     expect(errors).toBeGreaterThan(0);
     lab.insert({ ...arrayNode(BYTES, true), name: 'other' });
     expect(diskOf(lab).tray).toEqual({ open: false, locked: false, medium: 'other' });
@@ -124,23 +108,57 @@ describe('a tray', () => {
     expect(lab.state).toBe('finished');
     expect(lab.trace.counts[E.DEVICE_TRAY_MOVED]).toBe(2);
     // One more hears that the medium is gone. Linux's SCSI layer also lets the one fail that hears of the new one.
-    expect(lab.frame(LOOK).counters.errors).toBe(errors + (line.includes('scsi') ? 2 : 1));
+    expect(look(lab).counters.errors).toBe(errors + (line.includes('scsi') ? 2 : 1));
+  });
+
+  it.each(DRIVES)(
+    'is locked while the programs have the disc open, and free when they are done: %s',
+    async (_, line) => {
+      const lab = open(line, READ, true);
+      expect(diskOf(lab).tray?.locked).toBe(true);
+      lab.run();
+      await lab.done();
+      expect(lab.error).toBeUndefined();
+      expect(look(lab).counters).toMatchObject({ errors: 0 });
+      expect(diskOf(lab).tray?.locked).toBe(false);
+      // A hostile driver's attack ends with the device initialised anew, and leaves the door as it found it.
+      const [attack] = lab.attacks();
+      expect(await lab.attack(attack.id)).toMatchObject({ recovered: true });
+      expect(diskOf(lab).tray?.locked).toBe(false);
+      lab.moveTray('eject');
+      expect(diskOf(lab).tray).toEqual({ open: true, locked: false, medium: null });
+      await lab.reset();
+      expect(diskOf(lab).tray?.locked).toBe(true);
+    },
+  );
+
+  it('whose disc is changed: the host is asked for the new one as for the old one', async () => {
+    const line =
+      '-drive file=a.img,if=none,id=d0 -drive file=b.iso,if=none,id=d1,media=cdrom,aio=io_uring ' +
+      '-device virtio-blk-pci,drive=d0 -device ide-cd,drive=d1';
+    const lab = open(line, { ...READ, disks: ['d0', 'd1'] }, true);
+    lab.insert(arrayNode(BYTES, true), true, 1);
+    lab.run();
+    await lab.done();
+    const { counts } = lab.trace;
+    expect(counts[E.file_paio_submit]).toBe(64);
+    expect(counts[E.luring_co_submit]).toBeGreaterThan(60);
   });
 
   it.each(DRIVES)('can be moved at any moment: %s', async (_, line) => {
     const lab = open(line, { ...READ, iodepth: 4 }, true);
     for (let i = 0; lab.state !== 'finished'; i++) {
       for (let events = 0; events < 37; events++) await lab.step('event');
-      lab.moveTray(i % 2 === 0 ? 'open' : 'close');
+      lab.moveTray(i % 2 === 0 ? 'open' : 'close', true);
     }
     expect(lab.error).toBeUndefined();
-    expect(lab.frame(LOOK).counters.requests).toBe(BYTES / 4096);
+    expect(look(lab).counters.requests).toBe(BYTES / 4096);
   });
 
   it.each(DRIVES)('makes inserted discs fail as well: %s', async (_, line) => {
     const lab = open(line, READ, true);
     lab.fault({ operation: 'read', error: 'EIO', count: 2 });
-    lab.insert(arrayNode(BYTES, true));
+    lab.insert(arrayNode(BYTES, true), true);
     lab.run();
     await lab.done();
     expect(diskOf(lab).fault).toBeNull();
@@ -160,9 +178,9 @@ describe('a tray', () => {
     };
     const hand = new HostHand();
     const locked = expect.objectContaining({ code: 'medium.locked' }) as Error;
-    expect(() => hand.move(drive, 'eject')).toThrow(locked);
-    expect(() => hand.insert(drive, arrayNode(BYTES, true))).toThrow(locked);
-    hand.move(drive, 'open');
+    expect(() => hand.move(drive, 'eject', false)).toThrow(locked);
+    expect(() => hand.insert(drive, arrayNode(BYTES, true), false)).toThrow(locked);
+    hand.move(drive, 'open', false);
     expect(asked).toEqual([false, false, false]);
     expect(trayView(drive)).toEqual({ open: false, locked: true, medium: 'array' });
   });

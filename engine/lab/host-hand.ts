@@ -13,17 +13,17 @@ export class HostHand {
     return new FaultNode(node, this.faults);
   }
 
-  /** Throws `lab.no-tray`, `medium.locked` when the guest forbids it; it was asked then. */
-  move(drive: RemovableDrive | undefined, move: TrayMove): void {
+  /** Throws `lab.no-tray`, `medium.locked` when the guest forbids it; it was asked then. With `force` nobody is asked. */
+  move(drive: RemovableDrive | undefined, move: TrayMove, force: boolean): void {
     const tray = trayOf(drive);
-    if (move === 'eject') eject(tray);
-    else if (move === 'open') openTray(tray);
+    if (move === 'eject') eject(tray, force);
+    else if (move === 'open') openTray(tray, force);
     else closeTray(tray);
   }
 
-  /** QMP's `blockdev-change-medium`: out with what lies in it, in with this, and the tray closed. Throws as `move` does. */
-  insert(drive: RemovableDrive | undefined, medium: BlockNode): void {
-    changeMedium(trayOf(drive), this.under(medium));
+  /** QMP's `blockdev-change-medium`: out with what lies in it, in with this node of `under`, and the tray closed. Throws as `move` does. */
+  insert(drive: RemovableDrive | undefined, medium: BlockNode, force: boolean): void {
+    changeMedium(trayOf(drive), medium, force);
   }
 }
 

@@ -1,26 +1,9 @@
 /** `rerror=stop`, `werror=stop` and `enospc` in the laboratory: the machine stands still, says why, and tries again when it is run on. */
 import { describe, expect, it } from 'vitest';
-import type { Workload } from '#contract/settings.ts';
 import { PlatterError } from '../errors.ts';
-import { parseCommandLine } from '../qemu/parse.ts';
 import { E } from '../trace/registry.ts';
 import { arrayNode } from '../virtio/testing/rig.ts';
-import { createLab } from './lab.ts';
-import type { Lab } from './types.ts';
-
-const WORKLOAD: Workload = {
-  rw: 'write',
-  bs: 4096,
-  iodepth: 1,
-  numberIos: 8,
-  offset: 0,
-  size: 0,
-  rwmixread: 50,
-  seed: 7,
-  fsync: 0,
-};
-
-const LOOK = { seq: 1, from: 0, count: 0, queue: null, requestId: null, details: null };
+import { look, openLab, still } from './testing/still.ts';
 
 /** A disk whose writes fail for as long as `full` says so. */
 function open(line: string, canStop: boolean) {
@@ -33,18 +16,8 @@ function open(line: string, canStop: boolean) {
       return good.write(offset, source);
     },
   };
-  const lab = createLab({
-    line: parseCommandLine(`-drive file=a.img,if=none,id=d0,format=raw ${line}`),
-    drives: () => node,
-    workload: WORKLOAD,
-    canStop,
-  });
+  const lab = openLab(`-drive file=a.img,if=none,id=d0,format=raw ${line}`, () => node, {}, canStop);
   return { lab, state };
-}
-
-/** Until the lab does not run any more. */
-async function still(lab: Lab): Promise<void> {
-  while (lab.state === 'running') await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe('a machine that an error of the host stops', () => {
@@ -67,8 +40,8 @@ describe('a machine that an error of the host stops', () => {
     lab.run();
     await lab.done();
     expect(lab.error).toBeUndefined();
-    expect(lab.trace.counts[E.io_getevents]).toBe(WORKLOAD.numberIos);
-    expect(lab.frame(LOOK).counters).toMatchObject({ errors: 0 });
+    expect(lab.trace.counts[E.io_getevents]).toBe(8);
+    expect(look(lab).counters).toMatchObject({ errors: 0 });
   });
 
   it('steps on as well', async () => {
@@ -90,7 +63,7 @@ describe('a machine that an error of the host stops', () => {
       const { lab } = open(line, canStop);
       lab.run();
       await lab.done();
-      expect(lab.frame(LOOK).counters).toMatchObject({ errors });
+      expect(look(lab).counters).toMatchObject({ errors });
     }
   });
 });

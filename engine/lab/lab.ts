@@ -5,6 +5,7 @@ import type { LabFrame, LabFrameRequest, LabRunState, StepKind } from '#contract
 import type { BlockNode } from '../block/node.ts';
 import { PlatterError, toPlainError, type PlainError } from '../errors.ts';
 import { costTable } from '../machine/costs.ts';
+import type { AioMode } from '../machine/host-io.ts';
 import { E } from '../trace/registry.ts';
 import { TraceRing } from '../trace/ring.ts';
 import { chosenDevices } from './disks.ts';
@@ -45,6 +46,8 @@ class Laboratory implements Lab {
   #machine: Machine;
   /** The drive behind each disk. */
   #drives: string[] = [];
+  /** How the host is asked for each. */
+  #aio: AioMode[] = [];
   /** What the person does to each disk at the host's side. */
   #hands: HostHand[] = [];
   /** What booting the guest took: events by number, model nanoseconds. */
@@ -99,6 +102,7 @@ class Laboratory implements Lab {
     this.#stoppedBy = undefined;
     const onReady = (): void => this.#wake();
     this.#drives = disks.map(({ wanted }) => wanted.drive);
+    this.#aio = disks.map(({ wanted }) => wanted.aio);
     const machine = buildMachine({
       disks,
       workload,
@@ -196,11 +200,16 @@ class Laboratory implements Lab {
   /** Nothing to do: the work is done, or a block node has yet to answer, or the device has stopped. */
   #idle(): boolean {
     const { guest, host, runState } = this.#machine;
-    if (guest.finished) this.#change('finished');
+    if (guest.finished) this.#finish();
     else if (!runState.running) {
       if (host.inFlight === 0) this.#change('paused', this.#stoppedBy);
     } else if (host.inFlight === 0) this.#change('failed', this.#whyStuck());
     return false;
+  }
+
+  #finish(): void {
+    this.#machine.closeDisks();
+    this.#change('finished');
   }
 
   /** A device has stopped working until it is reset, or else a request has no answer to wait for. */
@@ -233,13 +242,14 @@ class Laboratory implements Lab {
     try {
       if (kind === 'event') await this.#oneEvent();
       else await this.#oneRequest();
+      if (this.#machine.guest.finished) this.#finish();
     } catch (error) {
       this.#change('failed', error);
       return;
     }
     this.#realNs += this.#clock() - start;
-    if (this.#machine.guest.finished) this.#change('finished');
-    else if (this.state !== 'running') this.#change('paused', this.#stoppedBy);
+    if (this.#machine.guest.finished) return;
+    if (this.state !== 'running') this.#change('paused', this.#stoppedBy);
   }
 
   /** Goes on until one more event is recorded. False when there will be none. */
@@ -286,6 +296,8 @@ class Laboratory implements Lab {
     await this.#quiesce();
     const before = this.trace.counts.slice();
     const result = await attacks.run(id);
+    // The device was initialised again, and opened with it.
+    if (this.state === 'finished') this.#machine.closeDisks();
     // What the attack cost is none of the workload's.
     this.trace.counts.forEach((count, event) => (this.#bootCounts[event] += count - before[event]));
     this.#machine.scheduler.wakeAll();
@@ -314,12 +326,16 @@ class Laboratory implements Lab {
     this.#handOf(disk).faults.set(fault);
   }
 
-  moveTray(move: TrayMove, disk = 0): void {
-    this.#atTray(() => this.#handOf(disk).move(this.#diskOf(disk).removable, move));
+  moveTray(move: TrayMove, force = false, disk = 0): void {
+    this.#atTray(() => this.#handOf(disk).move(this.#diskOf(disk).removable, move, force));
   }
 
-  insert(medium: BlockNode, disk = 0): void {
-    this.#atTray(() => this.#handOf(disk).insert(this.#diskOf(disk).removable, medium));
+  insert(medium: BlockNode, force = false, disk = 0): void {
+    const hand = this.#handOf(disk);
+    const node = hand.under(medium);
+    // The host is asked for it as for what lay there before (QEMU's `BlockBackendRootState`).
+    this.#machine.host.reach(node, this.#aio[disk] ?? this.#aio[0]);
+    this.#atTray(() => hand.insert(this.#diskOf(disk).removable, node, force));
   }
 
   /** The drive may have something to say to its guest. */

@@ -58,6 +58,8 @@ export interface Machine {
   /** The interrupt controllers. */
   apics: LocalApics;
   memory: GuestMemory;
+  /** The programs are done and close their files. */
+  closeDisks: () => void;
 }
 
 /** Bytes of the programs' buffers, each on a page boundary. */
@@ -169,7 +171,11 @@ export function buildMachine(options: MachineOptions): Machine {
     const { bus: pci, number } = bridges.to(wanted.bridges);
     const thread = threads.of(wanted);
     const probe = (): void => {
-      for (const driver of hardware.drivers) driver.probe(cpus);
+      for (const driver of hardware.drivers) {
+        driver.probe(cpus);
+        // The programs have opened their files when they begin.
+        driver.lockDoors?.(true);
+      }
       hardware.probed?.();
       requestLines(hardware);
     };
@@ -239,7 +245,12 @@ export function buildMachine(options: MachineOptions): Machine {
   apics.controllers.forEach((controller, cpu) => {
     controller.onPending = () => scheduler.wakeCpu(cpu);
   });
-  return { scheduler, guest, hardware, disks, host: threads, runState, apics, memory };
+  const closeDisks = (): void => {
+    for (const { drivers } of hardware) for (const driver of drivers) driver.lockDoors?.(false);
+    settle();
+    dismiss(apics);
+  };
+  return { scheduler, guest, hardware, disks, host: threads, runState, apics, memory, closeDisks };
 }
 
 /** What was built of a disk that was asked for. */

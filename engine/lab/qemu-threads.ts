@@ -2,7 +2,8 @@
  * Who serves queues in a laboratory: QEMU's main loop, an IOThread for each name in `iothread=`, and for each vhost device whoever plays
  * QEMU's part there. They share the host's disk.
  */
-import { HostIo, hostChannels, type HostIoOptions } from '../machine/host-io.ts';
+import type { BlockNode } from '../block/node.ts';
+import { HostIo, hostChannels, type AioMode, type HostIoOptions } from '../machine/host-io.ts';
 import type { Kvm } from '../machine/kvm.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import type { DrivableDevice } from './drivable.ts';
@@ -34,6 +35,11 @@ export class QemuThreads {
     const known = this.#byName.get(name) ?? this.#make(name);
     this.#byName.set(name, known);
     return known;
+  }
+
+  /** From now on the node is reached in this way, whoever asks for it. */
+  reach(node: BlockNode, aio: AioMode): void {
+    for (const { host } of this.all) host.reach(node, aio);
   }
 
   /** Requests that the host has taken and not yet reported. */

@@ -70,11 +70,11 @@ export interface Lab {
   /** Makes the next requests of a disk fail at the host; null takes that back. Starting over forgets it. */
   fault(fault: Fault | null, disk?: number): void;
   /**
-   * Moves the tray of a drive from the host's side. Throws `lab.no-tray`, and `medium.locked` when the guest, which was asked, has
-   * locked it.
+   * Moves the tray of a drive from the host's side; `force`: whether the guest has locked it or not. Throws `lab.no-tray`, and
+   * `medium.locked` when the guest, which was asked, holds it.
    */
-  moveTray(move: TrayMove, disk?: number): void;
+  moveTray(move: TrayMove, force?: boolean, disk?: number): void;
   /** Puts a disc, which the caller closes after the laboratory, in place of what lies in the drive. Throws as `moveTray` does. */
-  insert(medium: BlockNode, disk?: number): void;
+  insert(medium: BlockNode, force?: boolean, disk?: number): void;
   frame(request: LabFrameRequest): LabFrame;
 }

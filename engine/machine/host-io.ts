@@ -134,7 +134,7 @@ export class HostIo {
   readonly #costs: CostTable | undefined;
   readonly #aio: AioMode;
   /** Undefined when all nodes are reached in the same way. */
-  readonly #modes: ReadonlyMap<BlockNode, AioMode> | undefined;
+  #modes: WeakMap<BlockNode, AioMode> | undefined;
   readonly #onReady: (() => void) | undefined;
   readonly #submitted = new Fifo();
   readonly #issued = new Fifo();
@@ -144,11 +144,18 @@ export class HostIo {
 
   constructor(trace: TraceRing, options: HostIoOptions = {}) {
     this.#aio = options.aio ?? 'threads';
-    this.#modes = options.modes;
+    this.#modes = options.modes === undefined ? undefined : new WeakMap(options.modes);
     this.#trace = trace;
     this.#costs = options.costs;
     this.#onReady = options.onReady;
     this.#channels = options.channels ?? hostChannels(options.costs);
+  }
+
+  /** From now on the node is reached in this way. */
+  reach(node: BlockNode, aio: AioMode): void {
+    if (aio === this.#aio && this.#modes === undefined) return;
+    this.#modes ??= new WeakMap();
+    this.#modes.set(node, aio);
   }
 
   #aioOf({ node }: HostRequest): AioMode {

@@ -131,19 +131,19 @@ export class Labs {
     return this.#worker(id).call('fault', [fault, disk]);
   }
 
-  async moveTray(id: LabId, move: TrayMove, disk: number): Promise<null> {
-    return this.#worker(id).call('moveTray', [move, disk]);
+  async moveTray(id: LabId, move: TrayMove, force: boolean, disk: number): Promise<null> {
+    return this.#worker(id).call('moveTray', [move, force, disk]);
   }
 
   /** The image counts as used until the lab is closed. */
-  async insert(id: LabId, image: ImageHandle, disk: number): Promise<null> {
+  async insert(id: LabId, image: ImageHandle, force: boolean, disk: number): Promise<null> {
     const worker = this.#worker(id);
     const { path, passphrases } = this.#options;
     const file = { handle: image, path: path(image) };
     if (this.uses().writes.includes(image)) throw inUse(file.path);
     this.#options.admit([image], []);
     this.#entries.get(id)?.uses.push(image);
-    return worker.call('insert', [file, passphrases(image), disk]);
+    return worker.call('insert', [file, passphrases(image), force, disk]);
   }
 
   async saveTrace(id: LabId, path: string): Promise<null> {

@@ -56,8 +56,8 @@ export interface LabCalls {
   attacks: { args: [disk: number]; answer: AttackInfo[] };
   attack: { args: [id: string, disk: number]; answer: AttackResult };
   fault: { args: [fault: Fault | null, disk: number]; answer: null };
-  moveTray: { args: [move: TrayMove, disk: number]; answer: null };
-  insert: { args: [file: ImageFile, passphrases: Passphrases, disk: number]; answer: null };
+  moveTray: { args: [move: TrayMove, force: boolean, disk: number]; answer: null };
+  insert: { args: [file: ImageFile, passphrases: Passphrases, force: boolean, disk: number]; answer: null };
   /** Writes the trace to a temporary file beside `path` and renames it. */
   saveTrace: { args: [path: string]; answer: null };
   close: { args: []; answer: null };

@@ -86,15 +86,15 @@ server.start({
     running().fault(fault, disk);
     return null;
   },
-  moveTray: ([move, disk]) => {
-    running().moveTray(move, disk);
+  moveTray: ([move, force, disk]) => {
+    running().moveTray(move, force, disk);
     return null;
   },
-  insert: async ([file, passphrases, disk]) => {
+  insert: async ([file, passphrases, force, disk]) => {
     const { handle } = file;
     const disc = discs.get(handle) ?? (await openDisc(file, passphrases, server.gateOf(handle)));
     discs.set(handle, disc);
-    running().insert(disc, disk);
+    running().insert(disc, force, disk);
     return null;
   },
   saveTrace: ([path]) => {

@@ -17,13 +17,14 @@ export const useLabHostStore = defineStore('lab-host', () => {
     lab.guarded(async () => {
       await platter.call('lab.fault', await lab.current(), next, lab.disk);
     });
-  const moveTray = (move: TrayMove) =>
+  /** `force`: also while the guest holds it locked. */
+  const moveTray = (move: TrayMove, force: boolean) =>
     lab.guarded(async () => {
-      if (lab.status) await platter.call('lab.moveTray', lab.status.id, move, lab.disk);
+      if (lab.status) await platter.call('lab.moveTray', lab.status.id, move, force, lab.disk);
     });
-  const insert = (image: ImageHandle) =>
+  const insert = (image: ImageHandle, force: boolean) =>
     lab.guarded(async () => {
-      if (lab.status) await platter.call('lab.insert', lab.status.id, image, lab.disk);
+      if (lab.status) await platter.call('lab.insert', lab.status.id, image, force, lab.disk);
     });
 
   return { fault, tray, setFault, moveTray, insert };

@@ -141,6 +141,23 @@ const SCENARIOS: readonly [string, Scenario][] = [
     },
   ],
   [
+    'a program has the disc open, as the guest of the lab: the host is refused, asks in vain, and uses force',
+    async (s) => {
+      await s.settle();
+      await s.guest(PREVENT(true), READ(3));
+      await s.host({ do: 'eject' });
+      await s.host({ do: 'change', disc: 1 });
+      await s.host({ do: 'open' });
+      await s.guest(READ(4));
+      await s.host({ do: 'eject', force: true });
+      await s.guest(READ(5), SENSE, READ(5), SENSE);
+      await s.host({ do: 'change', disc: 1 });
+      await s.settle();
+      await s.guest(READ(6), PREVENT(false));
+      await s.host({ do: 'eject' });
+    },
+  ],
+  [
     'blockdev-change-medium, with the events before everything else and without',
     async (s) => {
       await s.settle();

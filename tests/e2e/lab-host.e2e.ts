@@ -66,7 +66,18 @@ test.describe.serial('the host’s side of the laboratory', () => {
     await expect(state()).toHaveAttribute('data-state', 'running');
     const tray = page.getByTestId('tray');
     await expect(tray).toContainText('one.iso');
+    // Nothing is written to a disc, so what is to fail is a read.
+    await expect(page.getByRole('combobox', { name: 'Kind of request' })).toContainText('read');
+    // The guest holds the tray while its programs have the disc open: QEMU's eject is refused, eject -f is not.
+    await expect(tray).toContainText('locked');
     await tray.getByRole('button', { name: 'Eject' }).click();
+    await expect(page.getByRole('alert')).toContainText('The guest has locked the tray');
+    await expect(tray).toContainText('closed');
+    await accessible(page);
+    await screens(platter, 'lab-tray-locked');
+    await tray.getByLabel('By force (eject -f)').check();
+    await tray.getByRole('button', { name: 'Eject' }).click();
+    await expect(page.getByRole('alert')).toHaveCount(0);
     await expect(tray).toContainText('open');
     await expect(tray).toContainText('empty');
     await accessible(page);

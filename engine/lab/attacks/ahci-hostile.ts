@@ -12,6 +12,7 @@ import {
   TABLE,
 } from '../../ide/ahci/registers.ts';
 import { CMD, DEVICE } from '../../ide/ata.ts';
+import { OPCODE } from '../../scsi/opcode.ts';
 import { AtaHostile, type AtaHostileOptions } from './ata-hostile.ts';
 
 export interface AhciHostileOptions extends AtaHostileOptions {
@@ -36,11 +37,17 @@ export interface AhciCommand {
   words?: number;
   /** Where the header says that the command table is. */
   table?: number;
+  /** Of PACKET: the packet, which lies in the command table. */
+  packet?: readonly number[];
 }
 
 /** Queued commands are issued in tables of their own. */
 const TABLES = 8;
 const SECTOR = 512;
+const BLOCK = 2048;
+const PACKET_BYTES = 12;
+/** Most things that a drive has to tell before it answers. */
+const ATTENTIONS = 3;
 const RUNNING = PXCMD.fisReceive | PXCMD.spinUp | PXCMD.powerOn | PXCMD.start;
 const part = (value: number, shift: number): number => Math.floor(value / 2 ** shift) & 0xff;
 
@@ -109,6 +116,7 @@ export class AhciHostile extends AtaHostile {
     fis.set([count & 0xff, count >> 8], 12);
     fis.set(more.fis ?? []);
     memory.write(at, fis);
+    if (more.packet !== undefined) memory.write(at + TABLE.packet, Uint8Array.from(more.packet));
     regions.forEach(([address, bytes], i) => {
       const prd = memory.require(at + TABLE.prdt + i * TABLE.prdBytes, TABLE.prdBytes);
       memory.dirty(prd, TABLE.prdBytes);
@@ -116,7 +124,8 @@ export class AhciHostile extends AtaHostile {
       memory.view.setUint32(prd + 12, bytes - 1, true);
     });
     const header = this.list + slot * HEADER.bytes;
-    memory.writeUint(header, 4, (((more.prdtl ?? regions.length) << 16) | words) >>> 0);
+    const atapi = more.packet === undefined ? 0 : HEADER.atapi;
+    memory.writeUint(header, 4, (((more.prdtl ?? regions.length) << 16) | words | atapi) >>> 0);
     memory.writeUint(header + HEADER.moved, 4, 0);
     memory.writeUint(header + HEADER.table, 4, more.table ?? at);
     memory.writeUint(header + HEADER.table + 4, 4, 0);
@@ -160,5 +169,25 @@ export class AhciHostile extends AtaHostile {
       register('PxCI', PORT.ci),
       register('PxSACT', PORT.sact),
     ];
+  }
+}
+
+/** The same on a port with a CD-ROM drive, which is read by packets. */
+export class AhciDiscHostile extends AhciHostile {
+  /** Blocks of 2048 bytes. */
+  override read(lba: number, blocks: number): number {
+    // A reset, and then a new disc, are told of first (MMC-6, section 4.1.6), and each is an error that the port has to be restarted for.
+    for (let look = 0; look < ATTENTIONS; look++) {
+      this.start(this.list, this.received);
+      this.#packet([OPCODE.testUnitReady], 0);
+    }
+    const address = [lba >>> 24, (lba >>> 16) & 0xff, (lba >>> 8) & 0xff, lba & 0xff];
+    this.#packet([OPCODE.read10, 0, ...address, 0, 0, blocks], blocks * BLOCK);
+    return this.status;
+  }
+
+  #packet(cdb: readonly number[], bytes: number): void {
+    const packet = [...cdb, ...new Array<number>(PACKET_BYTES - cdb.length).fill(0)];
+    this.command(CMD.packet, { feature: 1, packet, regions: bytes === 0 ? [] : [[this.data, bytes]] });
   }
 }

@@ -3,7 +3,7 @@ import type { AttackOutcome } from '#contract/lab-attacks.ts';
 import { PORT, PXCMD, PXIS, TABLE } from '../../ide/ahci/registers.ts';
 import { CMD } from '../../ide/ata.ts';
 import type { AhciCommand, AhciHostile } from './ahci-hostile.ts';
-import type { Attack } from './attack.ts';
+import { attacksOf, type Attack } from './attack.ts';
 
 export type AhciAttack = Attack<AhciHostile>;
 
@@ -16,25 +16,7 @@ const MOST_PRDS = 0xffff;
 /** A command table with one region. */
 const TABLE_BYTES = TABLE.prdt + TABLE.prdBytes;
 
-const attack = (
-  id: string,
-  group: AhciAttack['group'],
-  expects: AttackOutcome,
-  source: string,
-  run: (hostile: AhciHostile) => AttackOutcome | undefined | void,
-  cves: readonly string[] = [],
-): AhciAttack => ({
-  id,
-  group,
-  expects,
-  source,
-  cves,
-  run: (hostile) => {
-    const seen = run(hostile) ?? undefined;
-    // Nothing but the driver's own memory may change.
-    return hostile.spilt ? 'served' : seen;
-  },
-});
+const attack = attacksOf<AhciHostile>();
 
 /** A command that is none: its slot stays issued, the drive does not hear of it. */
 const unheard = (id: string, source: string, more: AhciCommand): AhciAttack =>
@@ -64,6 +46,20 @@ const regions = (
     },
     cves,
   );
+
+/** Those that ask nothing of a disk's sectors: they can be tried on a CD-ROM drive as well. */
+const OF_ANY_DRIVE = new Set([
+  'ahci-list-outside',
+  'ahci-fis-outside',
+  'ahci-stopped',
+  'ahci-all-slots',
+  'ahci-table-outside',
+  'ahci-table-edge',
+  'ahci-fis-type',
+  'ahci-fis-multiplier',
+  'ahci-past-capacity',
+  'ahci-unknown-command',
+]);
 
 const QUEUED = 'Serial ATA 3.2, 13.6';
 
@@ -215,3 +211,5 @@ export const AHCI_ATTACKS: readonly AhciAttack[] = [
     return Buffer.compare(bytes, before) === 0 ? undefined : 'error';
   }),
 ];
+
+export const AHCI_DISC_ATTACKS: readonly AhciAttack[] = AHCI_ATTACKS.filter(({ id }) => OF_ANY_DRIVE.has(id));

@@ -1,8 +1,8 @@
 /** The hostile driver of an ATA disk, whatever its controller: its attacks, its memory, and the proof that the disk lives. */
 import type { GuestAllocator } from '../../guest/allocator.ts';
 import type { TraceRing } from '../../trace/ring.ts';
-import { AHCI_ATTACKS } from './ahci.ts';
-import { AhciHostile, type AhciHostileOptions } from './ahci-hostile.ts';
+import { AHCI_ATTACKS, AHCI_DISC_ATTACKS } from './ahci.ts';
+import { AhciDiscHostile, AhciHostile, type AhciHostileOptions } from './ahci-hostile.ts';
 import type { Attack } from './attack.ts';
 import { ATA_SCRATCH_BYTES, type AtaHostile, type AtaHostileOptions } from './ata-hostile.ts';
 import { ATAPI_ATTACKS } from './atapi.ts';
@@ -69,11 +69,16 @@ export function idePanel(
   return new HostilePanel(new AtaTarget(context, IDE_ATTACKS, make));
 }
 
-/** What can be tried on the disk at this port of an AHCI controller. */
+/** What can be tried on the disk, or the CD-ROM drive, at this port of an AHCI controller. */
 export function ahciPanel(
   context: AtaContext,
   place: Omit<AhciHostileOptions, keyof AtaHostileOptions>,
+  isCd: boolean,
 ): AttackPanel {
+  if (isCd) {
+    const disc = (scratch: number): AhciHostile => new AhciDiscHostile({ ...context, ...place, scratch });
+    return new HostilePanel(new AtaTarget(context, AHCI_DISC_ATTACKS, disc));
+  }
   const make = (scratch: number): AhciHostile => new AhciHostile({ ...context, ...place, scratch });
   return new HostilePanel(new AtaTarget(context, AHCI_ATTACKS, make));
 }

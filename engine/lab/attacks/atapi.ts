@@ -1,9 +1,8 @@
 /** Attacks on a CD-ROM drive on IDE: commands for another kind of drive, packets, byte counts (hostile-inputs, line 17). */
-import type { AttackOutcome } from '#contract/lab-attacks.ts';
 import { CMD } from '../../ide/ata.ts';
 import { BM_STATUS } from '../../ide/bus-master.ts';
 import { OPCODE } from '../../scsi/opcode.ts';
-import type { Attack } from './attack.ts';
+import { attacksOf, type Attack } from './attack.ts';
 import type { AtapiHostile } from './atapi-hostile.ts';
 
 export type AtapiAttack = Attack<AtapiHostile>;
@@ -13,24 +12,7 @@ const BLOCK = 2048;
 const ONES = [0xff, 0xff, 0xff, 0xff];
 const FIRST_BLOCK = [OPCODE.read10, 0, 0, 0, 0, 0, 0, 0, 1];
 
-const attack = (
-  id: string,
-  group: AtapiAttack['group'],
-  expects: AttackOutcome,
-  source: string,
-  run: (hostile: AtapiHostile) => AttackOutcome | undefined | void,
-  cves: readonly string[] = [],
-): AtapiAttack => ({
-  id,
-  group,
-  expects,
-  source,
-  cves,
-  run: (hostile) => {
-    const seen = run(hostile) ?? undefined;
-    return hostile.spilt ? 'served' : seen;
-  },
-});
+const attack = attacksOf<AtapiHostile>();
 
 /** A packet that must be refused. */
 const refused = (id: string, source: string, cdb: readonly number[], limit = BLOCK): AtapiAttack =>

@@ -16,3 +16,30 @@ export interface Attack<H extends HostileDriver> extends AttackInfo {
   /** Does it. Answers an outcome that cannot be read off the device. */
   run(hostile: H): AttackOutcome | undefined;
 }
+
+/** A driver that can see whether anything but its own memory has changed. */
+interface Watchful extends HostileDriver {
+  readonly spilt: boolean;
+}
+
+/** Makes attacks of a driver that has memory of its own: nothing else may change, whatever the attack says of the device. */
+export function attacksOf<H extends Watchful>() {
+  return (
+    id: string,
+    group: AttackInfo['group'],
+    expects: AttackOutcome,
+    source: string,
+    run: (hostile: H) => AttackOutcome | undefined | void,
+    cves: readonly string[] = [],
+  ): Attack<H> => ({
+    id,
+    group,
+    expects,
+    source,
+    cves,
+    run: (hostile) => {
+      const seen = run(hostile) ?? undefined;
+      return hostile.spilt ? 'served' : seen;
+    },
+  });
+}

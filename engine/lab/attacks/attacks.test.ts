@@ -70,6 +70,8 @@ describe.each([
   ['IDE', '-M pc -device ide-hd,drive=d0', 20],
   ['IDE by PIO, the second drive', '-M pc -append libata.dma=0 -device ide-hd,unit=1,drive=d0', 20],
   ['AHCI of the board', '-M q35 -device ide-hd,drive=d0', 26],
+  ['AHCI of the board, a CD-ROM', '-M q35 -device ide-cd,drive=d0', 10],
+  ['IDE, a CD-ROM', '-M pc -device ide-cd,drive=d0', 10],
   ['AHCI in a slot', '-M pc -device ahci,id=a0 -device ide-hd,bus=a0.1,drive=d0', 26],
 ])('a hostile driver of %s', (_, devices, count) => {
   it('is answered as the specification says every time, changes nothing on the disk, and leaves a device that works', async () => {

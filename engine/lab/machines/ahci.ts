@@ -60,7 +60,8 @@ export const ahci: MachineKind = {
     const disks = context.disks.map((disk, unit) => {
       const port = device.ports[numbers[unit]];
       const details = () => ahciSections({ device, port });
-      const attacks = ahciPanel(context, { registers: found.registers, port: port.number });
+      const at = { registers: found.registers, port: port.number };
+      const attacks = ahciPanel(context, at, port.drive.isCd);
       const { label } = disk.wanted;
       const view = plainDevice(label, device.pci, () => port.drive.status, details, attacks);
       return { driver, unit, device: view, removable: trayOf(port.drive) };
