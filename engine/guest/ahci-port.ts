@@ -17,7 +17,7 @@ import type { GuestMemory } from '../machine/memory.ts';
 import { OP } from '../trace/format.ts';
 import { highWord } from '../trace/ring.ts';
 import type { GuestAllocator } from './allocator.ts';
-import type { AtaIdentity, Segment } from './ata.ts';
+import type { FoundDrive, Segment } from './ata.ts';
 import type { BlockRequest } from './block-request.ts';
 
 const TABLE_BYTES = 4096;
@@ -50,11 +50,8 @@ export class AhciPort {
   readonly registers: number;
   readonly list: number;
   readonly received: number;
-  identity!: AtaIdentity;
-  /** A CD-ROM drive: everything but the probe goes through packets. */
-  packets = false;
-  /** Bytes of the disk or the disc; 0 without one. */
-  capacity = 0;
+  /** What the probe has found there. */
+  drive!: FoundDrive;
   /** Where a packet's answer of a few bytes goes. */
   answer = 0;
   /** Commands that it may have at a time. */

@@ -73,23 +73,24 @@ export class AhciProbe {
     for (const value of COMRESET) bus.write(registers + PORT.sctl, 4, value);
     const present = (bus.read(registers + PORT.ssts, 4) & 15) === 3;
     const signature = bus.read(registers + PORT.sig, 4);
-    port.packets = signature === SIGNATURE.packet;
-    if (!present || (signature !== SIGNATURE.disk && !port.packets)) {
+    const packets = signature === SIGNATURE.packet;
+    if (!present || (signature !== SIGNATURE.disk && !packets)) {
       const value = `ata${port.number + 1}`;
       throw new PlatterError('guest.no-ata', `there is no ATA disk at ${value}`, { field: 'PxSIG', value });
     }
     bus.write(registers + PORT.serr, 4, bus.read(registers + PORT.serr, 4));
     const page = this.#controller.allocator.take(SECTOR);
     port.answer = page;
-    const identify = port.packets ? CMD.identifyPacket : CMD.identify;
+    const identify = packets ? CMD.identifyPacket : CMD.identify;
     this.#polled(port, identify, 0, 0, [{ address: page, bytes: SECTOR }]);
     const bytes = new Uint8Array(SECTOR);
     this.#controller.memory.read(page, bytes);
-    port.identity = parseIdentity(bytes);
-    port.capacity = port.packets
+    const identity = parseIdentity(bytes);
+    const capacity = packets
       ? discCapacity((packet, most) => this.#polledPacket(port, packet, most))
-      : port.identity.sectors * SECTOR;
-    port.depth = port.packets ? 1 : Math.max(1, Math.min(SLOTS, port.identity.queue));
+      : identity.sectors * SECTOR;
+    port.drive = { identity, packets, capacity };
+    port.depth = packets ? 1 : Math.max(1, Math.min(SLOTS, identity.queue));
     this.#polled(port, CMD.setFeatures, 3, ULTRA_DMA_5, []);
     bus.write(registers + PORT.is, 4, 0xffff_ffff);
   }
@@ -97,7 +98,7 @@ export class AhciProbe {
   /** Locks or unlocks the doors of CD-ROM drives. */
   lockDoors(ports: readonly AhciPort[], locked: boolean): void {
     for (const port of ports) {
-      if (port.packets) lockDoor((packet, most) => this.#polledPacket(port, packet, most), locked);
+      if (port.drive.packets) lockDoor((packet, most) => this.#polledPacket(port, packet, most), locked);
     }
   }
 

@@ -84,11 +84,11 @@ export class AhciDriver extends GeneratorDriver {
     port.inFlight++;
     port.queued = queued;
     onSlot(port.number, slot, requestId);
-    const packet = port.packets ? readPacket(sector, request.sectors) : undefined;
+    const packet = port.drive.packets ? readPacket(sector, request.sectors) : undefined;
     const fis = queued
       ? queuedFis(request, slot)
       : packet === undefined
-        ? plainFis(request, port.identity)
+        ? plainFis(request, port.drive.identity)
         : PACKET_FIS;
     trace.emit(E.ata_qc_issue, requestId, slot, fis[2], sector >>> 0, highWord(sector));
     yield;
@@ -162,7 +162,7 @@ export class AhciDriver extends GeneratorDriver {
   *#recover(cpu: DriverCpu, port: AhciPort): Steps {
     const { access } = cpu;
     for (const value of RESTART) yield* access.write(port.registers + PORT.cmd, 4, value);
-    if (port.packets) {
+    if (port.drive.packets) {
       yield* this.#recoverPacket(cpu, port);
       return;
     }

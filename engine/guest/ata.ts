@@ -29,6 +29,15 @@ export interface AtaIdentity {
   queue: number;
 }
 
+/** What a driver knows of a drive that it has found. */
+export interface FoundDrive {
+  identity: AtaIdentity;
+  /** A CD-ROM drive: everything but the probe goes through packets. */
+  packets: boolean;
+  /** Bytes of the disk or the disc; 0 without one. */
+  capacity: number;
+}
+
 /** Reads the page of IDENTIFY DEVICE (ATA/ATAPI-7, section 6.17). */
 export function parseIdentity(page: Uint8Array): AtaIdentity {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);

@@ -2,21 +2,12 @@
 import { PlatterError } from '../errors.ts';
 import { CMD, CONTROL, DEVICE, SECTOR, STATUS } from '../ide/ata.ts';
 import { REGISTER } from '../ide/channel.ts';
-import { parseIdentity, PATIENCE, ULTRA_DMA_5, type AtaIdentity } from './ata.ts';
+import { parseIdentity, PATIENCE, ULTRA_DMA_5, type FoundDrive } from './ata.ts';
 import { discCapacity, lockDoor, PACKET_SIGNATURE, wordsOf } from './atapi.ts';
 import type { GuestBus } from './bus.ts';
 
 /** Most bytes of one piece of a packet's answer. */
 const PACKET_LIMIT = 0x800;
-
-/** What the driver knows of a drive. */
-export interface FoundDrive {
-  identity: AtaIdentity;
-  /** A CD-ROM drive: everything but the probe goes through packets. */
-  packets: boolean;
-  /** Bytes of the disk or the disc; 0 without one. */
-  capacity: number;
-}
 
 export interface IdeProbeOptions {
   bus: GuestBus;

@@ -12,13 +12,13 @@ import { OP } from '../trace/format.ts';
 import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
 import type { GuestAllocator } from './allocator.ts';
-import { EIO, MAX_SECTORS, MAX_SEGMENTS, segmentsOf, taskOf, type TaskFile } from './ata.ts';
+import { EIO, MAX_SECTORS, MAX_SEGMENTS, segmentsOf, taskOf, type FoundDrive, type TaskFile } from './ata.ts';
 import { isAttention, MOST_RETRIES, PACKETS, readPacket, SENSE_BYTES, senseOf, wordsOf } from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
 import { GeneratorDriver } from './generator-driver.ts';
-import { IdeProbe, type FoundDrive } from './ide-probe.ts';
+import { IdeProbe } from './ide-probe.ts';
 import type { RegisterAccess, Steps } from './register-access.ts';
 
 const PAGE = 4096;

@@ -7,6 +7,7 @@ import { E } from '../trace/registry.ts';
 import type { TraceRing } from '../trace/ring.ts';
 import type { IoErrors } from '../machine/io-errors.ts';
 import { DEVICE, DMA, ERROR, SECTOR, STATUS, type DmaKind } from './ata.ts';
+import { addressOf, setAddress } from './address.ts';
 import { geometryOfSize, type Geometry } from './geometry.ts';
 import { CANCELLED, type Finished, type IdeIo, type Transfer } from './io.ts';
 import { DRIVE_DEFAULTS, type IdeDriveOptions } from './options.ts';
@@ -231,42 +232,12 @@ export class IdeDrive {
 
   // ---- sectors ----
 
-  /** LBA48, LBA28 or cylinder, head and sector, as the device register says; below 0 for sector 0 of the first track. */
+  /** Where the command begins, as the registers say it; below 0 for sector 0 of the first track. */
   get sector(): number {
-    const low = this.lbaLow + this.lbaMid * 0x100 + this.lbaHigh * 0x1_0000;
-    if ((this.device & DEVICE.lba) === 0) {
-      const track = (this.lbaHigh * 256 + this.lbaMid) * this.heads + (this.device & DEVICE.head);
-      return track * this.track + this.lbaLow - 1;
-    }
-    if (!this.lba48) return (this.device & DEVICE.head) * 0x100_0000 + low;
-    const { lbaLow, lbaMid, lbaHigh } = this.previous;
-    return (lbaHigh * 0x1_0000 + lbaMid * 0x100 + lbaLow) * 0x100_0000 + low;
+    return addressOf(this);
   }
-
   set sector(sector: number) {
-    const byte = (shift: number): number => Math.floor(sector / 2 ** shift) & 0xff;
-    if ((this.device & DEVICE.lba) === 0) {
-      const cylinder = this.heads * this.track;
-      // A geometry of nothing, which INITIALIZE DEVICE PARAMETERS can make, has no place for any sector.
-      const rest = cylinder === 0 ? 0 : sector % cylinder;
-      const number = cylinder === 0 ? 0 : Math.floor(sector / cylinder);
-      this.lbaHigh = (number >> 8) & 0xff;
-      this.lbaMid = number & 0xff;
-      const head = this.track === 0 ? 0 : Math.floor(rest / this.track) & DEVICE.head;
-      this.device = (this.device & ~DEVICE.head) | head;
-      this.lbaLow = this.track === 0 ? 0 : ((rest % this.track) + 1) & 0xff;
-      return;
-    }
-    this.lbaLow = byte(0);
-    this.lbaMid = byte(8);
-    this.lbaHigh = byte(16);
-    if (this.lba48) {
-      this.previous.lbaLow = byte(24);
-      this.previous.lbaMid = byte(32);
-      this.previous.lbaHigh = byte(40);
-    } else {
-      this.device = (this.device & ~DEVICE.head) | (byte(24) & DEVICE.head);
-    }
+    setAddress(this, sector);
   }
 
   inRange(sector: number, count: number): boolean {

@@ -21,6 +21,8 @@ export interface Board {
   writeBytes(address: number, bytes: Uint8Array): Promise<void>;
   /** Changes of the level of the device's interrupt line since the last call. */
   lines(): Promise<string[]>;
+  /** Waits until the host has done all that it was asked for so far. Left out: an access returns when that is so, or nobody needs it. */
+  drain?(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -6,6 +6,7 @@ import { PciRoot } from '#engine/machine/pci/root.ts';
 import type { TraceRing } from '#engine/trace/ring.ts';
 import { qemuBoard, type Board } from './board.ts';
 import { machine } from './machine-board.ts';
+import type { Qmp } from './qmp.ts';
 import type { QTest } from './qtest.ts';
 
 /** Where each controller is on both machines: the PIIX3's is part of QEMU's `pc`; a `q35` has numbered its twelve SATA drives before. */
@@ -17,9 +18,15 @@ export type IdeModel = keyof typeof IDE_PLACE;
 export const IDE_MODELS = Object.keys(IDE_PLACE) as readonly IdeModel[];
 
 /** QEMU's side; the lines of the I/O APIC are told with their numbers. */
-export function qemuPc(qtest: QTest): Board {
+export function qemuPc(qtest: QTest, qmp?: Qmp): Board {
   return {
     ...qemuBoard(qtest),
+    // `stop` ends in `bdrv_drain_all`, whether the machine runs or not (softmmu/cpus.c, do_vm_stop).
+    ...(qmp === undefined ? {} : { drain: async () => void (await qmp.ask('stop')) }),
+    close: async () => {
+      qmp?.close();
+      await qtest.close();
+    },
     lines: async () => {
       await qtest.ask('inl 0xcf8');
       return qtest.takeInterrupts();

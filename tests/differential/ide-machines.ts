@@ -9,6 +9,7 @@ import { arrayNode } from '#engine/virtio/testing/rig.ts';
 import type { Board } from './board.ts';
 import { platterPc, qemuPc, type IdeModel } from './ide-board.ts';
 import { IdeScript } from './ide-driver.ts';
+import { Qmp } from './qmp.ts';
 import { QTest } from './qtest.ts';
 
 export const DISK = 16 * 1024 * 1024;
@@ -67,9 +68,10 @@ async function start(model: IdeModel, folder: string): Promise<IdeMachines> {
     `ide-hd,drive=small,bus=${bus}.0,unit=1,serial=an ide disk,model=Platter,ver=1.0`,
     `ide-cd,drive=disc,bus=${bus}.1,unit=0`,
   ].flatMap((device) => ['-device', device]);
+  const socket = join(folder, 'qmp.sock');
   const qtest = await QTest.start(
     join(folder, 'q.sock'),
-    [...options, ...NAMES.flatMap(drive), ...devices],
+    [...options, ...NAMES.flatMap(drive), ...devices, '-qmp', `unix:${socket},server=on,wait=off`],
     machine,
   );
   await qtest.ask('irq_intercept_in ioapic');
@@ -92,7 +94,7 @@ async function start(model: IdeModel, folder: string): Promise<IdeMachines> {
     { kind: 'cd', node: nodes[2] },
     undefined,
   ];
-  const boards = [platterPc(drives, model), qemuPc(qtest)];
+  const boards = [platterPc(drives, model), qemuPc(qtest, await Qmp.connect(socket))];
   return { model, folder, boards, disks: nodes.map(({ disk }) => disk) };
 }
 

@@ -6,9 +6,11 @@ import { DATA_AT, TABLE_AT, type IdeScript } from './ide-driver.ts';
 
 const BUSY = 0x80;
 const DATA_REQUEST = 0x08;
-/** How long QEMU may be busy, and how long it may move data, before it is thought to wait for something that will not come. */
-const BUSY_MS = 2000;
-const MOVING_MS = 500;
+/**
+ * A command is a chain of requests to the host, each begun when the one before it has ended. A drive that has not ended its command after
+ * so many drains of the host waits for something that will not come: the longest command of a script takes 64 KiB at a time.
+ */
+const DRAINS = 64;
 
 const DMA_CODES: readonly number[] = [
   CMD.readDma,
@@ -50,19 +52,21 @@ export class RandomScript {
     this.#pick = (most) => Math.floor(random.next() * most);
   }
 
-  /** Platter's device has done all it can when an access returns. */
-  #patience(ms: number): number {
-    return Date.now() + (this.#driver.board.name === 'platter' ? 0 : ms);
+  /** Platter's device has done all it can when an access returns; QEMU's goes on when the host has. False when that was often enough. */
+  async #drain(drains: number): Promise<boolean> {
+    const { board } = this.#driver;
+    if (board.drain === undefined || drains >= DRAINS) return false;
+    await board.drain();
+    return true;
   }
 
   /** Waits until the drive is not busy; one that will be so for ever is reset. Answers whether it asks for data. */
   async #wantsData(): Promise<boolean> {
     const driver = this.#driver;
-    const until = this.#patience(BUSY_MS);
-    for (;;) {
+    for (let drains = 0; ; drains++) {
       const status = await driver.alternate();
       if ((status & BUSY) === 0) return (status & DATA_REQUEST) !== 0;
-      if (Date.now() < until) continue;
+      if (await this.#drain(drains)) continue;
       driver.note('stuck', status);
       await driver.reset();
     }
@@ -70,9 +74,9 @@ export class RandomScript {
 
   /** Waits until nothing is under way that will end by itself. */
   async #quiet(): Promise<void> {
-    const until = this.#patience(MOVING_MS);
-    while ((await this.#wantsData()) && this.#dma && Date.now() < until) {
+    for (let drains = 0; (await this.#wantsData()) && this.#dma; drains++) {
       if (((await this.#driver.master(BM.status)) & 1) === 0) return;
+      if (!(await this.#drain(drains))) return;
     }
   }
 
