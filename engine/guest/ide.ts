@@ -54,6 +54,8 @@ interface Command {
   moved: number;
   /** Of a CD-ROM drive: times that it was sent. */
   tries: number;
+  /** The bus master was stopped in the middle: an interrupt came that was not the command's end, as a drive with a tray sends them. */
+  cut: boolean;
 }
 
 export class IdeDriver extends GeneratorDriver {
@@ -120,7 +122,7 @@ export class IdeDriver extends GeneratorDriver {
   *submitSteps({ access }: DriverCpu, _queue: number, request: BlockRequest): Steps {
     const data = request.op === OP.read || request.op === OP.write;
     const task = this.#driveOf(request).packets ? this.#packetTask(request) : this.#taskOf(request);
-    const current = { request, task, moved: 0, tries: 0 };
+    const current = { request, task, moved: 0, tries: 0, cut: false };
     this.#current = current;
     this.#o.onRequest(request.requestId);
     yield* this.#send(access, current, data);
@@ -143,6 +145,8 @@ export class IdeDriver extends GeneratorDriver {
     const { request, task } = current;
     const { channel } = this.#o;
     current.tries++;
+    current.cut = false;
+    current.moved = 0;
     this.#emit(E.ata_qc_issue, 0, task.command, request.sector >>> 0, highWord(request.sector));
     yield;
     yield* this.#select(access, task.device);
@@ -323,13 +327,19 @@ export class IdeDriver extends GeneratorDriver {
       this.#emit(E.ata_bmdma_status, this.#o.channel, status);
       yield;
       if ((status & BM_STATUS.interrupt) === 0) return;
+      current.cut = (status & BM_STATUS.active) !== 0;
       yield* this.#stop(access);
     }
-    if (((yield* this.#pause(access)) & STATUS.bsy) !== 0) return;
+    if (((yield* this.#pause(access)) & STATUS.bsy) !== 0) {
+      // The line is let go, so that the command's own interrupt is heard: Linux looks for it after half a minute (`ata_sff_lost_interrupt`).
+      yield* this.#in(access, REGISTER.status);
+      return;
+    }
     const status = yield* this.#in(access, REGISTER.status);
     yield* this.#clearInterrupt(access);
     if ((status & (STATUS.err | STATUS.df)) !== 0) {
-      const again = packets && (yield* this.#attention(access, request)) && current.tries <= MOST_RETRIES;
+      const told = packets && (yield* this.#attention(access, request));
+      const again = packets && (told || current.cut) && current.tries <= MOST_RETRIES;
       if (again) yield* this.#send(access, current, data);
       else yield* this.#end(cpu, current, status);
       return;

@@ -145,9 +145,19 @@ describe('a tray', () => {
     expect(counts[E.luring_co_submit]).toBeGreaterThan(60);
   });
 
+  it.each(DRIVES)('is asked for in vain at any moment, and the guest reads on: %s', async (_, line) => {
+    const lab = open(line, { ...READ, iodepth: 4 }, true);
+    for (let i = 0; lab.state !== 'finished' && lab.state !== 'failed'; i++) {
+      for (let events = 0; events < 331; events++) await lab.step('event');
+      if (lab.state === 'paused') expect(() => lab.moveTray('eject')).toThrow();
+    }
+    expect(lab.error).toBeUndefined();
+    expect(look(lab).counters).toMatchObject({ requests: BYTES / 4096, errors: 0 });
+  });
+
   it.each(DRIVES)('can be moved at any moment: %s', async (_, line) => {
     const lab = open(line, { ...READ, iodepth: 4 }, true);
-    for (let i = 0; lab.state !== 'finished'; i++) {
+    for (let i = 0; lab.state !== 'finished' && lab.state !== 'failed'; i++) {
       for (let events = 0; events < 37; events++) await lab.step('event');
       lab.moveTray(i % 2 === 0 ? 'open' : 'close', true);
     }

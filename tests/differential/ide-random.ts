@@ -8,7 +8,7 @@ const BUSY = 0x80;
 const DATA_REQUEST = 0x08;
 /**
  * A command is a chain of requests to the host, each begun when the one before it has ended. A drive that has not ended its command after
- * so many drains of the host waits for something that will not come: the longest command of a script takes 64 KiB at a time.
+ * so many drains of the host, more than any command of a script has pieces, waits for something that will not come.
  */
 const DRAINS = 64;
 
