@@ -13,6 +13,8 @@ export const SENSE_BYTES = 18;
 const CAPACITY_BYTES = 8;
 /** Times that a command is sent again after a unit attention (`MAX_RETRIES` of Linux's sr). */
 export const MOST_RETRIES = 5;
+/** Sense keys (SPC-4, section 4.5.6). */
+export const NOT_READY = 2;
 const UNIT_ATTENTION = 6;
 
 function packet(...bytes: number[]): Uint8Array {

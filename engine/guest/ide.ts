@@ -13,7 +13,17 @@ import { E } from '../trace/registry.ts';
 import { highWord, type TraceRing } from '../trace/ring.ts';
 import type { GuestAllocator } from './allocator.ts';
 import { EIO, MAX_SECTORS, MAX_SEGMENTS, segmentsOf, taskOf, type FoundDrive, type TaskFile } from './ata.ts';
-import { isAttention, MOST_RETRIES, PACKETS, readPacket, SENSE_BYTES, senseOf, wordsOf } from './atapi.ts';
+import type { Sense } from '../scsi/sense.ts';
+import {
+  isAttention,
+  MOST_RETRIES,
+  NOT_READY,
+  PACKETS,
+  readPacket,
+  SENSE_BYTES,
+  senseOf,
+  wordsOf,
+} from './atapi.ts';
 import type { BlockRequest } from './block-request.ts';
 import type { GuestBus } from './bus.ts';
 import type { DriverCpu, DriverLimits } from './driver.ts';
@@ -284,8 +294,8 @@ export class IdeDriver extends GeneratorDriver {
     return low | ((yield* this.#in(access, REGISTER.lbaHigh)) << 8);
   }
 
-  /** REQUEST SENSE by PIO, polled (`atapi_eh_request_sense`). True when the command is to be sent again. */
-  *#attention(access: RegisterAccess, request: BlockRequest): Steps<boolean> {
+  /** REQUEST SENSE by PIO, polled (`atapi_eh_request_sense`). */
+  *#sense(access: RegisterAccess, request: BlockRequest): Steps<Sense | undefined> {
     const device = DEVICE.obsolete | (this.#isSecond(request) ? DEVICE.second : 0);
     yield* this.#load(access, {
       command: CMD.packet,
@@ -306,7 +316,7 @@ export class IdeDriver extends GeneratorDriver {
     yield* this.#in(access, REGISTER.status);
     // It was polled: the interrupts that it raised must not count for the command that follows.
     yield* this.#clearInterrupt(access);
-    return isAttention(senseOf(answer));
+    return senseOf(answer);
   }
 
   // ---- up ----
@@ -338,8 +348,9 @@ export class IdeDriver extends GeneratorDriver {
     const status = yield* this.#in(access, REGISTER.status);
     yield* this.#clearInterrupt(access);
     if ((status & (STATUS.err | STATUS.df)) !== 0) {
-      const told = packets && (yield* this.#attention(access, request));
-      const again = packets && (told || current.cut) && current.tries <= MOST_RETRIES;
+      const sense = packets ? yield* this.#sense(access, request) : undefined;
+      const cut = current.cut && sense?.key !== NOT_READY;
+      const again = packets && (isAttention(sense) || cut) && current.tries <= MOST_RETRIES;
       if (again) yield* this.#send(access, current, data);
       else yield* this.#end(cpu, current, status);
       return;

@@ -52,8 +52,8 @@ export interface Machine {
   hardware: readonly LabHardware[];
   /** In the order in which they were asked for. */
   disks: readonly LabDisk[];
-  /** What the host has taken of all threads' requests and not yet reported. */
-  host: { readonly inFlight: number };
+  /** What the host has taken of all threads' requests and not yet reported, and how it is reached. */
+  host: Pick<QemuThreads, 'inFlight' | 'reach'>;
   runState: RunState;
   /** The interrupt controllers. */
   apics: LocalApics;
