@@ -74,8 +74,9 @@ export class RandomScript {
 
   /** Waits until nothing is under way that will end by itself. */
   async #quiet(): Promise<void> {
-    for (let drains = 0; (await this.#wantsData()) && this.#dma; drains++) {
-      if (((await this.#driver.master(BM.status)) & 1) === 0) return;
+    for (let drains = 0; ; drains++) {
+      const moving = (await this.#wantsData()) && this.#dma;
+      if (!moving || ((await this.#driver.master(BM.status)) & 1) === 0) return;
       if (!(await this.#drain(drains))) return;
     }
   }

@@ -187,7 +187,7 @@ export class AhciDiscHostile extends AhciHostile {
   }
 
   #packet(cdb: readonly number[], bytes: number): void {
-    const packet = [...cdb, ...new Array<number>(PACKET_BYTES - cdb.length).fill(0)];
+    const packet = Array.from({ length: PACKET_BYTES }, (_, i) => cdb[i] ?? 0);
     this.command(CMD.packet, { feature: 1, packet, regions: bytes === 0 ? [] : [[this.data, bytes]] });
   }
 }
