@@ -33,7 +33,7 @@ export function packZlib(bytes: Uint8Array): Promise<Uint8Array> {
 /** One Zstandard frame. */
 export const packZstd: Pack = async (bytes, limit) => {
   const packed = workers.readyForZstd
-    ? await workers.run('zstd', bytes.slice(), ZSTD_LEVEL)
+    ? await workers.run('zstd', new Uint8Array(bytes), ZSTD_LEVEL)
     : await packZstdHere(bytes);
   return packed.length > limit ? undefined : packed;
 };

@@ -3,10 +3,9 @@
  * makes it is as much as the work; here requests go over in batches.
  */
 import { availableParallelism } from 'node:os';
-import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
-import * as zlib from 'node:zlib';
 import { WORKER_SOURCE } from './worker-source.ts';
+import { NATIVE_ZSTD, zstdPath } from './zstd-library.ts';
 
 /** Raw deflate and Zstandard; `argument` is the size of what comes out, for `zstd` the level. */
 export type Operation = 'inflate' | 'unzstd' | 'zstd';
@@ -160,22 +159,3 @@ class WorkerPool {
 }
 
 export const workers = new WorkerPool();
-
-/** Node has Zstandard itself from 22.15 on. */
-const NATIVE_ZSTD = 'zstdCompressSync' in zlib;
-
-let foundZstd: { path: string | undefined } | undefined;
-
-/** Zstandard as WebAssembly; undefined where the package is not there: a product that was moved without it. */
-function zstdPath(): string | undefined {
-  foundZstd ??= { path: NATIVE_ZSTD ? undefined : resolveZstd() };
-  return foundZstd.path;
-}
-
-function resolveZstd(): string | undefined {
-  try {
-    return createRequire(import.meta.url).resolve('@foxglove/wasm-zstd');
-  } catch {
-    return undefined;
-  }
-}

@@ -1,8 +1,11 @@
 /** Frames of every shape, unpacked here and in another thread. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { noise } from '../testing/bytes.ts';
 import { packZstd } from './pack.ts';
+import { prepareZstd } from './zstd-library.ts';
 import { unzstdCluster, unzstdClusterLater } from './zstd.ts';
+
+beforeAll(() => prepareZstd());
 
 const SIZE = 4096;
 const bytes = Uint8Array.from(noise(SIZE, 7), (byte) => byte & 15);
@@ -19,6 +22,8 @@ function frame(content: Uint8Array, sized: boolean): Uint8Array {
 
 const joined = (...parts: Uint8Array[]): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(parts.flatMap((part) => [...part]));
+
+const text = (out: Uint8Array): string => Buffer.from(out).toString('base64');
 
 /** Sectors are filled up behind a frame. */
 const PADDING = new Uint8Array(300).fill(0xaa);
@@ -53,4 +58,32 @@ it.each<[string, () => Uint8Array<ArrayBuffer>]>([
 ])('a frame %s is refused, here and in another thread', async (_what, make) => {
   expect(() => unzstdCluster(make(), SIZE)).toThrow(Error);
   await expect(unzstdClusterLater(make(), SIZE)).rejects.toThrow(Error);
+});
+
+it('damaged frames end in bytes or in an error, the same in both', async () => {
+  const whole = (await packZstd(bytes, SIZE)) ?? new Uint8Array(0);
+  const places = noise(1200, 3);
+  const damaged = Array.from({ length: places.length / 3 }, (_, index) => {
+    const packed = joined(whole);
+    // Blocks' headers and tables lie at the start.
+    packed[(places[index * 3] * (index % 2 === 0 ? 1 : 9)) % packed.length] = places[index * 3 + 1];
+    return packed;
+  });
+  const here = damaged.map((packed) => {
+    try {
+      return text(unzstdCluster(packed, SIZE));
+    } catch {
+      return undefined;
+    }
+  });
+  const later = await Promise.all(
+    damaged.map((packed) =>
+      unzstdClusterLater(packed, SIZE).then(
+        (out) => text(out),
+        () => undefined,
+      ),
+    ),
+  );
+  expect(later).toEqual(here);
+  expect(new Set(here.map((out) => out === undefined)).size).toBe(2);
 });

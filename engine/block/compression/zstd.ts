@@ -1,20 +1,10 @@
 /** Zstandard frames (RFC 8878), bounded: the frame's own claims are checked before anything is unpacked. */
-import * as zlib from 'node:zlib';
-import { Decompress } from 'fzstd';
 import { StructReader } from '../../bytes/reader.ts';
 import { exactly } from './deflate.ts';
 import { workers } from './worker-pool.ts';
+import { unpackFrame } from './zstd-library.ts';
 
 const FRAME_MAGIC = 0xfd2f_b528;
-
-interface Options {
-  chunkSize: number;
-  maxOutputLength: number;
-}
-/** Node has Zstandard itself from 22.15 on. */
-const native = zlib as unknown as {
-  zstdDecompressSync?: (bytes: Uint8Array, options: Options) => Uint8Array;
-};
 
 /**
  * The same as `unzstdCluster`, in another thread where there is one that can. `packed` and `target` as for `inflateClusterLater`: what
@@ -31,40 +21,23 @@ export async function unzstdClusterLater(
   return exactly(await workers.run('unzstd', packed, size, target, length), size);
 }
 
-/** Exactly `size` bytes out of the first frames in `packed`; padding after them is ignored. Throws when it is damaged. */
+/**
+ * Exactly `size` bytes out of the first frames in `packed`; padding after them is ignored. Throws when it is damaged. `prepareZstd` was
+ * waited for.
+ */
 export function unzstdCluster(packed: Uint8Array, size: number): Uint8Array {
   const out = new Uint8Array(size);
   let done = 0;
   for (let at = 0; done < size;) {
     const { length } = frameSizes(packed.subarray(at), size);
-    const part = unpackFrame(packed.subarray(at, at + length), out.subarray(done));
+    const part = unpackFrame(packed.subarray(at, at + length), size - done);
     if (part.length === 0) throw new Error('an empty zstd frame');
     if (done + part.length > size) throw new Error('more came out than one cluster');
-    if (part.buffer !== out.buffer) out.set(part, done);
+    out.set(part, done);
     done += part.length;
     at += length;
   }
   return out;
-}
-
-function unpackFrame(frame: Uint8Array, room: Uint8Array): Uint8Array {
-  if (native.zstdDecompressSync === undefined) return unpackHere(frame, room);
-  return native.zstdDecompressSync(frame, {
-    chunkSize: Math.max(room.length, 64),
-    maxOutputLength: room.length,
-  });
-}
-
-/** Block by block: given a whole frame, the library does not tell how much came out. */
-function unpackHere(frame: Uint8Array, room: Uint8Array): Uint8Array {
-  let done = 0;
-  const blocks = new Decompress((block) => {
-    if (done + block.length > room.length) throw new Error('more came out than one cluster');
-    room.set(block, done);
-    done += block.length;
-  });
-  blocks.push(frame, true);
-  return room.subarray(0, done);
 }
 
 interface FrameSizes {

@@ -1,10 +1,11 @@
 /** Opening a qcow2 image: header, extensions, tables; each is held against the file before it is read. */
 import { PlatterError } from '../../../errors.ts';
 import { wait, type Steps } from '../../../maybe.ts';
+import { prepareZstd } from '../../compression/zstd-library.ts';
 import type { OpenContext } from '../../format.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { readDirectory, type BitmapRecord } from './bitmaps/directory.ts';
-import { AUTOCLEAR, INCOMPATIBLE, TABLE_ENTRY } from './constants.ts';
+import { AUTOCLEAR, COMPRESSION_NAMES, INCOMPATIBLE, TABLE_ENTRY } from './constants.ts';
 import { openEncryption } from './encryption.ts';
 import { badField, truncated } from './errors.ts';
 import { repairQcow2 } from './check/repair.ts';
@@ -30,6 +31,7 @@ export function* openState(storage: Storage, context: OpenContext): Steps<Qcow2S
   const extensions = parseExtensions(cluster, header);
   const readOnly = context.readOnly || storage.readOnly;
   checkFeatures(header, extensions, readOnly || context.repair === true);
+  if (COMPRESSION_NAMES[header.compressionType] === 'zstd') yield* wait(prepareZstd());
   const l1 = yield* readTable(
     storage,
     'L1 table',
