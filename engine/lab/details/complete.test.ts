@@ -17,7 +17,7 @@ async function lab(devices: string): Promise<Lab> {
     line: parseCommandLine(`-smp 2 ${DRIVE} ${devices}`),
     drives: () => node,
     workload: {
-      rw: 'randrw',
+      rw: devices.includes('ide-cd') ? 'randread' : 'randrw',
       bs: 4096,
       iodepth: 4,
       numberIos: 40,
@@ -69,6 +69,9 @@ it.each([
   ['IDE', '-M pc -device ide-hd,drive=d0'],
   ['IDE by PIO', '-M pc -append libata.dma=0 -device ide-hd,drive=d0'],
   ['AHCI', '-M q35 -device ide-hd,drive=d0'],
+  ['a CD-ROM drive on IDE', '-M pc -device ide-cd,drive=d0'],
+  ['a CD-ROM drive on AHCI', '-M q35 -device ide-cd,drive=d0'],
+  ['a PIIX4 in a slot', '-M q35 -device piix4-ide,id=p,addr=6 -device ide-hd,bus=p.1,drive=d0'],
   [
     'a device behind a root port',
     '-M q35 -device pcie-root-port,id=rp -device virtio-blk-pci,bus=rp,drive=d0',

@@ -57,6 +57,36 @@ it.each([
   expect(view(await lab(devices), 'pci').sections.find(({ id }) => id === 'pci')?.text).toBe(address);
 });
 
+it('the registers of a packet device are explained as its own, not as a disk’s', async () => {
+  const { node } = await openImage(new MemoryStorage(MIB), { format: 'raw', readOnly: true });
+  const it = createLab({
+    line: parseCommandLine(`${DRIVE} -append libata.dma=0 -device ide-cd,drive=d0`),
+    drives: () => node,
+    workload: {
+      rw: 'read',
+      bs: 4096,
+      iodepth: 1,
+      numberIos: 4,
+      offset: 0,
+      size: 0,
+      rwmixread: 50,
+      seed: 3,
+      fsync: 0,
+    },
+  });
+  // The drive asks for the packet: C/D without I/O. Then it has the first piece of data: I/O without C/D.
+  await until(it, E.atapi_send_cdb);
+  const asking = view(it, 'task-file').fields;
+  expect(named(asking, '0 C/D').tone).toBe('on');
+  expect(named(asking, '1 I/O').tone).toBe('off');
+  await until(it, E.ata_sff_pio_transfer_data);
+  const moving = view(it, 'task-file').fields;
+  expect(named(moving, '0 C/D').tone).toBe('off');
+  expect(named(moving, '1 I/O').tone).toBe('on');
+  expect(named(moving, 'Byte Count Low').text).toBe('4096 B');
+  expect(moving.some(({ name }) => name === 'Sector Count' || name === 'LBA')).toBe(false);
+});
+
 describe('the registers of a virtio-blk-pci', () => {
   it('are those that the guest reads: identity, address, features, status', async () => {
     const it = await lab('-device virtio-blk-pci,drive=d0,addr=0x9,disable-legacy=on');

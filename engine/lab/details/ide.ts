@@ -1,14 +1,17 @@
 /** An IDE channel: the task file of the drive that is selected, device control, the bus master and its table of descriptors. */
 import type { DetailField } from '#contract/lab-details.ts';
-import { CMD, CONTROL, DEVICE, STATUS } from '../../ide/ata.ts';
+import { addressOf } from '../../ide/address.ts';
+import { CMD, CONTROL, DEVICE, REASON, STATUS } from '../../ide/ata.ts';
 import { BM, BM_COMMAND, BM_STATUS, PRD_END, type BusMaster } from '../../ide/bus-master.ts';
 import { REGISTER, type IdeChannel } from '../../ide/channel.ts';
 import type { IdeDrive } from '../../ide/drive.ts';
 import type { GuestMemory } from '../../machine/memory.ts';
 import { identitySection } from './identity.ts';
+import { SENSE_KEYS } from '../../trace/scsi-names.ts';
 import { bitFields, field, type BitName, type Section } from './section.ts';
 
 const TASK_FILE = 'ATA/ATAPI-7 volume 2, 5.2';
+const PACKET = 'ATA/ATAPI-7 volume 1, 6.35';
 const BUS_MASTER = 'Bus Master IDE 1.0, 2';
 export const STATUS_BITS: readonly BitName[] = [
   { bit: 7, name: 'BSY', meaning: 'ide.status.bsy' },
@@ -22,6 +25,11 @@ export const ERROR_BITS: readonly BitName[] = [
   { bit: 6, name: 'UNC', meaning: 'ide.error.unc', bad: true },
   { bit: 4, name: 'IDNF', meaning: 'ide.error.idnf', bad: true },
   { bit: 2, name: 'ABRT', meaning: 'ide.error.abrt', bad: true },
+];
+const PACKET_ERROR_BITS: readonly BitName[] = [
+  { bit: 2, name: 'ABRT', meaning: 'ide.error.abrt', bad: true },
+  { bit: 1, name: 'EOM', meaning: 'ide.packet.eom', bad: true },
+  { bit: 0, name: 'ILI', meaning: 'ide.packet.ili', bad: true },
 ];
 /** Descriptors of a table that are shown. */
 const PRDS = 64;
@@ -45,8 +53,54 @@ export interface IdeChannelParts {
   drive: IdeDrive;
 }
 
-function taskFile({ channel, command, control }: IdeChannelParts): DetailField[] {
-  const { drive } = channel;
+/**
+ * What stands between error and device of a packet device: the same registers have other meanings there (ATA/ATAPI-7 volume 1, section
+ * 6.35, PACKET).
+ */
+function packetRegisters({ channel: { drive }, command }: IdeChannelParts): DetailField[] {
+  const at = (register: number) =>
+    ({ place: { space: 'port', port: command + register }, source: PACKET }) as const;
+  const key = drive.error >> 4;
+  const count = (drive.lbaHigh << 8) | drive.lbaMid;
+  return [
+    field('7:4 Sense Key', 'ide.packet.sense-key', key, 0, {
+      ...at(REGISTER.error),
+      level: 1,
+      as: 'count',
+      text: SENSE_KEYS[key] ?? '',
+      tone: key === 0 ? 'off' : 'bad',
+    }),
+    ...bitFields(drive.error, PACKET_ERROR_BITS, at(REGISTER.error)),
+    field('Features', 'ide.packet.features', drive.feature, 1, at(REGISTER.error)),
+    ...bitFields(
+      drive.feature,
+      [{ bit: 0, name: 'DMA', meaning: 'ide.packet.features.dma' }],
+      at(REGISTER.error),
+    ),
+    field('Interrupt Reason', 'ide.packet.reason', drive.count & 0xff, 1, at(REGISTER.count)),
+    ...bitFields(
+      drive.count,
+      [
+        { bit: Math.log2(REASON.toHost), name: 'I/O', meaning: 'ide.packet.reason.io' },
+        { bit: Math.log2(REASON.command), name: 'C/D', meaning: 'ide.packet.reason.cd' },
+      ],
+      at(REGISTER.count),
+    ),
+    field('LBA Low', 'ide.packet.unused', drive.lbaLow, 1, at(REGISTER.lbaLow)),
+    field('Byte Count Low', 'ide.packet.bytes', drive.lbaMid, 1, {
+      ...at(REGISTER.lbaMid),
+      text: `${count} B`,
+    }),
+    field('Byte Count High', 'ide.packet.bytes', drive.lbaHigh, 1, at(REGISTER.lbaHigh)),
+    field('Device', 'ide.packet.device', drive.device, 1, {
+      ...at(REGISTER.device),
+      text: `drive ${drive.unit}`,
+    }),
+  ];
+}
+
+/** The registers by which a disk is addressed. */
+function diskRegisters({ channel: { drive }, command }: IdeChannelParts): DetailField[] {
   const at = (register: number) =>
     ({ place: { space: 'port', port: command + register }, source: TASK_FILE }) as const;
   const row = (
@@ -62,21 +116,8 @@ function taskFile({ channel, command, control }: IdeChannelParts): DetailField[]
       : []),
   ];
   const { previous } = drive;
-  const address = drive.lba48
-    ? drive.lbaLow +
-      drive.lbaMid * 2 ** 8 +
-      drive.lbaHigh * 2 ** 16 +
-      previous.lbaLow * 2 ** 24 +
-      previous.lbaMid * 2 ** 32 +
-      previous.lbaHigh * 2 ** 40
-    : drive.lbaLow + drive.lbaMid * 2 ** 8 + drive.lbaHigh * 2 ** 16 + (drive.device & DEVICE.head) * 2 ** 24;
+  const lba = (drive.device & DEVICE.lba) !== 0;
   return [
-    field('Status', 'ide.status', drive.status, 1, at(REGISTER.status)),
-    ...bitFields(drive.status, STATUS_BITS, at(REGISTER.status)),
-    field('Error', 'ide.error', drive.error, 1, {
-      ...at(REGISTER.error),
-      tone: (drive.status & STATUS.err) !== 0 ? 'bad' : 'off',
-    }),
     ...bitFields(drive.error, ERROR_BITS, at(REGISTER.error)),
     ...row('Features', 'ide.features', REGISTER.error, drive.feature, previous.feature),
     ...row('Sector Count', 'ide.count', REGISTER.count, drive.count, previous.count),
@@ -85,16 +126,32 @@ function taskFile({ channel, command, control }: IdeChannelParts): DetailField[]
     ...row('LBA High', 'ide.lba-high', REGISTER.lbaHigh, drive.lbaHigh, previous.lbaHigh),
     field('Device', 'ide.device', drive.device, 1, {
       ...at(REGISTER.device),
-      text: `drive ${drive.unit}${(drive.device & DEVICE.lba) !== 0 ? ', LBA' : ', CHS'}`,
+      text: `drive ${drive.unit}${lba ? ', LBA' : ', CHS'}`,
     }),
-    field('LBA', 'ide.lba', address, 0, {
+    field('LBA', 'ide.lba', lba ? addressOf(drive) : null, 0, {
       as: 'count',
       level: 1,
       source: TASK_FILE,
       place: { space: 'device' },
-      text: drive.lba48 ? '48-bit' : '28-bit',
-      tone: (drive.device & DEVICE.lba) !== 0 ? 'plain' : 'off',
+      text: lba ? (drive.lba48 ? '48-bit' : '28-bit') : '',
+      tone: lba ? 'plain' : 'off',
     }),
+  ];
+}
+
+function taskFile(parts: IdeChannelParts): DetailField[] {
+  const { channel, command, control } = parts;
+  const { drive } = channel;
+  const at = (register: number) =>
+    ({ place: { space: 'port', port: command + register }, source: TASK_FILE }) as const;
+  return [
+    field('Status', 'ide.status', drive.status, 1, at(REGISTER.status)),
+    ...bitFields(drive.status, STATUS_BITS, at(REGISTER.status)),
+    field('Error', 'ide.error', drive.error, 1, {
+      ...at(REGISTER.error),
+      tone: (drive.status & STATUS.err) !== 0 ? 'bad' : 'off',
+    }),
+    ...(drive.isCd ? packetRegisters(parts) : diskRegisters(parts)),
     field('Device Control', 'ide.control', channel.control, 1, {
       place: { space: 'port', port: control },
       source: TASK_FILE,
