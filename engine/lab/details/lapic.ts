@@ -39,7 +39,7 @@ function apicFields(apic: LocalApic, cpu: number): DetailField[] {
       });
     }),
     ...used.map((vector) =>
-      field(hex(vector), 'lapic.vector', apic.counts[vector], 0, {
+      field(`vector ${hex(vector)}`, 'lapic.vector', apic.counts[vector], 0, {
         ...row,
         as: 'count',
         place: { space: 'memory', address: LAPIC_BASE + LAPIC.irr + (vector >> 5) * 16 },
