@@ -8,7 +8,7 @@ import { parseCommandLine } from '../../engine/qemu/parse.ts';
 import { storageModel } from '../../engine/qemu/storage-model.ts';
 import { installedQemu, makeImages, tryLine } from './qemu.ts';
 import { context } from './rule-context.ts';
-import { CLEAN_LINES } from './rule-cases.ts';
+import { CLEAN_LINES } from './clean-lines.ts';
 
 const version = installedQemu();
 if (version !== '7.2')

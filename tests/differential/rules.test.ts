@@ -5,7 +5,8 @@ import { parseCommandLine } from '../../engine/qemu/parse.ts';
 import { RULES } from '../../engine/qemu/rules/table.ts';
 import { installedQemu, makeImages, tryLine } from './qemu.ts';
 import { context } from './rule-context.ts';
-import { CLEAN_LINES, RULE_CASES } from './rule-cases.ts';
+import { CLEAN_LINES } from './clean-lines.ts';
+import { RULE_CASES } from './rule-cases.ts';
 
 const version = installedQemu();
 if (version !== '7.2')

@@ -7,7 +7,8 @@ import { openImage } from '../../engine/block/graph.ts';
 import { Schemas } from '../../main/qemu/schemas.ts';
 import { tryLine as trial } from '../../main/qemu/trial.ts';
 import { installedQemu, makeImages, tryLine } from './qemu.ts';
-import { CLEAN_LINES, RULE_CASES } from './rule-cases.ts';
+import { CLEAN_LINES } from './clean-lines.ts';
+import { RULE_CASES } from './rule-cases.ts';
 
 /** Lines that the trial accepts although QEMU would refuse them, and why that must be. */
 const NOT_TRIED: Record<string, string> = {

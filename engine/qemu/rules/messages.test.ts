@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CLEAN_LINES, RULE_CASES } from '../../../tests/differential/rule-cases.ts';
+import { CLEAN_LINES } from '../../../tests/differential/clean-lines.ts';
+import { RULE_CASES } from '../../../tests/differential/rule-cases.ts';
 import { context } from '../../../tests/differential/rule-context.ts';
 import { explain } from '../explain.ts';
 import { lint } from '../lint.ts';
