@@ -4,7 +4,15 @@
  */
 import * as v from 'valibot';
 import type { PlainError } from './error.ts';
-import type { AttachedImage, CheckResult, GateQuestion, ImageHandle, ImageInfo, MapPage } from './images.ts';
+import type {
+  AttachedImage,
+  CheckResult,
+  GateQuestion,
+  ImageHandle,
+  ImageInfo,
+  ImagesChange,
+  MapPage,
+} from './images.ts';
 import {
   jobIdSchema,
   jobRequestSchema,
@@ -80,6 +88,8 @@ export const calls = {
   /** Starts its process again, after a crash, a hang or a change of the file. */
   'images.reopen': call<ImageInfo>()(v.strictTuple([handle])),
   'images.detach': call<null>()(v.strictTuple([handle])),
+  /** These are on the screen: of those that wait to be opened they come first, in this order. */
+  'images.hurry': call<null>()(v.strictTuple([v.pipe(v.array(handle), v.maxLength(200))])),
   /** A page of the block map from `start`, at most `limit` extents. */
   'images.map': call<MapPage>()(v.strictTuple([handle, byteOffset, byteCount(65536)])),
   /** Guest-visible bytes (`guest`) or bytes of the file (`host`); at most 1 MiB; shorter at the end. */
@@ -111,7 +121,8 @@ export const calls = {
   /** The partition table of the guest's disk, or null. */
   'images.partitions': call<PartitionTable | null>()(v.strictTuple([handle])),
   'images.check': call<CheckResult>()(v.strictTuple([handle])),
-  'gate.answer': call<null>()(v.strictTuple([v.number(), v.boolean()])),
+  /** Whether a file may be opened; `folder`: and with it the others of its folder that the image and its chain name. */
+  'gate.answer': call<null>()(v.strictTuple([v.number(), v.boolean(), v.boolean()])),
   /** Asks where a new image is to go, beside an attached image if one is named; null when cancelled. */
   'jobs.pickTarget': call<TargetFile | null>()(
     v.strictTuple([v.nullable(handle), v.pipe(v.string(), v.maxLength(255)), v.string()]),
@@ -198,7 +209,7 @@ export interface Notice {
 /** Events from main to the renderer, by name. */
 export interface Events {
   /** The list of attached images, or one of them, changed. */
-  'images.changed': AttachedImage[];
+  'images.changed': ImagesChange;
   'gate.ask': GateQuestion;
   /** The question is void: its image was closed. */
   'gate.withdrawn': number;

@@ -6,6 +6,9 @@ export type ImageHandle = string;
 
 export type ProcessState = 'starting' | 'running' | 'crashed' | 'hung' | 'ended';
 
+/** `waiting`: it is opened when its turn comes. `resting`: it was open, and is opened again when it is asked something. */
+export type ImageProcess = ProcessState | 'waiting' | 'resting';
+
 /** One row of the list of attached images. */
 export interface AttachedImage {
   handle: ImageHandle;
@@ -13,7 +16,9 @@ export interface AttachedImage {
   name: string;
   /** The folder, shortened for display only. */
   where: string;
-  process: ProcessState;
+  process: ImageProcess;
+  /** How often it was opened: what was read before the last time is out of date. */
+  opening: number;
   /** Set when the image could not be opened or its process died. */
   error?: PlainError;
   /** Set once it is open. */
@@ -22,6 +27,18 @@ export interface AttachedImage {
   restsOn?: ImageHandle[];
   /** A job writes to it: it is closed, `info` is what it was before, and it opens again afterwards. */
   busy?: boolean;
+  /** The file is not the one any more that was opened: it was removed, another one took its name, or somebody wrote to it. */
+  stale?: StaleReason;
+}
+
+export type StaleReason = 'gone' | 'replaced' | 'changed';
+
+/** What has changed in the list of attached images. */
+export interface ImagesChange {
+  /** New and changed rows. */
+  rows: AttachedImage[];
+  /** All handles in their order, when one came or went. */
+  order?: ImageHandle[];
 }
 
 /** One layer of a chain: what `qemu-img info --output=json` says, under the same meanings. Sizes in bytes. */

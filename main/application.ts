@@ -73,9 +73,10 @@ export class Application {
       supervisor: this.supervisor,
       gate: this.gate,
       home: homedir(),
-      changed: (images) => this.window.send('images.changed', images),
+      changed: (change) => this.window.send('images.changed', change),
       filesChanged: () =>
         void this.saveSession(this.work.value.session).catch((error) => this.notices.addError(error)),
+      written: (handle) => this.labs.uses().writes.includes(handle),
     });
     this.labs = new Labs({
       supervisor: this.supervisor,
@@ -124,18 +125,18 @@ export class Application {
 
   /** Attaches files; what cannot be attached is told in a notice, once for all that are too many. */
   attach(files: readonly string[]): ImageHandle[] {
-    const handles: ImageHandle[] = [];
     const told = new Set<string>();
-    for (const file of files) {
+    const attach = (file: string): ImageHandle[] => {
       try {
-        handles.push(this.images.attach(file));
+        return [this.images.attach(file)];
       } catch (error) {
         const code = error instanceof PlatterError ? error.code : '';
         if (code !== 'image.too-many' || !told.has(code)) this.notices.addError(error);
         told.add(code);
+        return [];
       }
-    }
-    return handles;
+    };
+    return this.images.together(() => files.flatMap(attach));
   }
 
   /** Attaches the files of the last run again and gives the kept session their new handles. */
@@ -143,9 +144,11 @@ export class Application {
     const { session, files } = this.work.value;
     this.#restoring = true;
     const handles = new Map<string, ImageHandle>();
-    for (const { handle, path } of files) {
-      for (const given of this.attach([path])) handles.set(handle, given);
-    }
+    this.images.together(() => {
+      for (const { handle, path } of files) {
+        for (const given of this.attach([path])) handles.set(handle, given);
+      }
+    });
     this.#restoring = false;
     if (files.length > 0) {
       this.saveSession(withNewHandles(session, handles)).catch((error) => this.notices.addError(error));
@@ -166,6 +169,7 @@ export class Application {
   /** Closes labs and images, and waits for what is still being written. */
   async close(): Promise<void> {
     this.gate.denyAll();
+    this.images.close();
     await Promise.all([this.labs.closeAll(), this.trials.cancel(), this.jobs.closeAll()]);
     await this.supervisor.endAll();
     await Promise.all([

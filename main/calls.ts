@@ -26,14 +26,20 @@ export function handlersOf(platter: Application): Handlers {
       await platter.saveSession(session);
       return null;
     },
-    'images.pick': async () =>
-      (await pickImages(window.electron, platter.text)).map((file) => images.attach(file)),
-    'images.attachSample': async () => images.attach(await sampleCopy(app.getPath('userData'))),
+    'images.pick': async () => platter.attach(await pickImages(window.electron, platter.text)),
+    'images.attachSample': async () => {
+      const file = await sampleCopy(app.getPath('userData'));
+      return images.together(() => images.attach(file));
+    },
     'images.list': () => images.list(),
     'images.unlock': (handle, passphrase) => images.unlock(handle, passphrase),
     'images.reopen': (handle) => images.reopen(handle),
     'images.detach': async (handle) => {
       await images.detach(handle);
+      return null;
+    },
+    'images.hurry': (handles) => {
+      images.hurry(handles);
       return null;
     },
     'images.map': (handle, start, limit) => images.map(handle, start, limit),
@@ -62,8 +68,8 @@ export function handlersOf(platter: Application): Handlers {
       await clipboard.writeText(jobs.commandText(request));
       return null;
     },
-    'gate.answer': (id, allow) => {
-      gate.answer(id, allow);
+    'gate.answer': (id, allow, folder) => {
+      gate.answer(id, allow, folder);
       return null;
     },
     'lab.disks': (line, configs) => disksOf(line, configs),

@@ -56,6 +56,33 @@ describe('PersonGate', () => {
     expect(asked).toHaveLength(6);
   });
 
+  it('takes a yes for the folder for all that this image names there, and for nothing below or beside it', async () => {
+    const ask = (image: string, resolved: string) => gate.ask(image, { ...request, resolved });
+    const first = ask('img-1', '/vm/a-s001.vmdk');
+    const second = ask('img-1', '/vm/a-s002.vmdk');
+    const elsewhere = vi.fn();
+    void ask('img-1', '/vm/deep/x').then(elsewhere);
+    void ask('img-2', '/vm/a-s001.vmdk').then(elsewhere);
+    gate.answer(1, true, true);
+    expect(await Promise.all([first, second])).toEqual([true, true]);
+    expect(withdrawn).toEqual([2]);
+    expect(await ask('img-1', '/vm/a-s003.vmdk')).toBe(true);
+    void ask('img-1', '/etc/passwd').then(elsewhere);
+    expect(asked).toHaveLength(5);
+    expect(elsewhere).not.toHaveBeenCalled();
+    gate.forget('img-1');
+    void ask('img-1', '/vm/a-s003.vmdk');
+    expect(asked).toHaveLength(6);
+  });
+
+  it('takes no for no, whatever was ticked', async () => {
+    const no = gate.ask('img-1', request);
+    gate.answer(1, false, true);
+    expect(await no).toBe(false);
+    void gate.ask('img-1', { ...request, resolved: '/vm/other.img' });
+    expect(asked).toHaveLength(2);
+  });
+
   it('asks again after a no, and after the image was detached', async () => {
     const no = gate.ask('img-1', request);
     gate.answer(1, false);

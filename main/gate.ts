@@ -2,6 +2,7 @@
  * The gate's question to the person: may this file be opened, which an image names? Asked once for each image and file;
  * a yes holds while the image is attached, a no until it is opened again. No answer is a no.
  */
+import { dirname } from 'node:path';
 import type { GateQuestion } from '#contract/images.ts';
 import type { GateRequest } from '#engine/block/gate.ts';
 
@@ -27,6 +28,8 @@ export class PersonGate {
   readonly #pending = new Map<number, Pending>();
   /** By handle: what was allowed. */
   readonly #allowed = new Map<string, Set<string>>();
+  /** By handle: folders of which whatever the image and its chain name is allowed. */
+  readonly #folders = new Map<string, Set<string>>();
   #next = 1;
 
   constructor(window: GateWindow) {
@@ -35,7 +38,7 @@ export class PersonGate {
 
   /** Resolves with the person's answer. @param handle the attached image on whose behalf it is asked */
   ask(handle: string, request: GateRequest): Promise<boolean> {
-    if (this.#allowed.get(handle)?.has(keyOf(request)) === true) return Promise.resolve(true);
+    if (this.#isAllowed(handle, request)) return Promise.resolve(true);
     const same = [...this.#pending.values()].find(
       (p) => p.handle === handle && keyOf(p.question) === keyOf(request),
     );
@@ -49,15 +52,22 @@ export class PersonGate {
     });
   }
 
-  /** The page's answer. One to a question that was withdrawn counts for nothing. */
-  answer(id: number, allow: boolean): void {
+  /**
+   * The page's answer. One to a question that was withdrawn counts for nothing.
+   * @param folder a yes holds for all files of the same folder that this image or its chain names
+   */
+  answer(id: number, allow: boolean, folder = false): void {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
-    if (allow) {
-      const allowed = this.#allowed.get(pending.handle) ?? new Set();
-      this.#allowed.set(pending.handle, allowed.add(keyOf(pending.question)));
-    }
+    const { handle, question } = pending;
+    if (allow) add(this.#allowed, handle, keyOf(question));
+    if (allow && folder) add(this.#folders, handle, dirname(question.resolved));
     this.#settle(id, allow);
+    for (const [other, waiting] of this.#pending) {
+      if (waiting.handle !== handle || !this.#isAllowed(handle, waiting.question)) continue;
+      this.#settle(other, true);
+      this.#window.withdraw(other);
+    }
   }
 
   /** The image's process is gone, or starts over: its questions are void. */
@@ -69,6 +79,7 @@ export class PersonGate {
   forget(handle: string): void {
     this.withdraw(handle);
     this.#allowed.delete(handle);
+    this.#folders.delete(handle);
   }
 
   /** The questions that wait, for a page that has just been loaded. */
@@ -79,6 +90,14 @@ export class PersonGate {
   /** No page is there to answer any more. */
   denyAll(): void {
     for (const id of this.#pending.keys()) this.#settle(id, false);
+  }
+
+  #isAllowed(handle: string, request: GateRequest): boolean {
+    return (
+      this.#allowed.get(handle)?.has(keyOf(request)) === true ||
+      // `resolved` is a real path: no link leads out of the folder.
+      this.#folders.get(handle)?.has(dirname(request.resolved)) === true
+    );
   }
 
   #withdraw(id: number): void {
@@ -93,6 +112,10 @@ export class PersonGate {
     clearTimeout(pending.timer);
     for (const resolve of pending.resolve) resolve(allow);
   }
+}
+
+function add(to: Map<string, Set<string>>, handle: string, what: string): void {
+  to.set(handle, (to.get(handle) ?? new Set()).add(what));
 }
 
 /** One file in one role. The format belongs to it: raw or qcow2 makes another disk of the same file. */

@@ -36,7 +36,7 @@ if (claimInstance(files)) {
     serveAppScheme();
     secureSession();
     const platter = new Application();
-    answerCalls(handlersOf(platter), (paths) => paths.map((path) => platter.images.attach(path)));
+    answerCalls(handlersOf(platter), (paths) => platter.attach(paths));
     endCleanly(platter);
     platter.window.show();
     platter.restore();

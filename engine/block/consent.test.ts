@@ -12,6 +12,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { PlatterError } from '../errors.ts';
 import type { Gate, GateRequest } from './gate.ts';
 import { openImage, type OpenedImage } from './graph.ts';
+import { differencing as differencingVhdx } from './formats/vhdx/testing/differencing.ts';
+import { differencing as differencingVhd } from './formats/vpc/testing/differencing.ts';
 import { convert } from './jobs/convert.ts';
 import { noise } from './testing/bytes.ts';
 import { qemuImg, testFolder } from './testing/qemu.ts';
@@ -24,6 +26,8 @@ interface Kind {
   role: GateRequest['role'];
   /** Makes the image `path` that names `NAME` beside it. */
   make(path: string): void;
+  /** An image that names another file, where that takes more than the name in place of `NAME`. */
+  naming?: (next: string, image: Buffer) => Uint8Array;
 }
 
 const over = (format: string, path: string, ...options: string[]): void => {
@@ -61,7 +65,21 @@ const KINDS: Record<string, Kind> = {
       writeFileSync(path, named(readFileSync(path), at(NAME), NAME));
     },
   },
+  'parent of a vpc': {
+    role: 'parent',
+    make: (path) => qemuImg('create', '-q', '-f', 'vpc', path, '5M'),
+    naming: (next, image) => differencingVhd(image, next).image,
+  },
+  'parent of a vhdx': {
+    role: 'parent',
+    make: (path) =>
+      qemuImg('create', '-q', '-f', 'vhdx', '-o', 'block_size=1M,block_state_zero=off', path, '4M'),
+    naming: (next, image) => differencingVhdx(image, next, LINKAGE, new Uint8Array(512)),
+  },
 };
+
+/** The identifier of the data that a child was made from; nobody gets as far as to compare it. */
+const LINKAGE = '11111111-2222-4333-8444-555555555555';
 
 /** `bytes` with `next` in the place of `name`, and nothing behind it. */
 function named(bytes: Buffer, name: string, next: string): Buffer {
@@ -118,11 +136,12 @@ beforeAll(() => {
   rmSync(at(NAME), { force: true });
 });
 
-describe.each(Object.entries(KINDS))('%s', (kind, { role }) => {
+describe.each(Object.entries(KINDS))('%s', (kind, { role, naming: made }) => {
   /** A copy of the image that names `next`. */
   const naming = (next: string): string => {
     const path = at(`${role}.img`);
-    writeFileSync(path, named(readFileSync(at(kind)), NAME, next));
+    const image = readFileSync(at(kind));
+    writeFileSync(path, made === undefined ? named(image, NAME, next) : made(next, image));
     return path;
   };
 
@@ -140,6 +159,22 @@ describe.each(Object.entries(KINDS))('%s', (kind, { role }) => {
       said.push(JSON.stringify([error.message, error.context]).replaceAll(name, 'X'));
     }
     expect(said[0]).toBe(said[1]);
+  });
+
+  it('is not touched for information either: what can be told without it is told', async () => {
+    writeFileSync(at('there'), noise(1 << 20, 1));
+    const asked = gate(() => false);
+    const image = naming('there');
+    const opened = (async () => openImage(image, { gate: asked, backing: 'tolerate' }))();
+    if (role === 'extent' || role === 'data-file') {
+      await expect(opened).rejects.toMatchObject({ code: 'gate.denied' });
+    } else {
+      const { info, node } = await opened;
+      expect(info).toMatchObject({ backingFilename: 'there', backingError: { code: 'gate.denied' } });
+      expect(info.backing).toBeUndefined();
+      await node.close();
+    }
+    expect(asked.asked).toHaveLength(1);
   });
 
   it('is judged by where it leads', async () => {

@@ -1,67 +1,80 @@
-/** The attached images: each with its handle, its process and what that said about it. */
+/** The attached images: each with its handle, its process while it needs one, and what that said about it. */
 import { basename, resolve } from 'node:path';
-import type { AttachedImage, CheckResult, ImageHandle, ImageInfo, MapPage } from '#contract/images.ts';
+import type {
+  AttachedImage,
+  CheckResult,
+  ImageHandle,
+  ImageInfo,
+  ImagesChange,
+  MapPage,
+} from '#contract/images.ts';
 import type { PartitionTable } from '#contract/partitions.ts';
-import type { GateRequest } from '#engine/block/gate.ts';
 import { realPath } from '#engine/block/references.ts';
-import { PlatterError, toPlainError } from '#engine/errors.ts';
+import { PlatterError } from '#engine/errors.ts';
 import type { Answer, Args, ImageCalls } from '../processes/protocol.ts';
 import type { Supervisor } from '../processes/supervisor.ts';
-import type { Worker } from '../processes/worker.ts';
-import { chainPaths } from './chain-paths.ts';
+import { AttachedFile, type ImageGate, type Surroundings } from './attached-file.ts';
 import { Handles } from './handles.ts';
-import { Keyring, lockedPaths, type Passphrases } from './keyring.ts';
+import { Keyring, type Passphrases } from './keyring.ts';
+import { RowChanges } from './row-changes.ts';
+import { Seats } from './seats.ts';
 import { displayFolder } from './where.ts';
 
-/** Each has a process of its own. */
-export const MOST_IMAGES = 64;
+/** More than a person can oversee; each costs a row, and a process only now and then. */
+export const MOST_IMAGES = 1000;
+
+/** Between two looks whether the files are still the ones that were opened, milliseconds. */
+const LOOK_MS = 2000;
 
 export interface ImagesOptions {
   supervisor: Supervisor;
-  /** The gate: `ask` the person; `withdraw` when the process is gone; `forget` when the image is detached. */
-  gate: {
-    ask(handle: string, request: GateRequest): Promise<boolean>;
-    withdraw(handle: string): void;
-    forget(handle: string): void;
-  };
+  gate: ImageGate;
   home: string;
+  seats?: Seats;
   /** Told after every change of the list or of an image. */
-  changed: (images: AttachedImage[]) => void;
+  changed: (change: ImagesChange) => void;
   /** Told after every change of which files are attached: to be kept for the next start. */
   filesChanged: () => void;
-}
-
-interface Entry {
-  worker: Worker<ImageCalls>;
-  info?: ImageInfo;
-  error?: PlatterError;
-  /** Real paths of it and of what it rests on, as of its last opening. */
-  chain?: string[];
-  /** What a job on it has made out of date, shown until it is open again. */
-  before?: ImageInfo;
+  /** Whether a lab of ours writes to it. */
+  written: (handle: ImageHandle) => boolean;
 }
 
 export class Images {
   readonly #options: ImagesOptions;
+  readonly #around: Surroundings;
   readonly #handles = new Handles();
-  readonly #entries = new Map<ImageHandle, Entry>();
+  readonly #files = new Map<ImageHandle, AttachedFile>();
   readonly #keyring = new Keyring();
-  /** Images that a job writes to, with what is said to whoever wants to read them meanwhile. */
-  readonly #held = new Map<ImageHandle, PlatterError>();
+  readonly #seats: Seats;
+  readonly #changes: RowChanges;
+  /** Changes that are told together. */
+  #together = 0;
+  #filesChanged = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ImagesOptions) {
     this.#options = options;
+    this.#seats = options.seats ?? new Seats();
+    this.#changes = new RowChanges(() => this.list(), options.changed);
+    this.#around = {
+      supervisor: options.supervisor,
+      gate: options.gate,
+      seats: this.#seats,
+      keyring: this.#keyring,
+      changed: () => this.#tell(),
+    };
+    this.#lookLater();
   }
 
   /**
-   * Attaches a file and starts to open it. A file that is attached already keeps its handle. Whether it can be opened shows
-   * in the list afterwards.
+   * Attaches a file, to be opened when its turn comes. A file that is attached already keeps its handle. Whether it can be opened
+   * shows in the list afterwards.
    * @throws PlatterError `image.too-many`
    */
   attach(file: string): ImageHandle {
     // As it was given: what an image names is relative to the folder in which the person found it.
     const path = resolve(file);
-    if (!this.#handles.has(path) && this.#entries.size >= MOST_IMAGES) {
+    if (!this.#handles.has(path) && this.#files.size >= MOST_IMAGES) {
       throw new PlatterError(
         'image.too-many',
         `${MOST_IMAGES} images are attached, which is the most there can be. Detach one first.`,
@@ -69,12 +82,33 @@ export class Images {
       );
     }
     const handle = this.#handles.give(path);
-    if (!this.#entries.has(handle)) {
+    if (!this.#files.has(handle)) {
+      const attached = new AttachedFile(handle, path, this.#around);
+      this.#files.set(handle, attached);
       // Its outcome is in the list; here nobody waits for it.
-      this.#start(handle).catch(() => undefined);
-      this.#options.filesChanged();
+      attached.open(false).catch(() => undefined);
+      this.#keepFiles();
     }
     return handle;
+  }
+
+  /** Whatever is attached and detached by `work` is told once, at its end. */
+  together<T>(work: () => T): T {
+    this.#together++;
+    try {
+      return work();
+    } finally {
+      this.#together--;
+      this.#tell();
+      this.#changes.flush();
+      if (this.#filesChanged) this.#keepFiles();
+    }
+  }
+
+  /** These are on the screen: of those that wait they are opened first. */
+  hurry(handles: readonly ImageHandle[]): void {
+    const seats = handles.flatMap((handle) => this.#files.get(handle)?.seat ?? []);
+    this.#seats.hurry(seats);
   }
 
   /**
@@ -82,18 +116,18 @@ export class Images {
    * Rejects with `luks.wrong-passphrase`; it is then as before.
    */
   async unlock(handle: ImageHandle, passphrase: string): Promise<ImageInfo> {
-    const worker = this.#worker(handle);
-    const { chain = [], info } = this.#entries.get(handle) as Entry;
-    const path = lockedPaths(chain, info).at(0);
-    if (path === undefined) return info as ImageInfo;
-    const opened = await worker.call('unlock', [{ ...this.#keyring.of(chain), [path]: passphrase }]);
+    const file = this.#file(handle);
+    const path = file.locked.at(0);
+    if (path === undefined) {
+      const { release } = await file.use();
+      release();
+      return file.info as ImageInfo;
+    }
+    const opened = await file.unlock({ ...this.#keyring.of(file.chain ?? []), [path]: passphrase });
     this.#keyring.give(path, passphrase);
-    this.#opened(handle, worker, opened);
-    for (const [other, entry] of this.#entries) {
-      if (lockedPaths(entry.chain ?? [], entry.info).includes(path)) {
-        // One that does not open any more shows it in its row.
-        this.#start(other).catch(() => undefined);
-      }
+    for (const other of this.#files.values()) {
+      // One that does not open any more shows it in its row.
+      if (other.locked.includes(path)) other.open(false).catch(() => undefined);
     }
     return opened;
   }
@@ -105,7 +139,7 @@ export class Images {
 
   /** What an attached image and its chain open with. */
   passphrasesOf(handle: ImageHandle): Passphrases {
-    return this.#keyring.of(this.#entries.get(handle)?.chain ?? []);
+    return this.#keyring.of(this.#files.get(handle)?.chain ?? []);
   }
 
   /** The passphrase of a file that is attached, or will be. */
@@ -115,64 +149,48 @@ export class Images {
 
   /** Starts over with a new process. Rejects with the reason when the image does not open. */
   async reopen(handle: ImageHandle): Promise<ImageInfo> {
-    this.#handles.path(handle);
-    return this.#start(handle);
+    return this.#file(handle).open(true);
   }
 
   /** Closes these images while something else writes to their files. Resolves when their processes are gone. */
   async hold(handles: readonly ImageHandle[]): Promise<void> {
-    for (const handle of handles) {
-      const image = basename(this.#handles.path(handle));
-      this.#held.set(
-        handle,
-        new PlatterError('image.busy', `A job is changing ${image}.`, {
-          image,
-        }),
-      );
-      const entry = this.#entries.get(handle);
-      if (entry !== undefined) entry.before = entry.info ?? entry.before;
-      this.#options.gate.withdraw(handle);
-    }
-    this.#tell();
-    await Promise.all(handles.map((handle) => this.#options.supervisor.end(handle)));
+    await Promise.all(handles.map((handle) => this.#file(handle).hold()));
   }
 
   /** Opens them again. Whether that succeeds shows in the list. */
   async release(handles: readonly ImageHandle[]): Promise<void> {
-    for (const handle of handles) this.#held.delete(handle);
-    await Promise.all(
-      handles
-        .filter((handle) => this.#entries.has(handle))
-        .map((handle) => this.#start(handle).catch(() => undefined)),
-    );
+    await Promise.all(handles.map((handle) => this.#files.get(handle)?.letGo()));
   }
 
   /** What an attached image said of itself when it was last open. */
   info(handle: ImageHandle): ImageInfo | undefined {
-    const entry = this.#entries.get(handle);
-    return entry?.info ?? entry?.before;
+    return this.#files.get(handle)?.info;
   }
 
   async detach(handle: ImageHandle): Promise<void> {
-    this.#handles.path(handle);
-    this.#held.delete(handle);
-    const { chain = [] } = this.#entries.get(handle) ?? {};
-    this.#entries.delete(handle);
-    this.#forgetPassphrases(chain);
+    const file = this.#file(handle);
+    this.#files.delete(handle);
+    this.#forgetPassphrases(file.chain ?? []);
     this.#handles.forget(handle);
-    this.#options.gate.forget(handle);
-    this.#tell();
-    this.#options.filesChanged();
-    await this.#options.supervisor.end(handle);
+    const gone = file.end();
+    this.#keepFiles();
+    await gone;
   }
 
   list(): AttachedImage[] {
-    return [...this.#entries].map(([handle, entry]) => this.#row(handle, entry));
+    const at = new Map<string, ImageHandle[]>();
+    for (const { handle, chain } of this.#files.values()) {
+      if (chain !== undefined) at.set(chain[0], [...(at.get(chain[0]) ?? []), handle]);
+    }
+    return [...this.#files.values()].map((file) => {
+      const restsOn = file.chain?.slice(1).flatMap((below) => at.get(below) ?? []) ?? [];
+      return file.row(displayFolder(file.path, this.#options.home), restsOn);
+    });
   }
 
   /** What the session keeps: every attached file. */
   files(): { handle: ImageHandle; path: string }[] {
-    return [...this.#entries.keys()].map((handle) => ({ handle, path: this.#handles.path(handle) }));
+    return [...this.#files.values()].map(({ handle, path }) => ({ handle, path }));
   }
 
   /** @throws PlatterError `image.unknown-handle` */
@@ -181,140 +199,71 @@ export class Images {
   }
 
   map(handle: ImageHandle, start: number, limit: number): Promise<MapPage> {
-    return this.#worker(handle).call('map', [start, limit]);
+    return this.ask(handle, 'map', start, limit);
   }
 
   read(handle: ImageHandle, space: 'guest' | 'host', offset: number, length: number): Promise<Uint8Array> {
-    return this.#worker(handle).call('read', [space, offset, length]);
+    return this.ask(handle, 'read', space, offset, length);
   }
 
   partitions(handle: ImageHandle): Promise<PartitionTable | null> {
-    return this.#worker(handle).call('partitions', []);
+    return this.ask(handle, 'partitions');
   }
 
   check(handle: ImageHandle): Promise<CheckResult> {
-    return this.#worker(handle).call('check', []);
+    return this.ask(handle, 'check');
   }
 
-  /** Asks the image's process. Rejects with the reason when the image is not open. */
-  ask<N extends keyof ImageCalls>(
+  /** Asks the image's process; one that rests is opened again for it. Rejects with the reason when the image is not open. */
+  async ask<N extends keyof ImageCalls>(
     handle: ImageHandle,
     name: N,
     ...args: Args<ImageCalls, N>
   ): Promise<Answer<ImageCalls, N>> {
-    return this.#worker(handle).call(name, args);
-  }
-
-  async #start(handle: ImageHandle): Promise<ImageInfo> {
-    const path = this.#handles.path(handle);
-    const { supervisor, gate } = this.#options;
-    const held = this.#held.get(handle);
-    if (held !== undefined) throw held;
-    gate.withdraw(handle);
-    const worker = supervisor.start('image', handle, basename(path), {
-      state: (state) => {
-        if (state === 'crashed') gate.withdraw(handle);
-        if (this.#entries.get(handle)?.worker === worker) this.#tell();
-      },
-      ask: (_handle, request) => gate.ask(handle, request),
-    });
-    const { before, chain } = this.#entries.get(handle) ?? {};
-    const entry: Entry = { worker, before, chain };
-    this.#entries.set(handle, entry);
-    this.#tell();
+    const { worker, release } = await this.#file(handle).use();
     try {
-      const sent = this.#keyring.of(chain ?? [realPath(path)]);
-      const info = await worker.call('open', [{ handle, path }, sent]);
-      entry.before = undefined;
-      return await this.#unlockKnown(handle, worker, info, sent);
-    } catch (error) {
-      const known = error instanceof PlatterError ? error : undefined;
-      // A crash tells itself; an image that does not open needs no process any more.
-      if (worker.alive) {
-        entry.error = known ?? new PlatterError('internal', String(error));
-        await supervisor.end(handle);
-      }
-      throw error;
+      return await worker.call(name, args);
     } finally {
-      if (this.#entries.get(handle) === entry) this.#tell();
+      release();
     }
   }
 
-  /** One that rests on an image whose passphrase is known opens with it; a passphrase that was wrong is forgotten. */
-  async #unlockKnown(
-    handle: ImageHandle,
-    worker: Worker<ImageCalls>,
-    info: ImageInfo,
-    sent: Passphrases,
-  ): Promise<ImageInfo> {
-    const chain = chainPaths(this.#handles.path(handle), info);
-    const locked = lockedPaths(chain, info);
-    for (const path of locked) if (path in sent) this.#keyring.forget(path);
-    const known = this.#keyring.of(chain);
-    const opened = locked.some((path) => path in known)
-      ? await worker.call('unlock', [known]).catch(() => info)
-      : info;
-    this.#opened(handle, worker, opened);
-    return opened;
+  /** No process is started any more. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#seats.close();
   }
 
-  #opened(handle: ImageHandle, worker: Worker<ImageCalls>, info: ImageInfo): void {
-    const entry = this.#entries.get(handle);
-    if (entry?.worker !== worker) return;
-    entry.info = info;
-    entry.chain = chainPaths(this.#handles.path(handle), info);
-    this.#tell();
+  /** @throws PlatterError `image.unknown-handle` */
+  #file(handle: ImageHandle): AttachedFile {
+    this.#handles.path(handle);
+    return this.#files.get(handle) as AttachedFile;
   }
 
   /** Nothing that is attached needs them any more. */
   #forgetPassphrases(chain: readonly string[]): void {
-    const needed = new Set([...this.#entries.values()].flatMap((entry) => entry.chain ?? []));
+    const needed = new Set([...this.#files.values()].flatMap((file) => file.chain ?? []));
     for (const path of chain) if (!needed.has(path)) this.#keyring.forget(path);
   }
 
-  /** The process to ask. Rejects with the reason when the image is not open. */
-  #worker(handle: ImageHandle): Worker<ImageCalls> {
-    this.#handles.path(handle);
-    const held = this.#held.get(handle);
-    if (held !== undefined) throw held;
-    const entry = this.#entries.get(handle);
-    if (entry?.error !== undefined) throw entry.error;
-    if (entry?.info === undefined) {
-      throw (
-        entry?.worker.trouble ??
-        new PlatterError('image.not-open', 'This image is still being opened.', {
-          image: basename(this.#handles.path(handle)),
-          hint: 'Try again in a moment.',
-        })
-      );
-    }
-    return entry.worker;
+  #lookLater(): void {
+    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
+    this.#timer.unref();
   }
 
-  #row(handle: ImageHandle, { worker, info, error, before, chain = [] }: Entry): AttachedImage {
-    const path = this.#handles.path(handle);
-    const busy = this.#held.has(handle);
-    const trouble = busy ? undefined : (error ?? worker.trouble);
-    const shown = trouble === undefined ? (info ?? before) : info;
-    const restsOn = chain.slice(1).flatMap((below) => this.#attachedAt(below));
-    return {
-      handle,
-      name: basename(path),
-      where: displayFolder(path, this.#options.home),
-      process: worker.state,
-      ...(trouble === undefined ? {} : { error: toPlainError(trouble) }),
-      ...(shown === undefined ? {} : { info: shown }),
-      ...(restsOn.length > 0 ? { restsOn } : {}),
-      ...(busy ? { busy } : {}),
-    };
+  /** One after the other: a file system that hangs holds up no more than the next look. */
+  async #look(): Promise<void> {
+    for (const file of this.#files.values()) await file.lookAgain(this.#options.written(file.handle));
+    if (this.#timer !== undefined) this.#lookLater();
   }
 
-  /** The attached image that lies at this real path, if any. */
-  #attachedAt(real: string): ImageHandle[] {
-    return [...this.#entries].filter(([, { chain }]) => chain?.[0] === real).map(([handle]) => handle);
+  #keepFiles(): void {
+    this.#filesChanged = this.#together > 0;
+    if (!this.#filesChanged) this.#options.filesChanged();
   }
 
   #tell(): void {
-    this.#options.changed(this.list());
+    if (this.#together === 0) this.#changes.note();
   }
 }

@@ -10,7 +10,7 @@ import { isOwnPage } from '../window/trusted.ts';
 import { dispatch, settle, type Handlers } from './dispatch.ts';
 
 /** Paths that the preload script took from dropped files; only that script can send them. */
-const droppedSchema = v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.maxLength(1000));
+const droppedSchema = v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.maxLength(100_000));
 
 /** Answers the page from now on. @param attach attaches files by path */
 export function answerCalls(handlers: Handlers, attach: (paths: string[]) => ImageHandle[]): void {

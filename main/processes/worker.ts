@@ -188,6 +188,7 @@ function hung(name: string): PlatterError {
   );
 }
 
-function ended(name: string): PlatterError {
+/** Whatever was asked of it. */
+export function ended(name: string): PlatterError {
   return new PlatterError('process.ended', `${name} was closed before the answer came.`, { image: name });
 }

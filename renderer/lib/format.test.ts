@@ -10,6 +10,8 @@ describe('formatBytes', () => {
     [1536, '1.5 KiB'],
     [40 * 1024 ** 3, '40 GiB'],
     [6.1 * 1024 ** 3, '6.1 GiB'],
+    [1024 ** 4 - 8 * 1024 ** 2, '1 TiB'],
+    [1023 * 1024, '1023 KiB'],
     [Number.MAX_SAFE_INTEGER, '8 PiB'],
   ])('%d is %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
 });

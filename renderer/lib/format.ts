@@ -9,6 +9,11 @@ export function formatBytes(bytes: number): string {
     value /= 1024;
     unit += 1;
   }
+  // What would be rounded to 1024 of a unit is 1 of the next.
+  if (value >= 1023.5 && unit < UNITS.length - 1) {
+    value = 1;
+    unit += 1;
+  }
   const digits = Number.isInteger(value) || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   let text = value.toFixed(digits);
   if (digits > 0) text = text.replace(/\.?0+$/, '');

@@ -1,7 +1,7 @@
 /** The attached images, the one that is selected, and the gate's open questions. */
 import { defineStore } from 'pinia';
-import { computed, ref, watch } from 'vue';
-import type { AttachedImage, GateQuestion, ImageHandle } from '#contract/images.ts';
+import { computed, ref, shallowRef, watch } from 'vue';
+import type { AttachedImage, GateQuestion, ImageHandle, ImagesChange } from '#contract/images.ts';
 import { platter } from '../lib/platter.ts';
 import { useAppStore } from './app.ts';
 import { useNavigationStore } from './navigation.ts';
@@ -9,10 +9,10 @@ import { useNavigationStore } from './navigation.ts';
 export const useImagesStore = defineStore('images', () => {
   const app = useAppStore();
   const navigation = useNavigationStore();
-  const list = ref<AttachedImage[]>([]);
+  /** Rows are replaced, never changed. */
+  const list = shallowRef<AttachedImage[]>([]);
   const questions = ref<GateQuestion[]>([]);
   const reopening = ref(new Set<ImageHandle>());
-  const openings = ref(new Map<ImageHandle, number>());
   const selected = computed(
     () => list.value.find((image) => image.handle === app.session.selectedImage) ?? list.value[0] ?? null,
   );
@@ -51,8 +51,13 @@ export const useImagesStore = defineStore('images', () => {
   const attachDropped = async (files: File[]) =>
     selectLast(await guarded(() => platter.attachDropped(files)));
 
-  async function detach(handle: ImageHandle): Promise<void> {
-    await guarded(() => platter.call('images.detach', handle));
+  /** Takes images off the list; the one beside them is selected when the selected one is among them. */
+  async function detach(...handles: ImageHandle[]): Promise<void> {
+    const at = list.value.findIndex((image) => image.handle === selected.value?.handle);
+    const stays = (image: AttachedImage) => !handles.includes(image.handle);
+    const next = list.value.slice(Math.max(0, at)).find(stays) ?? list.value.slice(0, at).findLast(stays);
+    if (next !== undefined) app.session.selectedImage = next.handle;
+    await guarded(() => Promise.all(handles.map((handle) => platter.call('images.detach', handle))));
   }
   async function reopen(handle: ImageHandle): Promise<void> {
     reopening.value.add(handle);
@@ -67,22 +72,23 @@ export const useImagesStore = defineStore('images', () => {
   /** @throws CallError: a wrong passphrase is told where it was asked for */
   const unlock = (handle: ImageHandle, passphrase: string) =>
     platter.call('images.unlock', handle, passphrase);
-  async function answerGate(id: number, allow: boolean): Promise<void> {
-    questions.value = questions.value.filter((question) => question.id !== id);
-    await guarded(() => platter.call('gate.answer', id, allow));
+  /** @param folder a yes holds for the other files of the folder that the image names as well */
+  async function answerGate(ids: number[], allow: boolean, folder: boolean): Promise<void> {
+    questions.value = questions.value.filter((question) => !ids.includes(question.id));
+    await guarded(() => Promise.all(ids.map((id) => platter.call('gate.answer', id, allow, folder))));
   }
 
   /** How often the image was opened: what was read before the last time is out of date. */
-  const openingOf = (handle: ImageHandle): number => openings.value.get(handle) ?? 0;
-  function take(next: AttachedImage[]): void {
-    for (const image of next) {
-      const before = list.value.find((one) => one.handle === image.handle);
-      if (image.process === 'running' && before !== undefined && before.process !== 'running') {
-        openings.value.set(image.handle, openingOf(image.handle) + 1);
-      }
-    }
-    list.value = next;
+  const openingOf = (handle: ImageHandle): number =>
+    list.value.find((image) => image.handle === handle)?.opening ?? 0;
+  function take({ rows, order }: ImagesChange): void {
+    const known = new Map(list.value.map((image) => [image.handle, image]));
+    const handles = order ?? [...known.keys()];
+    for (const row of rows) known.set(row.handle, row);
+    list.value = handles.flatMap((handle) => known.get(handle) ?? []);
   }
+  /** These are on the screen: those that wait are opened first. */
+  const hurry = (handles: ImageHandle[]) => guarded(() => platter.call('images.hurry', handles));
 
   /** Takes the images that are there and listens for changes. */
   function begin(): void {
@@ -105,6 +111,7 @@ export const useImagesStore = defineStore('images', () => {
     questions,
     reopening,
     openingOf,
+    hurry,
     selected,
     overlaysOf,
     select,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type Page } from '@playwright/test';
 import { launch, type Launched } from './support/app.ts';
+import { drop } from './support/drop.ts';
 import { accessible, look, picture, resize } from './support/screens.ts';
 
 const MiB = 1024 * 1024;
@@ -304,24 +305,3 @@ test('the sample is one click away', async () => {
     await platter.close();
   }
 });
-
-/** Drops a real file: a file input gives the page the File object that a file manager would. */
-async function drop({ page }: Launched, path: string): Promise<void> {
-  const input = await page.evaluateHandle(() => {
-    const element = document.createElement('input');
-    element.type = 'file';
-    document.body.append(element);
-    return element;
-  });
-  await input.setInputFiles(path);
-  await page.evaluate((element) => {
-    const data = new DataTransfer();
-    for (const file of element.files ?? []) data.items.add(file);
-    element.remove();
-    for (const type of ['dragenter', 'dragover', 'drop']) {
-      document.body.dispatchEvent(
-        new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }),
-      );
-    }
-  }, input);
-}

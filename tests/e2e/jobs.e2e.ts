@@ -42,7 +42,7 @@ async function form(image: string, kind: string): Promise<void> {
 }
 async function choose(label: string, value: string): Promise<void> {
   await page.locator('.job-form').getByRole('combobox', { name: label, exact: true }).click();
-  await page.getByRole('option', { name: value }).first().click();
+  await page.locator('.float-list').getByRole('option', { name: value }).first().click();
 }
 /** Pictures in both themes and languages, each looked at by axe. */
 async function screens(name: string): Promise<void> {
@@ -188,7 +188,7 @@ test.describe.serial('jobs', () => {
     await dialog.getByRole('textbox', { name: 'Size' }).press('Enter');
     await expect(dialog.getByTestId('job-command')).toHaveText('qemu-img create -f qcow2 disk.qcow2 3G');
     await dialog.getByRole('combobox', { name: 'Overlay over' }).click();
-    await page.getByRole('option', { name: 'disk.qcow2' }).click();
+    await page.locator('.float-list').getByRole('option', { name: 'disk.qcow2' }).click();
     await saveAs('new.qcow2');
     await dialog.getByTestId('pick-target').click();
     await expect(dialog.getByTestId('job-command')).toHaveText(
@@ -292,7 +292,7 @@ test.describe.serial('jobs', () => {
     await screens('compare');
     await page.getByTestId('show-difference').last().click();
     await expect(page.getByTestId('hex-cursor')).toHaveText('0x0001800000');
-    await expect(page.locator('[data-image="other.raw"]')).toHaveAttribute('aria-current', 'true');
+    await expect(page.locator('[data-image="other.raw"]')).toHaveAttribute('aria-selected', 'true');
   });
 
   test('bitmaps, checksum, measure, check', async () => {

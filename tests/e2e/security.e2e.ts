@@ -303,7 +303,7 @@ test('calls with bad names or arguments are refused, and do nothing', async () =
     ['images.read', ['img-0123456789abcdef', 'guest', 0, 512], 'image.unknown-handle'],
     ['images.detach', ['img-0123456789abcdef'], 'image.unknown-handle'],
     ['settings.set', [{ theme: 'purple' }], 'ipc.bad-arguments'],
-    ['gate.answer', ['1', true], 'ipc.bad-arguments'],
+    ['gate.answer', ['1', true, false], 'ipc.bad-arguments'],
     ['lab.run', ['lab-0123456789abcdef'], 'lab.unknown'],
     ['lab.create', [{ line: '', bindings: [], workload: {}, qemuVersion: '7.2' }], 'ipc.bad-arguments'],
   ];

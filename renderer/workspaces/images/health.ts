@@ -17,10 +17,13 @@ export function health(image: AttachedImage): Health {
   if (image.process === 'hung') return { tone: 'bad', key: 'images.health.hung' };
   if (image.error !== undefined) return { tone: 'bad', key: 'images.health.error' };
   if (image.info === undefined) {
+    if (image.process === 'waiting') return { tone: 'unknown', key: 'images.health.waiting' };
     return image.process === 'ended'
       ? { tone: 'unknown', key: 'images.health.closed' }
       : { tone: 'busy', key: 'images.health.opening' };
   }
+  if (image.stale === 'gone') return { tone: 'bad', key: 'images.health.gone' };
+  if (image.stale !== undefined) return { tone: 'warn', key: `images.health.${image.stale}` };
   if (image.info.formatSpecific['corrupt'] === true) return { tone: 'bad', key: 'images.health.corrupt' };
   const { writers } = image.info;
   if (writers !== undefined && writers.length > 0) {

@@ -19,7 +19,7 @@ export type ImageTab = (typeof IMAGE_TABS)[number];
 
 export interface ImageViewState {
   tab: ImageTab;
-  /** Name of the header field selected in the overview. */
+  /** Key of the header field selected in the overview. */
   field: string | null;
   /** The guest offset under the cursor of the map. */
   guestOffset: number;

@@ -24,8 +24,8 @@ export async function goTo(page: Page, workspace: 'machine' | 'lab'): Promise<vo
 /** Chooses in one of the window's own lists. */
 export async function chooseIn(page: Page, trigger: Locator, name: string): Promise<void> {
   await trigger.click();
-  await page.getByRole('option', { name, exact: true }).click();
-  await expect(page.getByRole('option')).toHaveCount(0);
+  await page.locator('.float-list').getByRole('option', { name, exact: true }).click();
+  await expect(page.locator('.float-list')).toHaveCount(0);
 }
 
 /** Types into a field of the workload, by fio's name. */

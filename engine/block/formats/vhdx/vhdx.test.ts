@@ -25,16 +25,9 @@ import {
   type VhdxHeader,
 } from './header.ts';
 import { vhdx } from './index.ts';
+import { differencing } from './testing/differencing.ts';
 import { LOG_SECTOR, logDescriptor, logEntryHeader } from './log.ts';
-import {
-  fileParameters,
-  HAS_PARENT,
-  METADATA_HEADER_BYTES,
-  METADATA_TABLE_BYTES,
-  metadataEntry,
-  PARENT_LOCATOR,
-} from './metadata.ts';
-import { locatorEntry, locatorHeader, VHDX_LOCATOR_TYPE } from './parent.ts';
+import { METADATA_TABLE_BYTES } from './metadata.ts';
 
 const scratch = new Scratch();
 afterAll(() => scratch.dispose());
@@ -281,7 +274,10 @@ describe('vhdx', () => {
     const linkage = currentHeader(readFileSync(parentPath)).data_write_guid;
     const path = scratch.path('child.vhdx');
     const own = pattern(3 * 512, 200);
-    writeFileSync(path, await differencing('parent.vhdx', linkage, own));
+    const empty = scratch.fresh('empty.vhdx');
+    await createAt(empty, vhdx, { size: 4 * MIB, ...SMALL, block_state_zero: false });
+    const child = (of: string) => differencing(readFileSync(empty), 'parent.vhdx', of, own);
+    writeFileSync(path, child(linkage));
     expected.set(own, 8 * 512);
     expected.fill(0, 2 * MIB, 3 * MIB);
     await expect(openPath(path)).rejects.toMatchObject({ code: 'gate.denied' });
@@ -293,7 +289,7 @@ describe('vhdx', () => {
       expect(info).toMatch(/Disk type\s*: Differential/);
       expect(info).toContain(linkage);
     }
-    writeFileSync(path, await differencing('parent.vhdx', LOG_ID, own));
+    writeFileSync(path, child(LOG_ID));
     await expect(openPath(path, { gate: allowAll })).rejects.toMatchObject({ code: 'vhdx.parent-mismatch' });
   });
 
@@ -357,56 +353,3 @@ describe('vhdx', () => {
     expect(found?.corruptions).toBe(theirs.corruptions);
   });
 });
-
-/** A child whose block 0 holds sectors 8 to 10 itself, whose block 2 is zero, and which has nothing else. */
-async function differencing(parentName: string, linkage: string, own: Uint8Array): Promise<Uint8Array> {
-  const path = scratch.fresh('child.vhdx');
-  await createAt(path, vhdx, { size: 4 * MIB, ...SMALL, block_state_zero: false });
-  const empty = readFileSync(path);
-  const image = new Uint8Array(empty.length + 2 * MIB);
-  image.set(empty);
-  const view = new DataView(image.buffer);
-  const ratio = 4096;
-  view.setBigUint64(BAT, BigInt(empty.length) | 7n, true);
-  view.setBigUint64(BAT + 16, 2n, true);
-  view.setBigUint64(BAT + ratio * 8, BigInt(empty.length + MIB) | 6n, true);
-  image.set(own, empty.length + 8 * 512);
-  image[empty.length + MIB + 1] = 0b00000111;
-  const items = METADATA + METADATA_TABLE_BYTES;
-  image.set(fileParameters.encode({ block_size: MIB, flags: HAS_PARENT }), items);
-  const locator = parentLocator({ parent_linkage: `{${linkage}}`, relative_path: `.\\${parentName}` });
-  const count = 6;
-  view.setUint16(METADATA + 10, count, true);
-  const entry = metadataEntry.encode({
-    item_id: PARENT_LOCATOR,
-    offset: METADATA_TABLE_BYTES + 4096,
-    length: locator.length,
-    flags: 4,
-    reserved2: 0,
-  });
-  image.set(entry, METADATA + METADATA_HEADER_BYTES + (count - 1) * metadataEntry.size);
-  image.set(locator, items + 4096);
-  return image;
-}
-
-function parentLocator(values: Record<string, string>): Uint8Array {
-  const pairs = Object.entries(values).map((pair) => pair.map((text) => Buffer.from(text, 'utf16le')));
-  const bytes = new Uint8Array(4096);
-  bytes.set(
-    locatorHeader.encode({ locator_type: VHDX_LOCATOR_TYPE, reserved: 0, key_value_count: pairs.length }),
-  );
-  let at = locatorHeader.size + pairs.length * locatorEntry.size;
-  for (const [index, [key, value]] of pairs.entries()) {
-    const entry = {
-      key_offset: at,
-      value_offset: at + key.length,
-      key_length: key.length,
-      value_length: value.length,
-    };
-    bytes.set(locatorEntry.encode(entry), locatorHeader.size + index * locatorEntry.size);
-    bytes.set(key, at);
-    bytes.set(value, at + key.length);
-    at += key.length + value.length;
-  }
-  return bytes.subarray(0, at);
-}

@@ -85,9 +85,12 @@ export function hatch(
 const ORDER: BlockKind[] = ['data', 'compressed', 'backing', 'metadata', 'zero', 'unallocated'];
 const STACK = ORDER.flatMap((kind) => SLOTS.flatMap((slot, index) => (slot.kind === kind ? [index] : [])));
 
+/** Of a cell's height, for the smallest share of it. */
+const LEAST_SHARE = 0.2;
+
 /**
- * One cell whose kinds stand one above the other by their share of bytes; a kind that is there at all is at least a pixel
- * high. A cell of one kind gets its hatch.
+ * One cell whose kinds stand one above the other by their share of bytes; a kind that is there at all is high enough to
+ * be seen, so that a mebibyte shows on the map of ten tebibytes. A cell of one kind gets its hatch.
  */
 export function paintCell(
   pen: CanvasRenderingContext2D,
@@ -106,13 +109,14 @@ export function paintCell(
     if (share > 0) kinds += 1;
   }
   if (total === 0) return;
+  const least = Math.max(1, Math.round(h * LEAST_SHARE));
   let bottom = y + h;
   let left = kinds;
   for (const slot of STACK) {
     const share = shares[cell * SLOTS.length + slot];
     if (share === 0) continue;
     left -= 1;
-    const wanted = Math.max(1, Math.round((share / total) * h));
+    const wanted = Math.max(least, Math.round((share / total) * h));
     const height = left === 0 ? bottom - y : Math.min(wanted, Math.max(1, bottom - y - left));
     pen.fillStyle = palette.fill[slot];
     pen.fillRect(x, bottom - height, w, height);
