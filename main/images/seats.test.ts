@@ -52,7 +52,7 @@ describe('Seats', () => {
 
   it('lets the one that is waited for come first, and tells those that are given up', async () => {
     const [, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map((name) => take(name));
-    seats.hurry([e, d, e]);
+    seats.hurry([e, d]);
     const f = take('f', true);
     d.leave();
     expect(await d.entered).toBe(false);
@@ -62,5 +62,13 @@ describe('Seats', () => {
     expect(await Promise.all([e.entered, c.entered])).toEqual([false, false]);
     f.leave();
     expect(take('g').phase).toBe('waiting');
+  });
+
+  it('lets one that is hurried twice in once', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => take(name));
+    seats.hurry([c, c]);
+    for (const seat of [a, c, b]) seat.opened();
+    expect(phases(a, b, c)).toBe('open open open');
+    expect(take('d').phase).toBe('opening');
   });
 });
