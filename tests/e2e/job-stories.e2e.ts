@@ -46,10 +46,15 @@ async function target(name: string): Promise<string> {
   const answer = await platter.call('jobs.pickTarget', null, 'x', 'qcow2');
   return answer.ok && answer.value !== null ? answer.value.handle : '';
 }
+/** Starts it; the job before may still be giving its images back. */
 async function start(request: JobRequest): Promise<JobId> {
-  const answer = await platter.call('jobs.start', request, {});
-  if (!answer.ok) throw new Error(JSON.stringify(answer.error));
-  return answer.value;
+  for (let tries = 0; ; tries++) {
+    const answer = await platter.call('jobs.start', request, {});
+    if (answer.ok) return answer.value;
+    if (answer.error.code !== 'job.image-in-job' || tries === 100)
+      throw new Error(JSON.stringify(answer.error));
+    await page.waitForTimeout(50);
+  }
 }
 async function job(id: JobId): Promise<JobRow> {
   const answer = await platter.call('jobs.list');
