@@ -213,6 +213,8 @@ test.describe.serial('jobs in bad moments', () => {
   test('an image that is detached while a job writes to it is changed as asked, and stays detached', async () => {
     const image = await handle('top.qcow2');
     const id = await start({ kind: 'commit', image, empty: true });
+    // Once it has opened what the image names: the consent goes with the image.
+    await until(id, (row) => over(row) || part(row) > 0);
     await platter.call('images.detach', image);
     expect(await until(id, over)).toMatchObject({ state: 'done' });
     expect(qemu('compare', '-F', 'raw', 'base.qcow2', 'top.raw')).toContain('identical');
