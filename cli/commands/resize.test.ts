@@ -22,20 +22,23 @@ function sizeOf(format: string, path: string): number {
 }
 
 describe.each(['raw', 'qcow2', 'qed'])('%s', (format) => {
-  it.each([['9M'], ['+1M'], ['--shrink', '2M'], ['2M'], ['8000T']])('%j', async (...words) => {
-    const [ours, theirs] = [at(`ours.${format}`), at(`theirs.${format}`)];
-    qemuImg(folder, 'create', '-q', '-f', format, ours, '6M');
-    qemuIo(folder, format, ours, 'write -P 5 1M 5M');
-    cpSync(ours, theirs);
-    const size = words[words.length - 1];
-    const flags = words.slice(0, -1);
-    const status = real('resize', '-q', '-f', format, ...flags, theirs, size);
-    const done = await platter(['resize', '-f', format, ...flags, ours, size]);
-    expect([done.code, done.out]).toEqual([status, status === 0 ? 'Image resized.\n' : '']);
-    expect(sizeOf(format, ours)).toBe(sizeOf(format, theirs));
-    expect(real('compare', '-f', format, '-F', format, ours, theirs)).toBe(0);
-    if (format !== 'raw') expect(real('check', '-q', '-f', format, ours)).toBe(0);
-  });
+  it.each([['9M'], ['+1M'], ['--shrink', '2M'], ['--shrink', '-1M'], ['-1M'], ['2M'], ['8000T']])(
+    '%j',
+    async (...words) => {
+      const [ours, theirs] = [at(`ours.${format}`), at(`theirs.${format}`)];
+      qemuImg(folder, 'create', '-q', '-f', format, ours, '6M');
+      qemuIo(folder, format, ours, 'write -P 5 1M 5M');
+      cpSync(ours, theirs);
+      const size = words[words.length - 1];
+      const flags = words.slice(0, -1);
+      const status = real('resize', '-q', '-f', format, ...flags, theirs, size);
+      const done = await platter(['resize', '-f', format, ...flags, ours, size]);
+      expect([done.code, done.out]).toEqual([status, status === 0 ? 'Image resized.\n' : '']);
+      expect(sizeOf(format, ours)).toBe(sizeOf(format, theirs));
+      expect(real('compare', '-f', format, '-F', format, ours, theirs)).toBe(0);
+      if (format !== 'raw') expect(real('check', '-q', '-f', format, ours)).toBe(0);
+    },
+  );
 });
 
 it('a shrunk qcow2 gives the end of its file back', async () => {

@@ -13,10 +13,11 @@ export const resize = defineCommand({
   name: 'resize',
   operands: 'IMAGE SIZE',
   count: { least: 2, most: 2 },
+  negativeLast: true,
   help:
     'Gives the disk of a raw, qcow2 or LUKS image another size, that of a QED, VDI or VHDX image, a dynamic VHD or a monolithicSparse ' +
-    'VMDK a larger one (qemu-img can do it for QED alone); others keep the size that they were made with. SIZE is the new size; with + or - before it, how much is added or taken away (put -- before a size that begins with ' +
-    '-). What is added reads as zeroes (in LUKS as noise).\n\n' +
+    'VMDK a larger one (qemu-img can do it for QED alone); others keep the size that they were made with. SIZE is the new size; with + or - before it, how much is added or taken away. What ' +
+    'is added reads as zeroes (in LUKS as noise).\n\n' +
     'An image with a backing file needs --follow: what lies in the backing file must not show through behind the old end.',
   options: {
     ...FORMAT_OPTION,

@@ -18,7 +18,7 @@ export function parseArguments<O extends OptionSpecs>(
   words: readonly string[],
 ): ParsedArguments<O> {
   const { tokens } = parseArgs({
-    args: [...words],
+    args: withLast(command, words),
     options: nodeOptions(command.options),
     // Not strict: the messages are ours.
     strict: false,
@@ -44,6 +44,13 @@ export function parseArguments<O extends OptionSpecs>(
   }
   if (!help) checkCount(command, operands);
   return { help, values: values as Values<O>, operands, given };
+}
+
+/** `resize disk -1G`: as for qemu-img the last word is the size, not an option. */
+function withLast({ negativeLast }: Pick<Command, 'negativeLast'>, words: readonly string[]): string[] {
+  const last = words.at(-1) ?? '';
+  if (negativeLast !== true || !/^-\d/.test(last) || words.includes('--')) return [...words];
+  return [...words.slice(0, -1), '--', last];
 }
 
 interface OptionToken {

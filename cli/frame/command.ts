@@ -35,6 +35,8 @@ export interface Command<O extends OptionSpecs = OptionSpecs> {
   readonly operands: string;
   /** How many operands there must be. */
   readonly count: { readonly least: number; readonly most: number };
+  /** The last word is an operand even if it is a number that begins with a minus. */
+  readonly negativeLast?: boolean;
   /** A few paragraphs. */
   readonly help: string;
   readonly options: O;

@@ -29,7 +29,7 @@ function* look(driver: ParallelsDriver, clear: boolean): Steps<CheckResult> {
   const { result } = findings;
   const { clusterSize, table } = driver;
   const size = yield* wait(driver.storage.size());
-  if (driver.unclean) findings.corruption('the image was not closed correctly');
+  if (driver.unclean) findings.corruption('image was not closed correctly');
   result.totalClusters = table.count;
   let before = 0;
   let highest = 0;
