@@ -3,22 +3,14 @@ import type { PlatterError } from '../errors.ts';
 import type { BlockExtent, BlockNode } from './node.ts';
 import type { Storage, StorageExtent } from './storage/storage.ts';
 
-/** A backing image. */
-export class UnavailableNode implements BlockNode {
-  readonly driver = 'unavailable';
+abstract class Unavailable {
   readonly name: string;
-  /** Nobody knows: everything is refused, not read as zeroes past some end. */
-  readonly virtualSize = Number.MAX_SAFE_INTEGER;
   readonly readOnly = true;
   readonly error: PlatterError;
 
   constructor(name: string, error: PlatterError) {
     this.name = name;
     this.error = error;
-  }
-
-  map(): BlockExtent {
-    throw this.error;
   }
 
   read(): void {
@@ -30,10 +22,6 @@ export class UnavailableNode implements BlockNode {
   }
 
   writeZeroes(): void {
-    throw this.error;
-  }
-
-  discard(): void {
     throw this.error;
   }
 
@@ -46,40 +34,31 @@ export class UnavailableNode implements BlockNode {
   }
 }
 
-/** An external data file. Where its bytes lie can be told without it, what they are cannot. */
-export class UnavailableStorage implements Storage {
-  readonly protocol = 'unavailable';
-  readonly name: string;
-  readonly readOnly = true;
-  readonly error: PlatterError;
+/** A backing image. */
+export class UnavailableNode extends Unavailable implements BlockNode {
+  readonly driver = 'unavailable';
+  /** Nobody knows: everything is refused, not read as zeroes past some end. */
+  readonly virtualSize = Number.MAX_SAFE_INTEGER;
 
-  constructor(name: string, error: PlatterError) {
-    this.name = name;
-    this.error = error;
+  map(): BlockExtent {
+    throw this.error;
   }
+
+  discard(): void {
+    throw this.error;
+  }
+}
+
+/** An external data file. Where its bytes lie can be told without it, what they are cannot. */
+export class UnavailableStorage extends Unavailable implements Storage {
+  readonly protocol = 'unavailable';
 
   size(): number {
     throw this.error;
   }
 
-  read(): void {
-    throw this.error;
-  }
-
-  write(): void {
-    throw this.error;
-  }
-
-  writeZeroes(): void {
-    throw this.error;
-  }
-
   truncate(): void {
     throw this.error;
-  }
-
-  flush(): void {
-    // Nothing was written.
   }
 
   extentAt(offset: number, length: number): StorageExtent {
@@ -88,9 +67,5 @@ export class UnavailableStorage implements Storage {
 
   allocatedSize(): undefined {
     return undefined;
-  }
-
-  close(): void {
-    // Nothing is open.
   }
 }

@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
 import type { Maybe } from '../../maybe.ts';
+import { once } from '../once.ts';
 
 /** Unpacks one frame to at most `room` bytes. Throws when it is damaged or holds more. */
 type Unpack = (frame: Uint8Array, room: number) => Uint8Array;
@@ -55,13 +56,8 @@ async function load(): Promise<Unpack> {
   return (frame) => zstd.decompress(frame);
 }
 
-let found: { path: string | undefined } | undefined;
-
 /** The package for worker threads; undefined where Node needs none, or it is not there: a product that was moved without it. */
-export function zstdPath(): string | undefined {
-  found ??= { path: NATIVE_ZSTD ? undefined : resolvePackage() };
-  return found.path;
-}
+export const zstdPath = once(() => (NATIVE_ZSTD ? undefined : resolvePackage()));
 
 function resolvePackage(): string | undefined {
   try {

@@ -3,6 +3,7 @@
  * that no other command shall pay). Only plain calls: memory that is not V8's own ends an Electron process.
  */
 import { createRequire } from 'node:module';
+import { once } from '../once.ts';
 
 type Koffi = typeof import('koffi');
 
@@ -12,13 +13,8 @@ export interface CLibrary {
   errno(): number;
 }
 
-let found: { library: CLibrary | undefined } | undefined;
-
 /** Undefined on 32-bit systems (whose offsets count 2 GiB), and where koffi has no binary for the system. */
-export function cLibrary(): CLibrary | undefined {
-  found ??= { library: load() };
-  return found.library;
-}
+export const cLibrary = once(load);
 
 function load(): CLibrary | undefined {
   if (['ia32', 'arm'].includes(process.arch)) return undefined;

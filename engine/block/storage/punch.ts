@@ -1,4 +1,5 @@
 /** `fallocate` that gives back the space of a part of a file (QEMU: `block/file-posix.c`, handle_aiocb_discard). */
+import { once } from '../once.ts';
 import { cLibrary } from './c-library.ts';
 
 /** `FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE` of `linux/falloc.h`. */
@@ -7,13 +8,8 @@ const PUNCH = 3;
 /** Of the regular file `fd`, bytes; parts of blocks become zeroes. False where the file system cannot: nothing is changed then. */
 export type PunchHole = (fd: number, offset: number, length: number) => boolean;
 
-let found: { punch: PunchHole | undefined } | undefined;
-
 /** Undefined where there is none: everywhere but on Linux. */
-export function punchFunction(): PunchHole | undefined {
-  found ??= { punch: load() };
-  return found.punch;
-}
+export const punchFunction = once(load);
 
 function load(): PunchHole | undefined {
   const library = process.platform === 'linux' ? cLibrary() : undefined;

@@ -1,5 +1,6 @@
 /** `lseek` with SEEK_DATA and SEEK_HOLE. */
 import os from 'node:os';
+import { once } from '../once.ts';
 import { cLibrary } from './c-library.ts';
 
 /** The next byte of data, or of a hole, at or after `offset` of the open file `fd`. */
@@ -16,13 +17,8 @@ const WHENCE: Partial<Record<NodeJS.Platform, { data: number; hole: number }>> =
   darwin: { data: 4, hole: 3 },
 };
 
-let found: { seek: Seek | undefined } | undefined;
-
 /** Undefined where there is none: on Windows, and where the C library cannot be called. */
-export function seekFunctions(): Seek | undefined {
-  found ??= { seek: load() };
-  return found.seek;
-}
+export const seekFunctions = once(load);
 
 function load(): Seek | undefined {
   const whence = WHENCE[process.platform];

@@ -42,15 +42,14 @@ export function* gptTable(node: BlockNode, sectorSize: number): Steps<PartitionT
   const last = Math.floor(node.virtualSize / sectorSize) - 1;
   const first = yield* copyAt(node, sectorSize, 1);
   if (first === undefined) return undefined;
+  const backup = yield* copyAt(node, sectorSize, last);
   if (first.header !== undefined && first.entries !== undefined) {
-    const backup = yield* copyAt(node, sectorSize, last);
     const problems = [...first.problems];
     if (first.header.alternate !== BigInt(last)) problems.push(misplaced(first.header.alternate, last));
     else if (backup === undefined) problems.push(damagedBackup(last * sectorSize));
     else if (backup.problems.length > 0) problems.push(...backup.problems);
     return partitionsOf(node, sectorSize, first.header, first.entries, problems);
   }
-  const backup = yield* copyAt(node, sectorSize, last);
   if (backup?.header === undefined || backup.entries === undefined) {
     const draft = new TableDraft(node, { label: 'gpt', id: first.header?.id ?? '', sectorSize });
     for (const problem of [...first.problems, ...(backup?.problems ?? [damagedBackup(last * sectorSize)])])
